@@ -1,0 +1,3 @@
+module github.com/tcpwhy/tcpwhy
+
+go 1.26
