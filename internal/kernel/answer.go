@@ -1,0 +1,171 @@
+// Package kernel models what a Linux kernel answers to a TCP segment: rules as
+// data, three answers, and a trace of every question that was asked.
+//
+// A rule holds for a state of a socket; the rules of one state stand in one
+// list, in the order in which the kernel tries them (packages timewait, listen,
+// live and connect). What changed between versions is a Behaviour. The package
+// knows no files, clocks or captures: time and segments are arguments.
+package kernel
+
+import "github.com/tcpwhy/tcpwhy/internal/seq"
+
+// Answer is yes, no or unknown. Unknown is the zero value.
+type Answer uint8
+
+// The three answers.
+const (
+	Unknown Answer = iota
+	No
+	Yes
+)
+
+// String prints the answer in lower case.
+func (a Answer) String() string { return [...]string{"unknown", "no", "yes"}[a] }
+
+// Not turns yes into no and back; unknown stays unknown.
+func (a Answer) Not() Answer { return [...]Answer{Unknown, Yes, No}[a] }
+
+// If returns Yes where b holds, else No.
+func If(b bool) Answer {
+	if b {
+		return Yes
+	}
+	return No
+}
+
+// Fact is something about a host that a segment does not show. Its text is the
+// name under which a person can give it: "kernel", or the name of a sysctl.
+type Fact string
+
+// The facts that a rule may miss.
+const (
+	FactKernel      Fact = "kernel"
+	FactTimestamps  Fact = "net.ipv4.tcp_timestamps"
+	FactRFC1337     Fact = "net.ipv4.tcp_rfc1337"
+	FactRateLimit   Fact = "net.ipv4.tcp_invalid_ratelimit"
+	FactTWRecycle   Fact = "net.ipv4.tcp_tw_recycle"
+	FactTWReuse     Fact = "net.ipv4.tcp_tw_reuse"
+	FactFinTimeout  Fact = "net.ipv4.tcp_fin_timeout"
+	FactMaxTWBucket Fact = "net.ipv4.tcp_max_tw_buckets"
+	FactSynCookies  Fact = "net.ipv4.tcp_syncookies"
+	FactListener    Fact = "whether somebody listens"
+	FactAcceptQueue Fact = "whether the accept queue was full"
+	FactRcvNxt      Fact = "rcv_nxt"
+	FactSndNxt      Fact = "snd_nxt"
+	FactRcvWnd      Fact = "the last advertised window"
+	FactTSRecent    Fact = "ts_recent"
+	FactLastACK     Fact = "when the last limited ACK was sent"
+)
+
+// Reading is the answer of one clause, with the numbers it used. Where the
+// answer is Unknown, Missing names the fact that would decide it.
+type Reading struct {
+	Answer  Answer
+	Because string
+	Missing Fact
+}
+
+// Num is a wrapping number that a model may not know. The zero value is unknown.
+type Num struct {
+	seq.Num
+	Known bool
+}
+
+// Known returns a known number.
+func Known(n seq.Num) Num { return Num{n, true} }
+
+// Rule is what a kernel does with a case of type C, if all its clauses hold; O
+// is what then follows. Rules are values: their explanation is never written a
+// second time.
+type Rule[C, O any] struct {
+	ID   string // kebab-case, unique within its state
+	Says string // one sentence
+	From string // the kernel function it mirrors, or the RFC
+	When []Clause[C]
+	Then func(*C) O
+}
+
+// Clause is one condition of a rule.
+type Clause[C any] struct {
+	Says string
+	Ask  func(*C) Reading
+}
+
+// Asked is one rule of a trace: what was asked and what each clause said.
+// Clauses after the first "no" are not asked, as in the kernel.
+type Asked struct {
+	Rule     string
+	Says     string
+	From     string
+	Answer   Answer
+	Clauses  []string
+	Readings []Reading
+}
+
+// Decision is what a list of rules says of a case. With every fact known
+// Possible holds exactly one outcome; each fact that is missing may add others.
+type Decision[O any] struct {
+	Possible []O
+	Trace    []Asked
+}
+
+// Sure returns the only possible outcome; ok is false where a missing fact
+// leaves several, or where no rule speaks.
+func (d Decision[O]) Sure() (o O, ok bool) {
+	if len(d.Possible) == 1 {
+		return d.Possible[0], true
+	}
+	return o, false
+}
+
+// Missing lists the facts that the trace missed, each once, in order.
+func (d Decision[O]) Missing() []Fact {
+	var out []Fact
+	seen := map[Fact]bool{}
+	for _, a := range d.Trace {
+		for _, r := range a.Readings {
+			if r.Answer == Unknown && r.Missing != "" && !seen[r.Missing] {
+				seen[r.Missing] = true
+				out = append(out, r.Missing)
+			}
+		}
+	}
+	return out
+}
+
+// Decide asks the rules in order and stops at the first that surely fires. A
+// rule that may fire adds its outcome and the next one is asked.
+func Decide[C, O any](rules []*Rule[C, O], c *C) Decision[O] {
+	var d Decision[O]
+	for _, r := range rules {
+		a := r.ask(c)
+		d.Trace = append(d.Trace, a)
+		if a.Answer == No {
+			continue
+		}
+		d.Possible = append(d.Possible, r.Then(c))
+		if a.Answer == Yes {
+			break
+		}
+	}
+	return d
+}
+
+// ask asks the clauses until one says no. Yes only if all do.
+func (r *Rule[C, O]) ask(c *C) Asked {
+	a := Asked{Rule: r.ID, Says: r.Says, From: r.From, Answer: Yes}
+	for _, cl := range r.When {
+		rd := cl.Ask(c)
+		a.Clauses = append(a.Clauses, cl.Says)
+		a.Readings = append(a.Readings, rd)
+		switch rd.Answer {
+		case No:
+			a.Answer = No
+			return a
+		case Unknown:
+			a.Answer = Unknown
+		case Yes:
+		}
+	}
+	return a
+}

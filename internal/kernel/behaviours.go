@@ -1,0 +1,236 @@
+package kernel
+
+// end returns the last patch level of a series, for "up to and with 4.11.y".
+func end(major, minor int) Version { return V(major, minor, lastPatch) }
+
+// The behaviours, in the order of the stories they matter for. Versions are
+// those of trees that were read or kernels that were run, so that a gap between
+// Before and After stays unknown.
+var (
+	// KeepsISN: the initial sequence number that TIME_WAIT chose for an
+	// accepted SYN (snd_nxt + 65537) reaches the SYN-ACK. In the kernels that
+	// do not, the caller refills the segment's control block on the way to the
+	// listener and the choice is lost.
+	KeepsISN = Behaviour{
+		ID: "keeps-isn", Says: "answers an IPv4 SYN accepted in TIME_WAIT with snd_nxt + 65537",
+		From:  "tcp_v4_rcv, tcp_conn_request; run on 3.10.el7, 3.16, 4.9, 4.19, 5.10, 6.1, 6.12, 6.18, 7.2",
+		First: Yes,
+		Changes: []Change{
+			{V(4, 14, 5), V(4, 14, 277), No},
+			{end(4, 14), V(4, 17, 0), No},
+			{end(6, 6), V(6, 12, 0), Yes},
+		},
+		RHEL6: Yes, RHEL7: Yes, RHEL8: No,
+	}
+	// KeepsISN6 is the same for IPv6.
+	KeepsISN6 = Behaviour{
+		ID: "keeps-isn-ipv6", Says: "answers an IPv6 SYN accepted in TIME_WAIT with snd_nxt + 65537",
+		From:  "tcp_v6_rcv, tcp_conn_request; run on 5.10, 6.1, 6.12, 6.18, 7.2",
+		First: Yes,
+		Changes: []Change{
+			{V(3, 19, 8), V(4, 1, 52), No},
+			{end(6, 6), V(6, 12, 0), Yes},
+		},
+		RHEL8: No,
+	}
+	// LeavesISN: a SYN that the listener drops leaves the chosen ISN to the
+	// next SYN on that processor (CVE-2026-64024).
+	LeavesISN = Behaviour{
+		ID: "leaves-isn", Says: "leaves the ISN chosen for a SYN that the listener then drops to the next SYN on that processor",
+		From:    "run on 6.12.43 (yes), 6.12.117, 6.18.44, 7.2.13 (no)",
+		First:   No,
+		Changes: []Change{{end(6, 6), V(6, 12, 43), Yes}, {V(6, 12, 43), V(6, 12, 117), No}, {end(6, 12), V(6, 18, 44), No}, {end(6, 18), V(7, 2, 13), No}},
+		RHEL6:   No, RHEL7: No, RHEL8: No,
+	}
+	// LimitsACKs: one ACK per tcp_invalid_ratelimit (500 ms).
+	LimitsACKs = Behaviour{
+		ID: "limits-acks", Says: "limits the ACKs that a TIME_WAIT or a pending request sends to one per 500 ms",
+		From:    "tcp_oow_rate_limited; run on 3.16 (no), 3.10.el7, 4.9 and later (yes)",
+		First:   No,
+		Changes: []Change{{V(3, 19, 8), V(4, 1, 0), Yes}},
+		RHEL6:   No, RHEL7: Yes, RHEL8: Yes,
+	}
+	// RearmsOnIgnoredRST: with tcp_rfc1337=1 an exact RST re-arms the 60 s.
+	RearmsOnIgnoredRST = Behaviour{
+		ID: "rearms-on-ignored-rst", Says: "re-arms the 60 s on a RST that tcp_rfc1337=1 makes it ignore",
+		From:    "tcp_timewait_state_process",
+		First:   Yes,
+		Changes: []Change{{end(4, 17), V(4, 19, 0), No}},
+		RHEL7:   No, RHEL8: No,
+	}
+	// DropsSYNFIN: a listener drops a SYN that carries FIN.
+	DropsSYNFIN = Behaviour{
+		ID: "drops-syn-fin", Says: "drops a SYN with FIN at the listener",
+		From:    "tcp_rcv_state_process",
+		First:   No,
+		Changes: []Change{{end(3, 2), V(3, 6, 0), Yes}},
+		RHEL6:   Yes, RHEL7: Yes, RHEL8: Yes,
+	}
+	// ZeroTSRecentPasses: a remembered timestamp of 0 never rejects.
+	ZeroTSRecentPasses = Behaviour{
+		ID: "zero-ts-recent-passes", Says: "lets every timestamp pass where the remembered one is 0",
+		From:    "tcp_paws_check",
+		First:   No,
+		Changes: []Change{{end(2, 6), V(3, 1, 0), Yes}},
+		RHEL6:   Yes, RHEL7: Yes, RHEL8: Yes,
+	}
+	// ForgetsTSRecentSooner: PAWS is relaxed after 2147 s instead of 24 days.
+	ForgetsTSRecentSooner = Behaviour{
+		ID: "forgets-ts-recent-sooner", Says: "stops rejecting by timestamp 2147 s after it stored one (others: 24 days)",
+		From:    "tcp_paws_check, TCP_PAWS_WRAP",
+		First:   No,
+		Changes: []Change{{end(6, 6), V(6, 12, 0), Yes}},
+		RHEL6:   No, RHEL7: No, RHEL8: No,
+	}
+	// WheelTimer: TIME_WAIT ends on a wheel of 8 slots of 7.5 s.
+	WheelTimer = Behaviour{
+		ID: "wheel-timer", Says: "ends TIME_WAIT on a wheel with 7.5 s slots: after 52.5 to 60 s",
+		From:    "inet_twsk_schedule, inet_twdr_hangman; run on 3.10.el7 and 3.16 (54.8 to 60.2 s)",
+		First:   Yes,
+		Changes: []Change{{V(3, 19, 8), V(4, 1, 0), No}},
+		RHEL6:   Yes, RHEL7: Yes, RHEL8: No,
+	}
+	// CoarseTimer: the timer wheel rounds up.
+	CoarseTimer = Behaviour{
+		ID: "coarse-timer", Says: "rounds its long timers up: TIME_WAIT lasts 60 to 65.1 s, by HZ",
+		From:    "kernel/time/timer.c; run on 4.9 and later (60.0 to 63.8 s)",
+		First:   No,
+		Changes: []Change{{end(4, 4), V(4, 9, 0), Yes}},
+		RHEL6:   No, RHEL7: No, RHEL8: Yes,
+	}
+	// HasRecycle: tcp_tw_recycle exists.
+	HasRecycle = Behaviour{
+		ID: "has-tw-recycle", Says: "has tcp_tw_recycle",
+		From:    "tcp_time_wait; commit 4396e46187ca removed it in 4.12",
+		First:   Yes,
+		Changes: []Change{{end(4, 11), V(4, 12, 0), No}},
+		RHEL6:   Yes, RHEL7: Yes, RHEL8: No,
+	}
+	// GateWantsTimestamps: the per-host gate of tcp_tw_recycle also drops a
+	// SYN without timestamps.
+	GateWantsTimestamps = Behaviour{
+		ID: "gate-wants-timestamps", Says: "with tcp_tw_recycle also drops a SYN without timestamps from a host it remembers",
+		From:    "tcp_peer_is_proven; run on 3.10.el7, 4.9 (yes), 3.16 (no)",
+		First:   No,
+		Changes: []Change{{end(3, 16), V(3, 18, 0), Yes}},
+		RHEL6:   No, RHEL7: Yes,
+	}
+	// GateOnIPv6: the per-host gate exists for IPv6.
+	GateOnIPv6 = Behaviour{
+		ID: "gate-on-ipv6", Says: "has the per-host gate of tcp_tw_recycle for IPv6 too",
+		From:    "tcp_v6_conn_request",
+		First:   No,
+		Changes: []Change{{end(2, 6), V(3, 1, 0), Yes}},
+		RHEL6:   No, RHEL7: Yes,
+	}
+	// DropsOnFullQueue: a full accept queue drops every SYN.
+	DropsOnFullQueue = Behaviour{
+		ID: "drops-on-full-queue", Says: "drops every SYN while the accept queue is full",
+		From:    "tcp_conn_request; run on 3.10.el7, 3.16 (no), 4.9.229 and later (yes)",
+		First:   No,
+		Changes: []Change{{V(4, 9, 115), V(4, 9, 229), Yes}},
+		RHEL6:   No, RHEL7: No, RHEL8: Yes,
+	}
+	// ChallengesSYN: a SYN into a live socket gets an ACK (RFC 5961 §4.2). 3.16.0
+	// was run and gave no answer at all, which is unexplained: from 3.14 to 4.0 it
+	// stays unknown.
+	ChallengesSYN = Behaviour{
+		ID: "challenges-syn", Says: "answers a SYN into a live connection with a challenge ACK, wherever its sequence number lies",
+		From:    "tcp_validate_incoming, RFC 5961 §4.2; run on 3.10.el7, 4.9 and later",
+		First:   No,
+		Changes: []Change{{end(3, 2), V(3, 6, 0), Yes}, {end(3, 13), V(4, 1, 0), Yes}},
+		RHEL6:   Yes, RHEL7: Yes, RHEL8: Yes,
+	}
+	// ExactRST: a RST must carry exactly rcv_nxt (RFC 5961 §3.2).
+	ExactRST = Behaviour{
+		ID: "exact-rst", Says: "obeys a RST into a live connection only at exactly rcv_nxt",
+		From:    "tcp_validate_incoming, RFC 5961 §3.2",
+		First:   No,
+		Changes: []Change{{end(3, 2), V(3, 6, 0), Yes}},
+		RHEL6:   Yes, RHEL7: Yes, RHEL8: Yes,
+	}
+	// ClockISN: the ISN of one four-tuple follows a clock all its boot.
+	ClockISN = Behaviour{
+		ID: "clock-isn", Says: "draws the ISNs of one four-tuple from a clock of 15.625 million steps a second",
+		From:    "secure_tcp_sequence_number, RFC 6528; run on 3.10.el7 to 7.2",
+		First:   No,
+		Changes: []Change{{end(2, 6), V(3, 1, 0), Yes}},
+		RHEL6:   Yes, RHEL7: Yes, RHEL8: Yes,
+	}
+	// OffsetsTimestamps: TSvals start at a random offset.
+	OffsetsTimestamps = Behaviour{
+		ID: "offsets-timestamps", Says: "adds a random offset to its TSvals",
+		From:    "secure_tcp_ts_off",
+		First:   No,
+		Changes: []Change{{end(4, 9), V(4, 10, 0), Yes}},
+		RHEL6:   No, RHEL7: No, RHEL8: Yes,
+	}
+	// OffsetPerTuple: the offset differs by four-tuple, not by pair of addresses.
+	OffsetPerTuple = Behaviour{
+		ID: "offset-per-tuple", Says: "gives each four-tuple its own TSval offset",
+		From:    "secure_tcp_ts_off; run on 6.18.44, 7.2",
+		First:   No,
+		Changes: []Change{{end(4, 9), V(4, 10, 0), Yes}, {end(4, 10), V(4, 11, 0), No}, {V(6, 18, 18), V(6, 18, 19), Yes}, {end(6, 18), V(6, 19, 0), No}, {V(6, 19, 0), V(7, 0, 0), Yes}},
+		RHEL6:   No, RHEL7: No, RHEL8: No,
+	}
+	// MillisecondTimestamps: TSvals count milliseconds whatever HZ is.
+	MillisecondTimestamps = Behaviour{
+		ID: "millisecond-timestamps", Says: "counts TSvals in milliseconds",
+		From:    "tcp_time_stamp",
+		First:   No,
+		Changes: []Change{{end(4, 12), V(4, 13, 0), Yes}},
+		RHEL6:   No, RHEL7: No, RHEL8: Yes,
+	}
+	// LargeFirstWindow is a default that a sysctl or a small memory can change.
+	LargeFirstWindow = Behaviour{
+		ID: "large-first-window", Says: "announces 64240 (65160 with timestamps) as its first window at an MSS of 1460, others 29200 (28960) or less",
+		From:    "tcp_select_initial_window, tcp_rmem; run on 3.10.el7, 4.9, 4.19 (no), 5.10 and later (yes)",
+		First:   No,
+		Changes: []Change{{end(4, 19), V(4, 20, 0), Yes}},
+		RHEL6:   No, RHEL7: No,
+	}
+	// ResendsAtOnce: an opener repeats its SYN 2 jiffies after a bad ACK.
+	ResendsAtOnce = Behaviour{
+		ID: "resends-at-once", Says: "repeats its first SYN two jiffies after an ACK that does not fit",
+		From:    "tcp_rcv_synsent_state_process; run on 4.19 (no), 5.10 and later (yes)",
+		First:   No,
+		Changes: []Change{{V(5, 4, 120), V(5, 7, 14), Yes}},
+		RHEL6:   No, RHEL7: No, RHEL8: No,
+	}
+	// ReuseAfterASecond: tcp_tw_reuse waits for the next second (older: the one
+	// after, newer: tcp_tw_reuse_delay).
+	ReuseAfterASecond = Behaviour{
+		ID: "reuse-after-a-second", Says: "lets tcp_tw_reuse take a port over as soon as the second has changed (others wait one more)",
+		From:    "tcp_twsk_unique",
+		First:   No,
+		Changes: []Change{{end(4, 17), V(4, 19, 0), Yes}},
+		RHEL6:   No, RHEL7: No, RHEL8: Yes,
+	}
+	// ReuseDelay: tcp_tw_reuse_delay, 1000 ms by default.
+	ReuseDelay = Behaviour{
+		ID: "reuse-delay", Says: "waits tcp_tw_reuse_delay (1000 ms) before tcp_tw_reuse takes a port over",
+		From:    "tcp_twsk_unique",
+		First:   No,
+		Changes: []Change{{V(6, 13, 7), V(6, 14, 0), Yes}},
+		RHEL6:   No, RHEL7: No, RHEL8: No,
+	}
+	// SparesFinWait2: an orphan in FIN_WAIT2 is not taken over by tcp_tw_reuse.
+	SparesFinWait2 = Behaviour{
+		ID: "spares-fin-wait2", Says: "does not let tcp_tw_reuse take over a FIN_WAIT2",
+		From:    "tcp_twsk_unique",
+		First:   No,
+		Changes: []Change{{end(5, 19), V(6, 1, 141), Yes}},
+		RHEL6:   No, RHEL7: No, RHEL8: No,
+	}
+)
+
+// Behaviours lists them all, in the order above.
+func Behaviours() []*Behaviour {
+	return []*Behaviour{
+		&KeepsISN, &KeepsISN6, &LeavesISN, &LimitsACKs, &RearmsOnIgnoredRST, &DropsSYNFIN,
+		&ZeroTSRecentPasses, &ForgetsTSRecentSooner, &WheelTimer, &CoarseTimer, &HasRecycle,
+		&GateWantsTimestamps, &GateOnIPv6, &DropsOnFullQueue, &ChallengesSYN, &ExactRST, &ClockISN,
+		&OffsetsTimestamps, &OffsetPerTuple, &MillisecondTimestamps, &LargeFirstWindow,
+		&ResendsAtOnce, &ReuseAfterASecond, &ReuseDelay, &SparesFinWait2,
+	}
+}

@@ -1,0 +1,185 @@
+// Package connect holds the rules of the side that opens: whether connect() may
+// take over a port whose four-tuple is in TIME_WAIT, and what an opener in
+// SYN_SENT does with an ACK that does not fit.
+package connect
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/timewait"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+	"github.com/tcpwhy/tcpwhy/internal/seq"
+)
+
+// TakeOver is a connect() onto a four-tuple that this host itself holds in
+// TIME_WAIT.
+type TakeOver struct {
+	Own  timewait.Socket
+	Host kernel.Host
+	// Reuse is net.ipv4.tcp_tw_reuse; its meaning differs by version.
+	Reuse kernel.Num
+	// Bound: the socket was bound to the port by hand (bind before connect).
+	Bound kernel.Answer
+	// Loopback: one of the addresses is a loopback one.
+	Loopback bool
+	Now      int64 // ns
+}
+
+// Opening is the SYN that then leaves.
+type Opening struct {
+	Rule string
+	// Refused: EADDRNOTAVAIL, or the next port is tried; no SYN leaves.
+	Refused bool
+	// ISN is inherited where the TIME_WAIT is taken over.
+	ISN kernel.Num
+	// TSEcr of the SYN is the remembered timestamp, not 0.
+	TSEcr kernel.Num
+}
+
+// Rule is a rule of the opener's port choice.
+type Rule = kernel.Rule[TakeOver, Opening]
+
+type clause = kernel.Clause[TakeOver]
+
+// Rules is every rule of taking over, in the order of the kernel.
+func Rules() []*Rule { return []*Rule{&noTimestamps, &explicitBind, &twReuse, &refused} }
+
+// Decide asks them.
+func Decide(c *TakeOver) kernel.Decision[Opening] { return kernel.Decide(Rules(), c) }
+
+const unique = "net/ipv4/tcp_ipv4.c tcp_twsk_unique"
+
+func takenOver(rule string, c *TakeOver) Opening {
+	return Opening{Rule: rule, ISN: kernel.InheritedISN(c.Own.SndNxt), TSEcr: c.Own.TSRecent}
+}
+
+func yesIf(b bool, format string, args ...any) kernel.Reading {
+	return kernel.Reading{Answer: kernel.If(b), Because: fmt.Sprintf(format, args...)}
+}
+
+var noTimestamps = Rule{
+	ID: "no-timestamps", Says: "A TIME_WAIT without timestamps is never taken over.", From: unique,
+	When: []clause{{Says: "the old connection had no timestamps", Ask: func(c *TakeOver) kernel.Reading {
+		return kernel.Setting(c.Own.HasTS.Not(), "no timestamps", "timestamps", kernel.FactTSRecent)
+	}}},
+	Then: func(*TakeOver) Opening { return Opening{Rule: "no-timestamps", Refused: true} },
+}
+
+var explicitBind = Rule{
+	ID: "explicit-bind", Says: "A socket bound to the port takes its own TIME_WAIT over at once, whatever tcp_tw_reuse says.", From: unique + ", twp == NULL",
+	When: []clause{{Says: "the socket was bound to the port", Ask: func(c *TakeOver) kernel.Reading {
+		return kernel.Setting(c.Bound, "bound by hand", "the port was chosen by connect", "whether the client binds its port")
+	}}},
+	Then: func(c *TakeOver) Opening { return takenOver("explicit-bind", c) },
+}
+
+var twReuse = Rule{
+	ID: "tw-reuse", Says: "With tcp_tw_reuse connect() takes a TIME_WAIT over once it is old enough.", From: unique,
+	When: []clause{{Says: "tcp_tw_reuse allows it", Ask: reuseAllows}, {Says: "the TIME_WAIT is old enough", Ask: oldEnough}},
+	Then: func(c *TakeOver) Opening { return takenOver("tw-reuse", c) },
+}
+
+var refused = Rule{
+	ID: "refused", Says: "Otherwise the port is not available.", From: unique,
+	Then: func(*TakeOver) Opening { return Opening{Rule: "refused", Refused: true} },
+}
+
+func reuseAllows(c *TakeOver) kernel.Reading {
+	if !c.Reuse.Known {
+		return kernel.Reading{Because: "tcp_tw_reuse is not known", Missing: kernel.FactTWReuse}
+	}
+	switch v := c.Reuse.Uint32(); v {
+	case 0:
+		return yesIf(false, "tcp_tw_reuse = 0")
+	case 2:
+		return yesIf(c.Loopback, "tcp_tw_reuse = 2: loopback only")
+	default:
+		return yesIf(true, "tcp_tw_reuse = %d", v)
+	}
+}
+
+// oldEnough: how old is counted from when ts_recent was stored, in whole
+// seconds, so that a capture can only say "surely" outside one second.
+func oldEnough(c *TakeOver) kernel.Reading {
+	if c.Own.TSStored == 0 {
+		return kernel.Reading{Because: "when ts_recent was stored is not known", Missing: kernel.FactTSRecent}
+	}
+	age := time.Duration(c.Now - c.Own.TSStored)
+	lo, hi := time.Second, 2*time.Second
+	switch {
+	case c.Host.Profile.Has(&kernel.ReuseDelay).Answer == kernel.Yes:
+		lo, hi = time.Second, time.Second
+	case c.Host.Profile.Has(&kernel.ReuseAfterASecond).Answer == kernel.Yes:
+		lo, hi = 0, time.Second
+	case !c.Host.Profile.Known():
+		lo = 0
+	}
+	switch {
+	case age > hi:
+		return yesIf(true, "ts_recent is %.3f s old", age.Seconds())
+	case age < lo:
+		return yesIf(false, "ts_recent is %.3f s old, and %.0f s are needed", age.Seconds(), lo.Seconds())
+	}
+	return kernel.Reading{Because: fmt.Sprintf("ts_recent is %.3f s old: it depends on where the second ends", age.Seconds()), Missing: kernel.FactKernel}
+}
+
+// SynSent is an opener that receives a segment with ACK but without SYN.
+type SynSent struct {
+	ISS     seq.Num
+	Host    kernel.Host
+	Segment segment.Segment
+	// FirstSYN and Now bound the timestamps that the answer may echo.
+	FirstTSVal, LastTSVal kernel.Num
+}
+
+// Reaction is what the opener then does.
+type Reaction struct {
+	Rule  string
+	Reply kernel.Reply
+	// Resends: it repeats its SYN two jiffies later, if this was the first.
+	Resends kernel.Answer
+}
+
+// ReactionRules is every rule of SYN_SENT for an ACK without SYN, in order.
+func ReactionRules() []*kernel.Rule[SynSent, Reaction] {
+	return []*kernel.Rule[SynSent, Reaction]{&badACK, &oldEcho, &silentACK}
+}
+
+// React asks them.
+func React(c *SynSent) kernel.Decision[Reaction] { return kernel.Decide(ReactionRules(), c) }
+
+const synSent = "net/ipv4/tcp_input.c tcp_rcv_synsent_state_process"
+
+var badACK = kernel.Rule[SynSent, Reaction]{
+	ID: "bad-ack", Says: "An ACK that does not acknowledge the SYN gets a RST with its own number as seq.", From: synSent,
+	When: []kernel.Clause[SynSent]{{Says: "its ack is not ISS + 1", Ask: func(c *SynSent) kernel.Reading {
+		return yesIf(c.Segment.Ack != c.ISS.Add(1), "ack %s, ISS + 1 = %s", c.Segment.Ack, c.ISS.Add(1))
+	}}},
+	Then: func(c *SynSent) Reaction {
+		return Reaction{"bad-ack", kernel.Reply{Kind: kernel.ReplyRST, Seq: kernel.Known(c.Segment.Ack), NoTS: true}, c.Host.Profile.Has(&kernel.ResendsAtOnce).Answer}
+	},
+}
+
+var oldEcho = kernel.Rule[SynSent, Reaction]{
+	ID: "old-echo", Says: "An ACK that echoes a timestamp from before the SYN gets a RST too.", From: synSent + " (PAWSActive)",
+	When: []kernel.Clause[SynSent]{{Says: "its TSecr was not sent by this SYN", Ask: func(c *SynSent) kernel.Reading {
+		if !c.Segment.HasTS() || c.Segment.TSEcr.Uint32() == 0 {
+			return yesIf(false, "no echoed timestamp")
+		}
+		if !c.FirstTSVal.Known || !c.LastTSVal.Known {
+			return kernel.Reading{Because: "the SYN's timestamps are not known", Missing: kernel.FactTSRecent}
+		}
+		in := !c.Segment.TSEcr.Before(c.FirstTSVal.Num) && !c.Segment.TSEcr.After(c.LastTSVal.Num)
+		return yesIf(!in, "TSecr %s, the SYNs carried %s to %s", c.Segment.TSEcr, c.FirstTSVal.Num, c.LastTSVal.Num)
+	}}},
+	Then: func(c *SynSent) Reaction {
+		return Reaction{"old-echo", kernel.Reply{Kind: kernel.ReplyRST, Seq: kernel.Known(c.Segment.Ack), NoTS: true}, kernel.No}
+	},
+}
+
+var silentACK = kernel.Rule[SynSent, Reaction]{
+	ID: "silent", Says: "An ACK without SYN that happens to acknowledge the SYN is dropped without a word.", From: synSent,
+	Then: func(*SynSent) Reaction { return Reaction{"silent", kernel.Reply{}, kernel.No} },
+}

@@ -1,0 +1,111 @@
+package kernel
+
+import "time"
+
+// Host is a kernel and what is known of its settings. The zero value knows
+// nothing.
+type Host struct {
+	Profile Profile
+	// Timestamps is net.ipv4.tcp_timestamps != 0 at this moment.
+	Timestamps Answer
+	// RFC1337 is net.ipv4.tcp_rfc1337 != 0.
+	RFC1337 Answer
+	// RateLimit is net.ipv4.tcp_invalid_ratelimit; its default where not Known is
+	// not assumed here but by whoever asks.
+	RateLimit Duration
+	// Recycle is net.ipv4.tcp_tw_recycle != 0.
+	Recycle Answer
+	// Listener: somebody listens on the address and port that the SYN is for.
+	Listener Answer
+	// AcceptQueueFull: that listener's accept queue is full.
+	AcceptQueueFull Answer
+	// SynCookies: the listener would answer with a cookie now.
+	SynCookies Answer
+	// IPv6: the connection runs over IPv6.
+	IPv6 bool
+}
+
+// Duration is a time span that may not be known.
+type Duration struct {
+	time.Duration
+	Known bool
+}
+
+// DefaultRateLimit is tcp_invalid_ratelimit where nobody changed it.
+const DefaultRateLimit = 500 * time.Millisecond
+
+// KeepsISN asks for the behaviour of the host's family.
+func (h *Host) KeepsISN() Reading {
+	if h.IPv6 {
+		return h.Profile.Has(&KeepsISN6)
+	}
+	return h.Profile.Has(&KeepsISN)
+}
+
+// Setting reads a yes-or-no fact.
+func Setting(a Answer, yes, no string, f Fact) Reading {
+	switch a {
+	case Yes:
+		return Reading{Yes, yes, ""}
+	case No:
+		return Reading{No, no, ""}
+	case Unknown:
+	}
+	return Reading{Unknown, string(f) + " is not known", f}
+}
+
+// ReplyKind is what a host sends back.
+type ReplyKind uint8
+
+// The replies. NoReply is an answer too: silence is what the kernel chose.
+const (
+	NoReply ReplyKind = iota
+	ReplyACK
+	ReplySYNACK
+	ReplyRST
+)
+
+// String names the reply as people say it.
+func (k ReplyKind) String() string { return [...]string{"no answer", "ACK", "SYN-ACK", "RST"}[k] }
+
+// ISNKind tells where the sequence number of a SYN-ACK comes from.
+type ISNKind uint8
+
+// The sources of an ISN.
+const (
+	ISNUnknown ISNKind = iota
+	// ISNInherited: snd_nxt of the old connection + 65537.
+	ISNInherited
+	// ISNFresh: the clock line of the four-tuple.
+	ISNFresh
+	// ISNCookie: a SYN cookie.
+	ISNCookie
+)
+
+// Reply is a prediction to the field; a number that is not Known is not predicted.
+type Reply struct {
+	Kind   ReplyKind
+	HasACK bool // of a RST: it carries the ACK flag
+	Seq    Num
+	Ack    Num
+	Window Num // the header's field
+	// TSEcr is predicted where the reply must carry timestamps; NoTS where it
+	// must not.
+	TSEcr Num
+	NoTS  bool
+	ISN   ISNKind // of a SYN-ACK
+}
+
+// InheritedISN is what TIME_WAIT chooses for an accepted SYN: tw_snd_nxt + 65535
+// + 2, and 1 where that is 0, because 0 means "none" to the caller
+// (tcp_timewait_state_process).
+func InheritedISN(sndNxt Num) Num {
+	if !sndNxt.Known {
+		return Num{}
+	}
+	n := sndNxt.Num.Add(65537)
+	if n.Uint32() == 0 {
+		n = n.Add(1)
+	}
+	return Known(n)
+}

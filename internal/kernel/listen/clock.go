@@ -1,0 +1,42 @@
+package listen
+
+import (
+	"math"
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/seq"
+)
+
+// ISNStep is how long the ISN clock takes for one step: 64 ns, so that it makes
+// 15.625 million steps a second and comes round every 274.878 s (seq_scale).
+const ISNStep = 64 * time.Nanosecond
+
+// ISNPeriod is the time in which the ISN clock comes round.
+const ISNPeriod = ISNStep << 32
+
+// Line compares two ISNs of one end of one four-tuple with the clock that drew
+// them, if both were drawn from it on the same boot.
+type Line struct {
+	Predicted seq.Num // the old ISN + elapsed / 64 ns
+	Off       int32   // the second ISN - Predicted
+	// Tolerance is how far off a capture's clock may put it, in steps.
+	Tolerance uint32
+	On        bool
+	// Chance is the probability with which an unrelated number would be On.
+	Chance float64
+}
+
+// OnClockLine puts an ISN against the clock line through an older ISN of the
+// same end, elapsed before. The tolerance is 5 ms for the way to the capture
+// point, and 500 ppm of the elapsed time for two clocks that drift.
+func OnClockLine(old, isn seq.Num, elapsed time.Duration) Line {
+	// Within one period: beyond that only the remainder matters, the drift does not.
+	steps := uint32(uint64(elapsed/ISNStep) & math.MaxUint32)
+	tolerance := 5*time.Millisecond + elapsed/2000
+	l := Line{Predicted: old.Add(steps)}
+	l.Off = isn.Sub(l.Predicted)
+	l.Tolerance = uint32(min(tolerance/ISNStep, math.MaxInt32))
+	l.On = int64(l.Off) <= int64(l.Tolerance) && int64(l.Off) >= -int64(l.Tolerance)
+	l.Chance = min(1, 2*float64(l.Tolerance)/(1<<32))
+	return l
+}

@@ -1,0 +1,305 @@
+// Package live holds the rules by which a socket that is not in TIME_WAIT
+// answers a SYN or a RST on its own four-tuple: the synchronised states, and a
+// request that waits in SYN_RECV (tcp_validate_incoming, tcp_check_req).
+package live
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/timewait"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+	"github.com/tcpwhy/tcpwhy/internal/seq"
+)
+
+// State is a state of RFC 9293 §3.3.2.
+type State uint8
+
+// The states. The zero value is unknown.
+const (
+	UnknownState State = iota
+	SynRecv
+	Established
+	FinWait1
+	FinWait2
+	CloseWait
+	Closing
+	LastAck
+)
+
+// String prints the state as ss and netstat do.
+func (s State) String() string {
+	return [...]string{"unknown", "SYN_RECV", "ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2", "CLOSE_WAIT", "CLOSING", "LAST_ACK"}[s]
+}
+
+// Socket is what the kernel knows of the connection. In SynRecv SndNxt is the
+// own ISN + 1 and RcvNxt the opener's + 1.
+type Socket struct {
+	State    State
+	RcvNxt   kernel.Num
+	SndNxt   kernel.Num
+	RcvWnd   kernel.Num // bytes
+	WScale   uint8
+	HasTS    kernel.Answer
+	TSRecent kernel.Num
+	// LastACK is when the last limited ACK was sent (ns); 0: none yet.
+	LastACK int64
+}
+
+// Case is a socket, its host, and a segment that arrives at a time (ns).
+type Case struct {
+	Socket
+	Host    kernel.Host
+	Segment segment.Segment
+	Now     int64
+}
+
+// Outcome is what happens then. Gone: the connection (or request) is aborted.
+type Outcome struct {
+	Rule  string
+	Reply kernel.Reply
+	Gone  bool
+	After Socket
+}
+
+// Rule is a rule of these states.
+type Rule = kernel.Rule[Case, Outcome]
+
+type clause = kernel.Clause[Case]
+
+// Rules is every rule of the synchronised states for SYN and RST, in order.
+func Rules() []*Rule {
+	return []*Rule{&rstExact, &rstInWindow, &rstIgnored, &synAborts, &synDuplicateACK, &synLimited, &synChallenged, &otherwise}
+}
+
+// SynRecvRules is every rule of a request that waits for its last ACK, in order.
+func SynRecvRules() []*Rule {
+	return []*Rule{&reqRepeatLimited, &reqRepeat, &reqLimited, &reqOld, &reqRST, &reqInWindow, &otherwise}
+}
+
+// Decide asks the rules of the socket's state.
+func Decide(c *Case) kernel.Decision[Outcome] {
+	if c.State == SynRecv {
+		return kernel.Decide(SynRecvRules(), c)
+	}
+	return kernel.Decide(Rules(), c)
+}
+
+func yesIf(b bool, format string, args ...any) kernel.Reading {
+	return kernel.Reading{Answer: kernel.If(b), Because: fmt.Sprintf(format, args...)}
+}
+
+func not(says string, ask func(*Case) kernel.Reading) clause {
+	return clause{Says: says, Ask: func(c *Case) kernel.Reading {
+		r := ask(c)
+		r.Answer = r.Answer.Not()
+		return r
+	}}
+}
+
+func behaviour(b *kernel.Behaviour) clause {
+	return clause{Says: "this kernel " + b.Says, Ask: func(c *Case) kernel.Reading { return c.Host.Profile.Has(b) }}
+}
+
+func (c *Case) kept(rule string, r kernel.Reply) Outcome {
+	o := Outcome{Rule: rule, Reply: r, After: c.Socket}
+	if r.Kind == kernel.ReplyACK {
+		o.After.LastACK = c.Now
+	}
+	return o
+}
+
+// ack is a duplicate or challenge ACK (tcp_send_ack, tcp_v4_reqsk_send_ack).
+func (c *Case) ack() kernel.Reply {
+	r := kernel.Reply{Kind: kernel.ReplyACK, Seq: c.SndNxt, Ack: c.RcvNxt}
+	if c.RcvWnd.Known && c.State != SynRecv { // a request's window is cut in its own way
+		r.Window = kernel.Known(seq.Of(c.RcvWnd.Uint32() >> min(c.WScale, 14) & 0xffff))
+	}
+	switch {
+	case c.HasTS == kernel.No:
+		r.NoTS = true
+	case c.HasTS == kernel.Yes:
+		r.TSEcr = c.TSRecent
+	}
+	return r
+}
+
+var (
+	isRST = clause{Says: "it is a RST", Ask: func(c *Case) kernel.Reading {
+		return yesIf(c.Segment.Flags.Has(segment.RST), "flags %s", c.Segment.Flags)
+	}}
+	isSYN = clause{Says: "it carries SYN", Ask: func(c *Case) kernel.Reading {
+		return yesIf(c.Segment.Flags.Has(segment.SYN), "flags %s", c.Segment.Flags)
+	}}
+	exact = clause{Says: "its seq is exactly rcv_nxt", Ask: func(c *Case) kernel.Reading {
+		if !c.RcvNxt.Known {
+			return kernel.Reading{Because: "rcv_nxt is not known", Missing: kernel.FactRcvNxt}
+		}
+		return yesIf(c.Segment.Seq == c.RcvNxt.Num, "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
+	}}
+	inWindow = clause{Says: "it lies in the receive window", Ask: func(c *Case) kernel.Reading {
+		if !c.RcvNxt.Known {
+			return kernel.Reading{Because: "rcv_nxt is not known", Missing: kernel.FactRcvNxt}
+		}
+		if c.Segment.Seq == c.RcvNxt.Num {
+			return yesIf(true, "seq %s is rcv_nxt", c.Segment.Seq)
+		}
+		if !c.RcvWnd.Known {
+			if !c.Segment.End().After(c.RcvNxt.Num) || c.Segment.Seq.Sub(c.RcvNxt.Num) > 1<<30 {
+				return yesIf(false, "seq %s lies outside any window at rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
+			}
+			return kernel.Reading{Because: "the last advertised window is not known", Missing: kernel.FactRcvWnd}
+		}
+		right := c.RcvNxt.Add(c.RcvWnd.Uint32())
+		in := c.Segment.Seq.InWindow(c.Segment.End(), c.RcvNxt.Num, right)
+		return yesIf(in, "seq %s, window %s to %s", c.Segment.Seq, c.RcvNxt.Num, right)
+	}}
+	notBefore = clause{Says: "its seq is not before rcv_nxt", Ask: func(c *Case) kernel.Reading {
+		if !c.RcvNxt.Known {
+			return kernel.Reading{Because: "rcv_nxt is not known", Missing: kernel.FactRcvNxt}
+		}
+		return yesIf(!c.Segment.Seq.Before(c.RcvNxt.Num), "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
+	}}
+	pawsOld = clause{Says: "its timestamp is older than ts_recent (PAWS)", Ask: func(c *Case) kernel.Reading {
+		if !c.Segment.HasTS() || c.HasTS == kernel.No {
+			return yesIf(false, "no timestamps to compare")
+		}
+		if c.HasTS != kernel.Yes || !c.TSRecent.Known {
+			return kernel.Reading{Because: "ts_recent is not known", Missing: kernel.FactTSRecent}
+		}
+		// A live socket allows one tick (TCP_PAWS_WINDOW).
+		return yesIf(c.TSRecent.Sub(c.Segment.TSVal) > 1, "TSval %s, ts_recent %s", c.Segment.TSVal, c.TSRecent.Num)
+	}}
+	pawsFine = not("its timestamp is not older than ts_recent (PAWS)", pawsOld.Ask)
+	limited  = clause{Says: "an ACK was sent less than tcp_invalid_ratelimit ago", Ask: func(c *Case) kernel.Reading {
+		if r := c.Host.Profile.Has(&kernel.LimitsACKs); r.Answer != kernel.Yes {
+			return r
+		}
+		if !c.Host.RateLimit.Known {
+			return kernel.Reading{Because: "tcp_invalid_ratelimit is not known", Missing: kernel.FactRateLimit}
+		}
+		if c.LastACK == 0 {
+			return yesIf(false, "it is the first")
+		}
+		d := time.Duration(c.Now - c.LastACK)
+		return yesIf(d < c.Host.RateLimit.Duration, "the last ACK was sent %d ms ago, the limit is %d ms", d.Milliseconds(), c.Host.RateLimit.Milliseconds())
+	}}
+	sameISS = clause{Says: "it is the pending SYN again", Ask: func(c *Case) kernel.Reading {
+		if !c.RcvNxt.Known {
+			return kernel.Reading{Because: "the pending SYN is not known", Missing: kernel.FactRcvNxt}
+		}
+		const deciding = segment.SYN | segment.ACK | segment.RST
+		return yesIf(c.Segment.Flags&deciding == segment.SYN && c.Segment.Seq.Add(1) == c.RcvNxt.Num, "seq %s, pending %s", c.Segment.Seq, c.RcvNxt.Add(^uint32(0)))
+	}}
+)
+
+const (
+	validate = "net/ipv4/tcp_input.c tcp_validate_incoming"
+	checkReq = "net/ipv4/tcp_minisocks.c tcp_check_req"
+)
+
+var rstExact = Rule{
+	ID: "rst-exact", Says: "A RST at exactly rcv_nxt aborts the connection.", From: validate + ", RFC 5961 §3.2",
+	When: []clause{isRST, exact},
+	Then: func(*Case) Outcome { return Outcome{Rule: "rst-exact", Gone: true} },
+}
+
+var rstInWindow = Rule{
+	ID: "rst-in-window", Says: "Before RFC 5961 a RST anywhere in the window aborts the connection.", From: validate,
+	When: []clause{isRST, not("this kernel obeys any RST in the window", behaviour(&kernel.ExactRST).Ask), inWindow},
+	Then: func(*Case) Outcome { return Outcome{Rule: "rst-in-window", Gone: true} },
+}
+
+var rstIgnored = Rule{
+	ID: "rst-ignored", Says: "Any other RST leaves the connection as it is.", From: validate,
+	When: []clause{isRST},
+	Then: func(c *Case) Outcome { return c.kept("rst-ignored", kernel.Reply{}) },
+}
+
+var synAborts = Rule{
+	ID: "syn-aborts", Says: "Before RFC 5961 a SYN in the window aborts the connection with a RST.", From: validate + ", TCPAbortOnSyn",
+	When: []clause{isSYN, not("this kernel does not challenge a SYN", behaviour(&kernel.ChallengesSYN).Ask), pawsFine, inWindow, notBefore},
+	Then: func(c *Case) Outcome {
+		return Outcome{Rule: "syn-aborts", Reply: timewait.ResetFor(&c.Segment), Gone: true}
+	},
+}
+
+var synDuplicateACK = Rule{
+	ID: "syn-duplicate-ack", Says: "Before RFC 5961 a SYN outside the window gets a duplicate ACK.", From: validate,
+	When: []clause{isSYN, not("this kernel does not challenge a SYN", behaviour(&kernel.ChallengesSYN).Ask)},
+	Then: func(c *Case) Outcome { return c.kept("syn-duplicate-ack", c.ack()) },
+}
+
+var synLimited = Rule{
+	ID: "syn-limited", Says: "A challenge ACK is held back while the limiter holds.", From: "net/ipv4/tcp_input.c tcp_send_challenge_ack",
+	When: []clause{isSYN, limited},
+	Then: func(c *Case) Outcome { return c.kept("syn-limited", kernel.Reply{}) },
+}
+
+var synChallenged = Rule{
+	ID: "syn-challenged", Says: "A SYN into a live connection gets a challenge ACK, whatever its seq.", From: validate + ", RFC 5961 §4.2",
+	When: []clause{isSYN},
+	Then: func(c *Case) Outcome { return c.kept("syn-challenged", c.ack()) },
+}
+
+var otherwise = Rule{
+	ID: "otherwise", Says: "Any other segment belongs to the connection itself.", From: validate,
+	Then: func(c *Case) Outcome { return c.kept("otherwise", kernel.Reply{}) },
+}
+
+var reqRepeatLimited = Rule{
+	ID: "req-repeat-limited", Says: "The pending SYN again, within the limit: no second SYN-ACK for it.", From: checkReq + ", tcp_oow_rate_limited",
+	When: []clause{sameISS, pawsFine, limited},
+	Then: func(c *Case) Outcome { return c.kept("req-repeat-limited", kernel.Reply{}) },
+}
+
+var reqRepeat = Rule{
+	ID: "req-repeat", Says: "The pending SYN again gets the same SYN-ACK.", From: checkReq,
+	When: []clause{sameISS, pawsFine},
+	Then: func(c *Case) Outcome {
+		r := kernel.Reply{Kind: kernel.ReplySYNACK, Ack: c.RcvNxt}
+		if c.SndNxt.Known {
+			r.Seq = kernel.Known(c.SndNxt.Add(^uint32(0)))
+		}
+		o := c.kept("req-repeat", r)
+		o.After.LastACK = c.Now
+		return o
+	},
+}
+
+// reqUnfit joins the two ways in which a pending request sends an ACK.
+func reqUnfit(c *Case) kernel.Reading {
+	if p := pawsOld.Ask(c); p.Answer != kernel.No {
+		return p
+	}
+	r := inWindow.Ask(c)
+	r.Answer = r.Answer.Not()
+	return r
+}
+
+var reqLimited = Rule{
+	ID: "req-ack-limited", Says: "A segment that the request would acknowledge stays without an answer while the limiter holds.", From: checkReq,
+	When: []clause{not("it is no RST", isRST.Ask), {Says: "its timestamp is older, or it lies outside the window", Ask: reqUnfit}, limited},
+	Then: func(c *Case) Outcome { return c.kept("req-ack-limited", kernel.Reply{}) },
+}
+
+var reqOld = Rule{
+	ID: "req-ack", Says: "A SYN outside the window of a pending request gets an ACK with the request's numbers.", From: checkReq,
+	When: []clause{not("it is no RST", isRST.Ask), {Says: "its timestamp is older, or it lies outside the window", Ask: reqUnfit}},
+	Then: func(c *Case) Outcome { return c.kept("req-ack", c.ack()) },
+}
+
+var reqRST = Rule{
+	ID: "req-rst", Says: "A RST in the window drops the request.", From: checkReq,
+	When: []clause{isRST, inWindow},
+	Then: func(*Case) Outcome { return Outcome{Rule: "req-rst", Gone: true} },
+}
+
+var reqInWindow = Rule{
+	ID: "req-syn-in-window", Says: "Another SYN within the window gets a RST, and the request is dropped.", From: checkReq + ", EmbryonicRsts",
+	When: []clause{isSYN, inWindow},
+	Then: func(c *Case) Outcome {
+		return Outcome{Rule: "req-syn-in-window", Reply: timewait.ResetFor(&c.Segment), Gone: true}
+	},
+}

@@ -1,0 +1,175 @@
+// Package timewait holds the rules by which a four-tuple in TIME_WAIT answers a
+// segment: the true TIME_WAIT, and the mini-socket that an orphan in FIN_WAIT2
+// becomes. They mirror tcp_timewait_state_process (net/ipv4/tcp_minisocks.c) and
+// what its callers tcp_v4_rcv and tcp_v6_rcv do with its verdict. The conditions
+// have been the same from 2.6.32 to 6.19 but for what a kernel.Behaviour names.
+package timewait
+
+import (
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+	"github.com/tcpwhy/tcpwhy/internal/seq"
+)
+
+// Length is TCP_TIMEWAIT_LEN: what every (re)arming sets.
+const Length = 60 * time.Second
+
+// Substate is FIN_WAIT2 or the true TIME_WAIT (tw_substate).
+type Substate uint8
+
+// The substates.
+const (
+	TimeWait Substate = iota
+	FinWait2
+)
+
+// Socket is what the kernel remembers of a connection in TIME_WAIT.
+type Socket struct {
+	Substate Substate
+	RcvNxt   kernel.Num // tw_rcv_nxt: behind the peer's FIN in the true TIME_WAIT
+	SndNxt   kernel.Num // tw_snd_nxt: behind the own FIN
+	RcvWnd   kernel.Num // tw_rcv_wnd in bytes
+	// WScale is tw_rcv_wscale; it goes with RcvWnd.
+	WScale uint8
+	// HasTS: the connection used timestamps (tw_ts_recent_stamp != 0).
+	HasTS    kernel.Answer
+	TSRecent kernel.Num // tw_ts_recent
+	// TSStored is when TSRecent was stored, in nanoseconds; 0: not known.
+	TSStored int64
+	// LastACK is when the last limited ACK was sent (tw_last_oow_ack_time), in
+	// nanoseconds; 0: none yet. LastACKUnknown: the capture does not tell.
+	LastACK        int64
+	LastACKUnknown bool
+	// Armed is when the 60 s were last set, in nanoseconds.
+	Armed int64
+}
+
+// Case is a socket, its host, and a segment that arrives at a time (ns).
+type Case struct {
+	Socket
+	Host    kernel.Host
+	Segment segment.Segment
+	Now     int64
+}
+
+// Outcome is what happens then.
+type Outcome struct {
+	Rule  string
+	Reply kernel.Reply
+	// Gone: the TIME_WAIT does not exist any more. After is what it remembers
+	// where it still does.
+	Gone  bool
+	After Socket
+}
+
+// Rule is a rule of this state.
+type Rule = kernel.Rule[Case, Outcome]
+
+// clause is a condition of this state.
+type clause = kernel.Clause[Case]
+
+// Rules is every rule of the true TIME_WAIT, in the order in which the kernel
+// tries them.
+func Rules() []*Rule {
+	return []*Rule{
+		&bareInOrder, &rstKills, &rstIgnored1337,
+		&synNoListener, &synFIN, &synQueueFull, &synAccepted,
+		&ackLimited, &ackPAWS, &ackFlag, &ackOldSYN, &rstElsewhere,
+	}
+}
+
+// FinWait2Rules is every rule of the FIN_WAIT2 mini-socket, in order.
+func FinWait2Rules() []*Rule {
+	return []*Rule{
+		&fw2Limited, &fw2PAWS, &fw2OutOfWindow, &fw2RST, &fw2SYN, &fw2Nothing, &fw2Data, &fw2FIN,
+	}
+}
+
+// Decide asks the rules of the socket's substate.
+func Decide(c *Case) kernel.Decision[Outcome] {
+	if c.Substate == FinWait2 {
+		return kernel.Decide(FinWait2Rules(), c)
+	}
+	return kernel.Decide(Rules(), c)
+}
+
+// kept returns an outcome that leaves the socket as it is.
+func (c *Case) kept(rule string, r kernel.Reply) Outcome {
+	return Outcome{Rule: rule, Reply: r, After: c.Socket}
+}
+
+// rearm sets the 60 s anew.
+func (o Outcome) rearm(c *Case) Outcome {
+	o.After.Armed = c.Now
+	return o
+}
+
+// remember stores the segment's timestamp, if the kernel looked at it.
+func (o Outcome) remember(c *Case) Outcome {
+	if c.saw().Answer == kernel.Yes {
+		o.After.TSRecent = kernel.Known(c.Segment.TSVal)
+		o.After.TSStored = c.Now
+	}
+	return o
+}
+
+// limited notes the time of an ACK that goes through the limiter.
+func (o Outcome) limited(c *Case) Outcome {
+	if c.subjectToLimit() {
+		o.After.LastACK, o.After.LastACKUnknown = c.Now, false
+	}
+	return o
+}
+
+// gone returns an outcome that ends the TIME_WAIT.
+func gone(rule string, r kernel.Reply) Outcome {
+	return Outcome{Rule: rule, Reply: r, Gone: true}
+}
+
+// ack is the ACK that a TIME_WAIT sends (tcp_v4_timewait_ack): seq=snd_nxt,
+// ack=rcv_nxt, the old window, and timestamps if the remembered one is not 0.
+func (c *Case) ack() kernel.Reply {
+	r := kernel.Reply{Kind: kernel.ReplyACK, Seq: c.SndNxt, Ack: c.RcvNxt}
+	if c.RcvWnd.Known {
+		r.Window = kernel.Known(seq.Of(c.RcvWnd.Uint32() >> min(c.WScale, 14) & 0xffff))
+	}
+	switch {
+	case c.HasTS == kernel.No:
+		r.NoTS = true
+	case c.HasTS == kernel.Yes && c.TSRecent.Known && c.TSRecent.Uint32() != 0:
+		r.TSEcr = c.TSRecent
+	}
+	return r
+}
+
+// rst is the reset that an orphan sends (tcp_v4_send_reset): the offender's
+// acknowledgement number as seq, or RST|ACK for a segment without one.
+func (c *Case) rst() kernel.Reply { return ResetFor(&c.Segment) }
+
+// ResetFor returns the RST that a host without a socket sends for a segment
+// (RFC 9293 §3.10.7.1, tcp_v4_send_reset).
+func ResetFor(s *segment.Segment) kernel.Reply {
+	if s.Flags.Has(segment.ACK) {
+		return kernel.Reply{Kind: kernel.ReplyRST, Seq: kernel.Known(s.Ack), NoTS: true}
+	}
+	return kernel.Reply{Kind: kernel.ReplyRST, HasACK: true, Seq: kernel.Known(seq.Of(0)), Ack: kernel.Known(s.End()), NoTS: true}
+}
+
+// Lifetime returns the bounds between which a TIME_WAIT ends after it was last
+// armed: never before min, always before max, both widened by what a capture
+// cannot tell (jiffies, the way to the capture point).
+func Lifetime(p kernel.Profile) (min, max time.Duration) {
+	const slack = 100 * time.Millisecond
+	switch {
+	case p.Has(&kernel.WheelTimer).Answer == kernel.Yes:
+		// The wheel's last slot has been seen to end 0.2 s late.
+		return 52500*time.Millisecond - slack, Length + time.Second
+	case p.Has(&kernel.WheelTimer).Answer == kernel.Unknown:
+		return 52500*time.Millisecond - slack, 65200 * time.Millisecond
+	case p.Has(&kernel.CoarseTimer).Answer == kernel.No:
+		return Length - slack, Length + time.Second
+	}
+	return Length - slack, 65200 * time.Millisecond
+}
