@@ -1,0 +1,152 @@
+package text
+
+import (
+	"bufio"
+	"io"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/tcpwhy/tcpwhy/internal/report"
+)
+
+// Form is how a list of connections is written.
+type Form uint8
+
+// The forms: columns under a heading, or a JSON object a line.
+const (
+	Columns Form = iota
+	JSONLines
+)
+
+// WriteConnections writes a line for each connection that list hands to its
+// argument, in that order; none is kept. The error of list is returned, which is
+// that of w if list passes on what its argument returns. What was written before an error reaches w.
+func WriteConnections(w io.Writer, form Form, list func(emit func(*report.Connection) error) error) error {
+	bw := bufio.NewWriterSize(w, 1<<16)
+	appendTo := AppendConnectionJSON
+	if form == Columns {
+		appendTo = AppendConnection
+		if _, err := bw.Write(append(connectionHeading(), '\n')); err != nil {
+			return err
+		}
+	}
+	var buf []byte
+	err := list(func(c *report.Connection) error {
+		buf = append(appendTo(buf[:0], c), '\n')
+		_, err := bw.Write(buf)
+		return err
+	})
+	if ferr := bw.Flush(); err == nil {
+		err = ferr
+	}
+	return err
+}
+
+// The widths of the columns. They are fixed so that no line waits for another;
+// a longer value (an IPv6 address) pushes the rest of its own line to the right.
+const (
+	idWidth       = 8
+	openedWidth   = 30
+	durationWidth = 14
+	framesWidth   = 15
+	endWidth      = 21
+	stateWidth    = 11
+	endedWidth    = 15
+	closerWidth   = 9
+	holderWidth   = 9
+	packetsWidth  = 11
+	bytesWidth    = 17
+)
+
+// connectionHeading returns the line that stands above those of AppendConnection.
+func connectionHeading() []byte {
+	b := alignRight([]byte("ID"), 0, idWidth)
+	b = column(b, "OPENED", openedWidth)
+	b = append(b, "  "...)
+	at := len(b)
+	b = alignRight(append(b, "DURATION"...), at, durationWidth)
+	b = column(b, "FRAMES", framesWidth)
+	b = column(b, "CLIENT", endWidth)
+	b = column(b, "SERVER", endWidth)
+	b = column(b, "STATE", stateWidth)
+	b = column(b, "ENDED", endedWidth)
+	b = column(b, "CLOSED-BY", closerWidth)
+	b = column(b, "TIME_WAIT", holderWidth)
+	b = column(b, "PACKETS-C/S", packetsWidth)
+	b = column(b, "BYTES-C/S", bytesWidth)
+	return append(b, "  HISTORY"...)
+}
+
+// AppendConnection appends a line of text without its newline, in columns two
+// spaces apart: id, time of the first frame, duration in seconds, first and last
+// frame, client, server, state, how it ended, who closed first, who holds
+// TIME_WAIT, packets and bytes from the client and from the server, history. A
+// value that is not known is "-", so that the number of columns stays the same. It
+// allocates nothing where b has room.
+func AppendConnection(b []byte, c *report.Connection) []byte {
+	at := len(b)
+	b = alignRight(appendValue(b, c.ID), at, idWidth)
+	b = column(b, c.Opened, openedWidth)
+	b = append(b, "  "...)
+	at = len(b)
+	b = strconv.AppendFloat(b, c.DurationS, 'f', 6, 64)
+	b = alignRight(append(b, 's'), at, durationWidth)
+	b = pair(b, c.FirstFrame, '-', c.LastFrame, framesWidth)
+	b = column(b, c.Client, endWidth)
+	b = column(b, c.Server, endWidth)
+	b = column(b, c.State, stateWidth)
+	b = column(b, c.Ended, endedWidth)
+	b = column(b, c.FirstCloser, closerWidth)
+	b = column(b, c.TimeWaitHolder, holderWidth)
+	b = pair(b, c.Packets[0], '/', c.Packets[1], packetsWidth)
+	b = pair(b, c.Bytes[0], '/', c.Bytes[1], bytesWidth)
+	b = append(b, "  "...)
+	return appendValue(b, c.History)
+}
+
+const blanks = "                                                "
+
+// column appends two spaces and s, padded to width.
+func column(b []byte, s string, width int) []byte {
+	b = append(b, "  "...)
+	at := len(b)
+	return pad(appendValue(b, s), at, width)
+}
+
+// pair appends two spaces and two numbers as one column.
+func pair(b []byte, x uint64, between byte, y uint64, width int) []byte {
+	b = append(b, "  "...)
+	at := len(b)
+	b = strconv.AppendUint(b, x, 10)
+	b = append(b, between)
+	return pad(strconv.AppendUint(b, y, 10), at, width)
+}
+
+// appendValue appends s fit for a terminal, "-" where it is empty.
+func appendValue(b []byte, s string) []byte {
+	if s == "" {
+		return append(b, '-')
+	}
+	return appendClean(b, s)
+}
+
+// pad fills what stands behind at up to width characters.
+func pad(b []byte, at, width int) []byte {
+	if n := width - utf8.RuneCount(b[at:]); n > 0 {
+		b = append(b, blanks[:n]...)
+	}
+	return b
+}
+
+// alignRight moves what stands behind at to the right end of width characters.
+func alignRight(b []byte, at, width int) []byte {
+	n := width - utf8.RuneCount(b[at:])
+	if n <= 0 {
+		return b
+	}
+	end := len(b)
+	b = append(b, blanks[:n]...)
+	copy(b[at+n:], b[at:end])
+	copy(b[at:at+n], blanks)
+	return b
+}

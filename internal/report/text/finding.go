@@ -1,0 +1,302 @@
+package text
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tcpwhy/tcpwhy/internal/report"
+)
+
+// finding writes one screen: the question, the answer, and why.
+func (p *printer) finding(f *report.Finding, n, of int) {
+	p.question(f, n, of)
+	p.answer(f)
+	p.ladder(f)
+	if f.Verdict.Cause != "" {
+		p.reasons(f)
+	} else {
+		p.remaining(f)
+	}
+	p.rivals(f)
+	p.settle(f.Settle)
+	p.advice(f.Advice)
+	if len(f.Warnings) > 0 {
+		p.head("What limits this answer")
+		p.warnings("-", f.Warnings)
+	}
+}
+
+// head starts a section.
+func (p *printer) head(s string) {
+	p.blank()
+	p.line(0, 2).words(bold, s).end()
+}
+
+func (p *printer) question(f *report.Finding, n, of int) {
+	mark := fmt.Sprintf("[%d/%d]", n, of)
+	p.line(0, len(mark)+1).words(dim, mark).words(bold, f.Asks).end()
+	l := p.line(len(mark)+1, len(mark)+3)
+	l.words(dim, "client").words(plain, f.Flow.Client).tab(l.col+3).words(dim, "server").words(plain, f.Flow.Server)
+	l.tab(l.col+3).words(dim, f.Question)
+	l.end()
+	if len(f.Refs) > 0 {
+		p.line(len(mark)+1, len(mark)+3).words(dim, frames(f.Frames, f.Refs)).end()
+	}
+}
+
+// certainties are the words for how sure a verdict is, and what they mean.
+var certainties = map[report.Certainty]struct {
+	word, means string
+	style       style
+}{
+	report.Certain: {"Certain:", "forced by the frames and the facts given", green},
+	report.Likely:  {"Likely:", "stands apart, but a rival is not ruled out", yellow},
+	report.Open:    {"Open:", "what was captured does not decide it", red},
+}
+
+// answer writes the verdict in one sentence, then whose doing it is, how much it
+// matters and what its certainty means.
+func (p *printer) answer(f *report.Finding) {
+	v := &f.Verdict
+	c, ok := certainties[v.Certainty]
+	if !ok && v.Certainty != "" {
+		c.word = string(v.Certainty) + ":"
+	}
+	p.blank()
+	p.line(0, 2).words(c.style, c.word).words(plain, v.Says).end()
+	var parts []string
+	switch {
+	case v.Cause != "" && c.means != "":
+		parts = append(parts, "cause: "+v.Cause+" ("+c.means+")")
+	case v.Cause != "":
+		parts = append(parts, "cause: "+v.Cause)
+	case c.means != "":
+		parts = append(parts, c.means)
+	}
+	parts = append(parts, "at fault: "+faultWord(v.Fault))
+	if s := severityWord(v.Severity); s != "" {
+		parts = append(parts, s)
+	}
+	p.line(2, 2).words(dim, strings.Join(parts, "; ")).end()
+}
+
+// faultWord says in words whose doing it is.
+func faultWord(f report.Fault) string {
+	switch f {
+	case report.ClientHost:
+		return "the client's host"
+	case report.ServerHost:
+		return "the server's host"
+	case report.ClientApplication:
+		return "the client's application"
+	case report.ServerApplication:
+		return "the server's application"
+	case report.Path:
+		return "the path between them"
+	case report.Nobody:
+		return "nobody"
+	case report.FaultUnknown, "":
+		return "the capture cannot tell"
+	}
+	return string(f)
+}
+
+// severityWord says in words how much it matters; empty where it is not said.
+func severityWord(s report.Severity) string {
+	switch s {
+	case report.Problem:
+		return "a problem"
+	case report.Notice:
+		return "worth knowing"
+	case report.Harmless:
+		return "harmless"
+	}
+	return string(s)
+}
+
+// reasons shows the evidence of the cause that won.
+func (p *printer) reasons(f *report.Finding) {
+	i := slices.IndexFunc(f.Causes, func(c report.Cause) bool { return c.Cause == f.Verdict.Cause })
+	if i < 0 {
+		return
+	}
+	c := &f.Causes[i]
+	if len(c.Evidence) == 0 && len(c.Assumes) == 0 {
+		return
+	}
+	p.head("Why " + c.Cause)
+	p.assumes(c.Assumes, 2)
+	for i := range c.Evidence {
+		p.evidence(&c.Evidence[i], 2, true)
+	}
+}
+
+// assumes lists what a cause takes for granted.
+func (p *printer) assumes(as []string, indent int) {
+	for _, a := range as {
+		p.line(indent, indent+9).words(yellow, "assumes").tab(indent+9).words(plain, a).end()
+	}
+}
+
+// evidence writes the answer, the sentence, the frames and where the rule stands.
+func (p *printer) evidence(e *report.Evidence, indent int, source bool) {
+	l := p.line(indent, indent+9)
+	switch e.Answer {
+	case "yes":
+		l.words(green, e.Answer)
+	case "no":
+		l.words(red, e.Answer)
+	default:
+		l.words(yellow, e.Answer)
+	}
+	l.tab(indent+9).words(plain, e.Says)
+	l.frames(plain, e.Frames, e.Refs)
+	if source && e.Source != "" {
+		l.words(dim, "["+e.Source+"]")
+	}
+	l.end()
+}
+
+// maxShown bounds the evidence of a remaining story where there are many of them:
+// a finding should fit on a screen.
+const maxShown = 3
+
+// remaining shows the stories between which an open verdict cannot choose.
+func (p *printer) remaining(f *report.Finding) {
+	var left []*report.Cause
+	for i := range f.Causes {
+		if f.Causes[i].Stands != report.RuledOut {
+			left = append(left, &f.Causes[i])
+		}
+	}
+	if len(left) == 0 {
+		return
+	}
+	p.head("What it may be")
+	for _, c := range left {
+		p.line(2, 4).words(bold, c.Cause+":").words(plain, c.Says).end()
+		p.assumes(c.Assumes, 4)
+		show := len(c.Evidence)
+		if len(left) > maxShown {
+			show = min(show, maxShown)
+		}
+		for i := range c.Evidence[:show] {
+			p.evidence(&c.Evidence[i], 4, false)
+		}
+		if more := len(c.Evidence) - show; more > 0 {
+			p.line(13, 13).words(dim, fmt.Sprintf("(and %d more, see the JSON)", more)).end()
+		}
+	}
+}
+
+// rivals gives each other cause a line: those that still stand with what they
+// would need, then the others with what rules them out.
+func (p *printer) rivals(f *report.Finding) {
+	var stand, out []*report.Cause
+	for i := range f.Causes {
+		c := &f.Causes[i]
+		switch {
+		case c.Cause == f.Verdict.Cause:
+		case c.Stands == report.RuledOut:
+			out = append(out, c)
+		case f.Verdict.Cause != "":
+			stand = append(stand, c)
+		}
+	}
+	if len(stand) > 0 {
+		p.head("Not ruled out")
+		col := p.causeColumn(stand)
+		for _, c := range stand {
+			says := c.Says
+			if len(c.Assumes) > 0 {
+				says = "assumes " + strings.Join(c.Assumes, "; assumes ")
+			}
+			p.line(2, col).words(yellow, c.Cause).tab(col).words(plain, says).end()
+		}
+	}
+	if len(out) > 0 {
+		p.head("Ruled out")
+		col := p.causeColumn(out)
+		for _, c := range out {
+			l := p.line(2, col).words(plain, c.Cause).tab(col)
+			if e := against(c); e != nil {
+				l.words(dim, e.Says).frames(dim, e.Frames, e.Refs)
+			} else {
+				l.words(dim, c.Says)
+			}
+			l.end()
+		}
+	}
+}
+
+// causeColumn returns where the text behind the causes' names starts. A very
+// long name pushes its own line only.
+func (p *printer) causeColumn(cs []*report.Cause) int {
+	longest := 0
+	for _, c := range cs {
+		if n := utf8.RuneCountInString(clean(c.Cause)); n <= 24 {
+			longest = max(longest, n)
+		}
+	}
+	return min(2+longest+2, p.width/2)
+}
+
+// against returns the evidence that rules a cause out: the first "no", since
+// evidence stands in the order of its weight; nil where there is none.
+func against(c *report.Cause) *report.Evidence {
+	for i := range c.Evidence {
+		if c.Evidence[i].Answer == "no" {
+			return &c.Evidence[i]
+		}
+	}
+	return nil
+}
+
+// settle lists the commands that decide; a command with several outcomes is printed once.
+func (p *printer) settle(ss []report.Settle) {
+	if len(ss) == 0 {
+		return
+	}
+	p.head("What settles it")
+	col := 0
+	for i := range ss {
+		s := &ss[i]
+		if i == 0 || ss[i-1].On != s.On || ss[i-1].Command != s.Command {
+			l := p.line(2, 6).words(plain, "on the "+s.On+":").tab(18).whole(bold, s.Command)
+			col = l.col + 3
+			p.outcome(l, col, s)
+			continue
+		}
+		p.outcome(p.line(0, 6), col, s)
+	}
+}
+
+// outcome writes what an answer of the command means, on a line of its own where the
+// command leaves no room.
+func (p *printer) outcome(l *line, col int, s *report.Settle) {
+	cond := s.If
+	if _, err := strconv.ParseUint(cond, 10, 64); err == nil {
+		cond = "= " + cond
+	}
+	whole := cond + " → " + s.Then
+	if col+utf8.RuneCountInString(clean(whole)) > p.width {
+		if l.col > 0 {
+			l.end()
+		}
+		l, col = p.line(18, 22), 18
+	}
+	l.tab(col).words(plain, whole).end()
+}
+
+func (p *printer) advice(as []string) {
+	if len(as) == 0 {
+		return
+	}
+	p.head("What to do")
+	for _, a := range as {
+		p.line(2, 4).words(plain, "- "+a).end()
+	}
+}

@@ -1,0 +1,190 @@
+// Package text presents a report as plain text for a terminal or a ticket. It
+// is made from report values alone: what is not in the report cannot be shown.
+package text
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/report"
+)
+
+// Options say how the text is to look. The zero value is plain text, 100 columns wide.
+type Options struct {
+	// Color sets words off with ANSI sequences.
+	Color bool
+	// Width is the column at which lines break; 0: 100. A word that is longer is not broken.
+	Width int
+}
+
+const (
+	defaultWidth = 100
+	minWidth     = 40
+)
+
+// Write presents the whole report: what was read, each finding, one line of
+// summary. It returns the error of w, if any.
+func Write(w io.Writer, r *report.Report, o Options) error {
+	p := &printer{w: bufio.NewWriter(w), width: o.Width, color: o.Color}
+	if p.width <= 0 {
+		p.width = defaultWidth
+	}
+	p.width = max(p.width, minWidth)
+	p.preface(&r.Capture)
+	for i := range r.Findings {
+		p.blank()
+		p.finding(&r.Findings[i], i+1, len(r.Findings))
+	}
+	p.blank()
+	p.summary(r)
+	return p.w.Flush()
+}
+
+// preface says what was read and what must be known before trusting it.
+func (p *printer) preface(c *report.Capture) {
+	l := p.line(0, 2)
+	for i, s := range c.Sources {
+		if i < len(c.Sources)-1 {
+			s += ","
+		}
+		l.whole(bold, s)
+	}
+	if len(c.Sources) > 0 {
+		l.end()
+	}
+	p.line(2, 2).words(plain, plural(c.Packets, "packet")+", "+plural(c.Segments, "TCP segment")+", "+
+		plural(c.Connections, "connection")+span(c.First, c.Last)).end()
+	p.warnings("warning:", c.Warnings)
+}
+
+// warnings writes a line for each, behind the given mark.
+func (p *printer) warnings(mark string, ws []report.Warning) {
+	for _, w := range ws {
+		l := p.line(2, 4).words(yellow, mark).words(plain, w.Says)
+		if w.Frame != 0 {
+			l.frames(plain, []uint64{w.Frame}, nil)
+		}
+		if w.Code != "" {
+			l.words(dim, "["+w.Code+"]")
+		}
+		l.end()
+	}
+}
+
+// summary is the last line.
+func (p *printer) summary(r *report.Report) {
+	l := p.line(0, 2)
+	if len(r.Findings) == 0 {
+		l.words(bold, "No findings.")
+		switch c := r.Capture.Connections; c {
+		case 0:
+			l.words(plain, "There is no TCP connection in what was read.")
+		case 1:
+			l.words(plain, "The connection did nothing that raises a question.")
+		default:
+			l.words(plain, "None of the "+strconv.FormatUint(c, 10)+" connections did anything that raises a question.")
+		}
+		l.end()
+		return
+	}
+	certainty, severity := map[report.Certainty]uint64{}, map[report.Severity]uint64{}
+	for i := range r.Findings {
+		certainty[r.Findings[i].Verdict.Certainty]++
+		severity[r.Findings[i].Verdict.Severity]++
+	}
+	var parts []string
+	for _, c := range []report.Certainty{report.Certain, report.Likely, report.Open} {
+		if n := certainty[c]; n > 0 {
+			parts = append(parts, strconv.FormatUint(n, 10)+" "+string(c))
+		}
+	}
+	l.words(bold, plural(uint64(len(r.Findings)), "finding")+":").words(plain, strings.Join(parts, ", ")+";")
+	parts = parts[:0]
+	if n := severity[report.Problem]; n > 0 {
+		parts = append(parts, plural(n, "problem"))
+	}
+	for _, s := range []report.Severity{report.Notice, report.Harmless} {
+		if n := severity[s]; n > 0 {
+			parts = append(parts, strconv.FormatUint(n, 10)+" "+severityWord(s))
+		}
+	}
+	l.words(plain, strings.Join(parts, ", ")).end()
+}
+
+// plural prints a count with its noun.
+func plural(n uint64, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return strconv.FormatUint(n, 10) + " " + noun
+}
+
+// span prints the time between the first and the last packet; empty where they are not known.
+func span(first, last string) string {
+	if first == "" {
+		return ""
+	}
+	f, err := time.Parse(time.RFC3339Nano, first)
+	t, err2 := time.Parse(time.RFC3339Nano, last)
+	if err != nil || err2 != nil {
+		return ", from " + first + " to " + last
+	}
+	return fmt.Sprintf(", %s from %s", seconds(t.Sub(f).Seconds()), f.UTC().Format("2006-01-02 15:04:05.000000 UTC"))
+}
+
+// seconds prints a time as a person would say it: three decimals below ten seconds, then one.
+func seconds(s float64) string {
+	if s < 10 && s > -10 {
+		return strconv.FormatFloat(s, 'f', 3, 64) + " s"
+	}
+	return strconv.FormatFloat(s, 'f', 1, 64) + " s"
+}
+
+// frames adds frame numbers in brackets; a short list is not broken.
+func (l *line) frames(st style, fs []uint64, refs []report.Ref) *line {
+	s := frames(fs, refs)
+	switch {
+	case s == "":
+	case len(fs) <= 3 && len(refs) == 0:
+		l.whole(st, "("+s+")")
+	default:
+		l.words(st, "("+s+")")
+	}
+	return l
+}
+
+// maxFrames is how many frame numbers are listed before "and n more".
+const maxFrames = 8
+
+// frames prints "frame 9" or "frames 9, 10"; with refs, one for each frame, the
+// number within its own file is added. It is empty where there are no frames.
+func frames(fs []uint64, refs []report.Ref) string {
+	if len(fs) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("frame")
+	if len(fs) > 1 {
+		b.WriteByte('s')
+	}
+	for i, f := range fs {
+		if i == maxFrames && len(fs) > maxFrames+1 {
+			fmt.Fprintf(&b, " and %d more", len(fs)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte(' ')
+		b.WriteString(strconv.FormatUint(f, 10))
+		if len(refs) == len(fs) {
+			fmt.Fprintf(&b, " [%s %d]", filepath.Base(refs[i].Source), refs[i].Frame)
+		}
+	}
+	return b.String()
+}
