@@ -8,18 +8,66 @@ package capture
 
 // The numbers that stand in files and headers.
 const (
-	magicMicros = 0xa1b2c3d4
-	magicNanos  = 0xa1b23c4d
+	// pcap magics, as read in the byte order of the machine that wrote them
+	// (draft-ietf-opsawg-pcap; the last is Alexey Kuznetsov's variant, whose
+	// records have eight bytes more).
+	magicMicros   = 0xa1b2c3d4
+	magicNanos    = 0xa1b23c4d
+	magicModified = 0xa1b2cd34
 
-	// linkEthernet and the others are LINKTYPE_ values
-	// (https://www.tcpdump.org/linktypes.html).
+	// pcapng block types (draft-ietf-opsawg-pcapng).
+	blockSection    = 0x0a0d0d0a
+	blockInterface  = 1
+	blockOldPacket  = 2
+	blockSimple     = 3
+	blockStatistics = 5
+	blockPacket     = 6
+	blockJournal    = 9
+	blockEvent      = 0x204 // Sysdig events, with and without flags
+	blockEventFlags = 0x208
+	blockEventV2    = 0x216
+	blockEventV2F   = 0x217
+	blockEventBig   = 0x221
+	blockEventBigF  = 0x222
+
+	byteOrderMagic = 0x1a2b3c4d
+
+	// pcapng options.
+	optionEnd        = 0
+	optionDropCount  = 4  // of an enhanced packet block: epb_dropcount
+	optionIfDrop     = 5  // of a statistics block: isb_ifdrop
+	optionOSDrop     = 7  // of a statistics block: isb_osdrop
+	optionResolution = 9  // of an interface block: if_tsresol
+	optionOffset     = 14 // of an interface block: if_tsoffset
+
+	// linkEthernet is LINKTYPE_ETHERNET; linkKindOf knows the others.
 	linkEthernet = 1
 
-	etherIPv4 = 0x0800
-	etherIPv6 = 0x86dd
-	etherVLAN = 0x8100
+	// EtherTypes.
+	etherIPv4   = 0x0800
+	etherIPv6   = 0x86dd
+	etherVLAN   = 0x8100 // 802.1Q
+	etherQinQ   = 0x88a8 // 802.1ad
+	etherOldQ   = 0x9100 // QinQ before the standard
+	etherMPLS   = 0x8847
+	etherMPLSM  = 0x8848
+	etherPPPoE  = 0x8864
+	etherLenMax = 1500 // at or below, the field is an 802.3 length
 
-	protoTCP = 6
+	// IP protocols and IPv6 extension headers.
+	protoHopByHop = 0
+	protoIPIP     = 4
+	protoTCP      = 6
+	protoUDP      = 17
+	protoIPv6     = 41
+	protoRouting  = 43
+	protoFragment = 44
+	protoGRE      = 47
+	protoESP      = 50
+	protoAH       = 51
+	protoDestOpts = 60
+	protoEtherIP  = 97
+	protoMPLS     = 137
 
 	// TCP option kinds (IANA, TCP Parameters).
 	optEnd           = 0
@@ -29,4 +77,11 @@ const (
 	optSACKPermitted = 4
 	optSACK          = 5
 	optTimestamps    = 8
+	optMD5           = 19
+	optAO            = 29
+	optMPTCP         = 30
+	optFastOpen      = 34
+	optExperiment    = 254
+	// fastOpenMagic marks an experimental option as fast open (RFC 7413 §4.1.1).
+	fastOpenMagic = 0xf989
 )

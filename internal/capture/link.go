@@ -1,0 +1,137 @@
+package capture
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+// linkKind is how the link header of a frame is read.
+type linkKind uint8
+
+const (
+	linkOther linkKind = iota
+	linkEther
+	linkCooked  // Linux "any" interface, version 1
+	linkCooked2 // and version 2
+	linkRaw     // starts with the IP header
+	linkNull    // BSD loopback: address family in four bytes
+)
+
+// linkKindOf maps a LINKTYPE_ value (https://www.tcpdump.org/linktypes.html);
+// 12 and 14 are what BSDs and older libpcaps wrote for raw IP.
+func linkKindOf(linkType uint32) linkKind {
+	switch linkType {
+	case linkEthernet:
+		return linkEther
+	case 113:
+		return linkCooked
+	case 276:
+		return linkCooked2
+	case 12, 14, 101, 228, 229:
+		return linkRaw
+	case 0, 108:
+		return linkNull
+	}
+	return linkOther
+}
+
+// linkName names the link types that people meet and that are not read; "" is
+// any other.
+func linkName(linkType uint32) string {
+	switch linkType {
+	case 9, 50, 51, 166:
+		return "PPP"
+	case 105, 119, 127, 163, 192:
+		return "802.11 radio"
+	case 187, 201:
+		return "Bluetooth"
+	case 189, 220, 249:
+		return "USB"
+	case 239:
+		return "Linux netfilter log"
+	case 147, 148, 149, 150, 151, 152, 153, 154, 155, 156, 157, 158, 159, 160, 161, 162:
+		return "private"
+	}
+	return ""
+}
+
+// decode fills seg from the frame p, which was wire bytes long before the snap
+// length cut it (wire >= len(p)), and returns 0, or the reason why there is no
+// segment. Of seg, the fields of Ref and Interface are the caller's.
+func (s *source) decode(seg *segment.Segment, link linkKind, p []byte, wire uint32) reason {
+	seg.VLAN = 0
+	switch link {
+	case linkEther:
+		if len(p) < 14 {
+			return frameShort
+		}
+		t := binary.BigEndian.Uint16(p[12:])
+		if t == etherIPv4 {
+			return s.ipv4(seg, p[14:], wire-14)
+		}
+		return s.etherType(seg, t, p[14:], wire-14)
+	case linkCooked:
+		if len(p) < 16 {
+			return frameShort
+		}
+		return s.etherType(seg, binary.BigEndian.Uint16(p[14:]), p[16:], wire-16)
+	case linkCooked2:
+		if len(p) < 20 {
+			return frameShort
+		}
+		return s.etherType(seg, binary.BigEndian.Uint16(p), p[20:], wire-20)
+	case linkRaw:
+		if len(p) < 1 {
+			return frameShort
+		}
+		return s.ip(seg, p, wire)
+	case linkNull:
+		return s.null(seg, p, wire)
+	}
+	return linkUnsupported
+}
+
+// etherType walks VLAN tags and hands an IP packet on.
+func (s *source) etherType(seg *segment.Segment, t uint16, p []byte, wire uint32) reason {
+	for {
+		switch t {
+		case etherIPv4:
+			return s.ipv4(seg, p, wire)
+		case etherIPv6:
+			return s.ipv6(seg, p, wire)
+		case etherVLAN, etherQinQ, etherOldQ:
+			if len(p) < 4 {
+				return frameShort
+			}
+			seg.VLAN = binary.BigEndian.Uint16(p) & 0xfff
+			t = binary.BigEndian.Uint16(p[2:])
+			p, wire = p[4:], wire-4
+		case etherMPLS, etherMPLSM, etherPPPoE:
+			return tunnelled
+		default:
+			return notIP
+		}
+	}
+}
+
+// null reads the BSD loopback header. Its family is in the byte order of the
+// machine that captured (network order for LINKTYPE_LOOP); families are small,
+// so the order shows. IPv6 has another number on each BSD.
+func (s *source) null(seg *segment.Segment, p []byte, wire uint32) reason {
+	if len(p) < 4 {
+		return frameShort
+	}
+	family := binary.LittleEndian.Uint32(p)
+	if family > 0xffff {
+		family = bits.ReverseBytes32(family)
+	}
+	switch family {
+	case 2:
+		return s.ipv4(seg, p[4:], wire-4)
+	case 10, 24, 28, 30:
+		return s.ipv6(seg, p[4:], wire-4)
+	}
+	return notIP
+}

@@ -1,0 +1,115 @@
+package capture
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+// pcapState is what the header of a pcap file says about its records.
+type pcapState struct {
+	header  int   // bytes of a record's header
+	tick    int64 // nanoseconds in the unit of the fraction
+	link    linkKind
+	longest uint32 // a captured length above it shows a broken file
+}
+
+const pcapHeader = 24
+
+// pcapMagic tells whether b starts with the magic number of a pcap file, in
+// which byte order, and what it means for the records.
+func pcapMagic(b []byte) (swap bool, header int, tick int64, ok bool) {
+	m := binary.LittleEndian.Uint32(b)
+	for range 2 {
+		switch m {
+		case magicMicros:
+			return swap, 16, 1000, true
+		case magicNanos:
+			return swap, 16, 1, true
+		case magicModified:
+			return swap, 24, 1000, true
+		}
+		m, swap = bits.ReverseBytes32(m), true
+	}
+	return false, 0, 0, false
+}
+
+// openPcap reads the file header, whose magic number was seen.
+func (s *source) openPcap() error {
+	if err := s.need(pcapHeader); err != nil {
+		return err
+	}
+	if s.end < pcapHeader {
+		return fmt.Errorf("%s: the file header is cut off after %d of %d bytes: copy or capture it again", s.title(), s.end, pcapHeader)
+	}
+	h := s.buf[:pcapHeader]
+	s.swap, s.pcap.header, s.pcap.tick, _ = pcapMagic(h)
+	if major := s.u16(h[4:]); major != 2 {
+		return fmt.Errorf("%s: pcap version %d.%d is not known, only 2.x is: convert it with editcap, or capture it again", s.title(), major, s.u16(h[6:]))
+	}
+	s.pcap.longest = maxRecord
+	if snap := s.u32(h[16:]); snap > 0 && snap < maxRecord/4 {
+		// Some writers state a snap length that they do not keep, but never by far.
+		s.pcap.longest = max(4*snap, 1<<20)
+	}
+	// The upper half holds the length of the frame check sequence.
+	link := s.u32(h[20:]) & 0xffff
+	if s.pcap.link = linkKindOf(link); s.pcap.link == linkOther {
+		s.badLink = link
+	}
+	s.pos = pcapHeader
+	return nil
+}
+
+func (s *source) u16(b []byte) uint16 {
+	if s.swap {
+		return binary.BigEndian.Uint16(b)
+	}
+	return binary.LittleEndian.Uint16(b)
+}
+
+func (s *source) u32(b []byte) uint32 {
+	if s.swap {
+		return binary.BigEndian.Uint32(b)
+	}
+	return binary.LittleEndian.Uint32(b)
+}
+
+// runPcap is run for pcap.
+func (s *source) runPcap(dst []segment.Segment, limit int64) (n int, st status) {
+	p := &s.pcap
+	buf := s.buf[:s.end]
+	for {
+		h := buf[s.pos:]
+		if len(h) < p.header {
+			return n, s.outOfBytes()
+		}
+		kept := s.u32(h[8:])
+		if kept > p.longest {
+			return n, s.breakOff(fmt.Sprintf("the next record claims %d bytes", kept))
+		}
+		size := p.header + int(kept)
+		rest := 0
+		if size > len(h) {
+			if len(h) < len(s.buf) {
+				return n, s.outOfBytes()
+			}
+			size, rest = len(h), size-len(h)
+		}
+		t := int64(s.u32(h))*1e9 + int64(s.u32(h[4:]))*p.tick
+		if t > limit {
+			s.head = t
+			return n, later
+		}
+		if n == len(dst) {
+			return n, full
+		}
+		s.pos += size
+		s.discard = uint64(rest)
+		if s.packet(&dst[n], p.link, 0, t, h[p.header:size], s.u32(h[12:])) {
+			n++
+		}
+	}
+}

@@ -1,0 +1,217 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"sort"
+
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+// Options are what Open may need beside the names.
+type Options struct {
+	// Stdin is read for the name "-".
+	Stdin io.Reader
+}
+
+// Reader reads the TCP segments of one or several captures. It is not safe for
+// use by several goroutines at once.
+type Reader struct {
+	sources []*source
+	// heap holds the sources that are not at their end; the one whose next
+	// record is the earliest is first.
+	heap   []*source
+	frames uint64 // records so far, of all sources
+	runs   runList
+	err    error // what every further Read returns
+}
+
+// maxSources is what a segment.Ref can tell apart.
+const maxSources = math.MaxUint16
+
+// Open opens captures in the order given; "-" is opts.Stdin. Each may be pcap or
+// pcapng, plain, gzip or zstd, whatever its name. If one cannot be read, none is
+// opened; the error names it and says what to do.
+func Open(paths []string, opts Options) (*Reader, error) {
+	if len(paths) == 0 {
+		return nil, errors.New("no capture to read: name a file, or - for standard input")
+	}
+	if len(paths) > maxSources {
+		return nil, fmt.Errorf("%d captures are too many, %d can be read at once: merge some with mergecap", len(paths), maxSources)
+	}
+	size := min(bufferSize, max(bufferMin, buffersTotal/len(paths)))
+	r := &Reader{}
+	for i, p := range paths {
+		if p == "-" && slices.Contains(paths[:i], "-") {
+			r.Close()
+			return nil, errors.New("standard input: was named twice, but can be read only once")
+		}
+		s, err := openSource(p, i, size, opts.Stdin)
+		if err != nil {
+			r.Close()
+			return nil, err
+		}
+		r.sources = append(r.sources, s)
+	}
+	r.heap = slices.Clone(r.sources)
+	return r, nil
+}
+
+// Read fills batch with the next segments in time order and returns how many:
+// fewer than asked where the buffer is used up, and 0 only with an error, which
+// is io.EOF at the end. Their RawOptions are valid until the next Read. A field
+// of an option that a segment does not have is zero, but for the SACK blocks
+// from NSACK on, which keep what was in batch. Segments beyond those returned
+// hold garbage.
+func (r *Reader) Read(batch []segment.Segment) (int, error) {
+	n := 0
+	for r.err == nil && n < len(batch) {
+		if len(r.heap) == 0 {
+			r.err = io.EOF
+			break
+		}
+		s := r.heap[0]
+		before := s.frames
+		s.delta = r.frames - s.frames
+		m, st := s.run(batch[n:], r.limit())
+		if s.frames != before {
+			r.runs.add(run{r.frames + 1, before + 1, s.index})
+			r.frames += s.frames - before
+			s.lastFrame = r.frames
+		}
+		n += m
+		switch st {
+		case full:
+		case later:
+			r.sink()
+		case starved:
+			// What is in batch points into the buffers, so it goes first.
+			if n > 0 {
+				return n, nil
+			}
+			if err := s.fill(); err != nil {
+				r.err = err
+			}
+		case ended:
+			if err := s.close(); err != nil && r.err == nil {
+				r.err = fmt.Errorf("%s: closing failed: %w", s.title(), cause(err))
+			}
+			last := len(r.heap) - 1
+			r.heap[0] = r.heap[last]
+			r.heap = r.heap[:last]
+			r.sink()
+		}
+	}
+	if n > 0 || len(batch) == 0 {
+		return n, nil
+	}
+	return 0, r.err
+}
+
+// less is the order of merging: by time, then as given.
+func less(a, b *source) bool {
+	return a.head < b.head || a.head == b.head && a.index < b.index
+}
+
+// limit is up to which time the first source is to be read before another one.
+func (r *Reader) limit() int64 {
+	var next *source
+	for _, s := range r.heap[1:min(3, len(r.heap))] {
+		if next == nil || less(s, next) {
+			next = s
+		}
+	}
+	switch {
+	case next == nil:
+		return math.MaxInt64
+	case r.heap[0].index < next.index:
+		return next.head
+	}
+	// The other was given first, so that its head is later than that of this
+	// one and the difference does not overflow.
+	return next.head - 1
+}
+
+// sink puts the first source to its place in the heap after its head moved.
+func (r *Reader) sink() {
+	h := r.heap
+	for i := 0; ; {
+		k := 2*i + 1
+		if k+1 < len(h) && less(h[k+1], h[k]) {
+			k++
+		}
+		if k >= len(h) || !less(h[k], h[i]) {
+			return
+		}
+		h[i], h[k] = h[k], h[i]
+		i = k
+	}
+}
+
+// Sources returns the names as given to Open.
+func (r *Reader) Sources() []string {
+	names := make([]string, len(r.sources))
+	for i, s := range r.sources {
+		names[i] = s.name
+	}
+	return names
+}
+
+// Locate finds the file that a merged frame number stands for, as an index into
+// Sources, and the number of the frame in it. It is not ok for frames not yet
+// read, and for the oldest ones where files alternate more than a million times.
+func (r *Reader) Locate(frame uint64) (source int, sourceFrame uint64, ok bool) {
+	if frame == 0 || frame > r.frames {
+		return 0, 0, false
+	}
+	return r.runs.find(frame)
+}
+
+// Close closes what is still open. Further Reads fail.
+func (r *Reader) Close() error {
+	var err error
+	for _, s := range r.sources {
+		err = errors.Join(err, s.close())
+	}
+	r.heap = nil
+	if r.err == nil {
+		r.err = errors.New("the capture is closed")
+	}
+	return err
+}
+
+// run is a stretch of frames that come from one source.
+type run struct {
+	start       uint64 // merged number of its first frame
+	sourceStart uint64
+	source      int
+}
+
+// maxRuns bounds the memory that Locate takes, at 24 bytes each.
+const maxRuns = 1 << 20
+
+// runList holds the last runs, in order.
+type runList []run
+
+// add appends a run, joined with the last one where that is of the same source:
+// a source's frames are never skipped, so that both are one stretch.
+func (l *runList) add(n run) {
+	if k := len(*l); k > 0 && (*l)[k-1].source == n.source {
+		return
+	}
+	if len(*l) == maxRuns {
+		*l = (*l)[:copy(*l, (*l)[maxRuns/2:])]
+	}
+	*l = append(*l, n)
+}
+
+func (l runList) find(frame uint64) (int, uint64, bool) {
+	i := sort.Search(len(l), func(i int) bool { return l[i].start > frame })
+	if i == 0 {
+		return 0, 0, false
+	}
+	return l[i-1].source, l[i-1].sourceStart + frame - l[i-1].start, true
+}

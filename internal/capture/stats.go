@@ -1,0 +1,122 @@
+package capture
+
+import (
+	"fmt"
+	"time"
+)
+
+// Stats is what was seen so far; after Read returned io.EOF it is complete.
+type Stats struct {
+	// Packets counts the records as Wireshark numbers them, Segments those
+	// that held a TCP segment.
+	Packets, Segments uint64
+	// First and Last are the earliest and the latest time of a packet, in
+	// nanoseconds since the Unix epoch; 0 where there is none.
+	First, Last int64
+	// Skipped says what the other records were; only reasons that occur.
+	Skipped []Count
+	// Warnings are doubts about the captures, by source, then by code.
+	Warnings []Warning
+}
+
+// Count is how many records gave no segment for one reason.
+type Count struct {
+	Code  string // a slug, such as not-tcp
+	Says  string // what the records are or hold
+	Count uint64
+	Frame uint64 // the first, in the merged numbering
+}
+
+// Warning is a doubt about a capture.
+type Warning struct {
+	Code   string // a slug, such as capture-drops
+	Says   string // one sentence
+	Frame  uint64 // the first frame concerned, in the merged numbering; 0: none
+	Source int    // index into Reader.Sources
+}
+
+// Stats returns what was seen so far. Call it from the goroutine that reads.
+func (r *Reader) Stats() Stats {
+	var st Stats
+	var skipped [numReasons]tally
+	for _, s := range r.sources {
+		for i := range skipped {
+			skipped[i].join(s.skipped[i])
+		}
+		st.Segments += s.segments
+		if s.frames > s.skipped[notPacket].n {
+			if st.First == 0 || s.first < st.First {
+				st.First = s.first
+			}
+			st.Last = max(st.Last, s.last)
+		}
+		st.Warnings = append(st.Warnings, s.warnings()...)
+	}
+	st.Packets = r.frames
+	for i, t := range skipped {
+		if t.n > 0 {
+			st.Skipped = append(st.Skipped, Count{reasons[i].code, reasons[i].says, t.n, t.frame})
+		}
+	}
+	return st
+}
+
+// warnings puts the doubts about one source into words, sorted by code.
+func (s *source) warnings() []Warning {
+	var all []Warning
+	add := func(code string, frame uint64, format string, a ...any) {
+		all = append(all, Warning{code, s.title() + fmt.Sprintf(format, a...), frame, s.index})
+	}
+	if s.broken != "" {
+		add("capture-broken", s.lastFrame, " is damaged behind its frame %d: %s; what comes after was not read.", s.frames, s.broken)
+	}
+	if s.cut {
+		add("capture-cut-short", s.lastFrame, " ends in the middle of a record: frame %d is its last whole one.", s.frames)
+	}
+	if n := s.drops(); n > 0 {
+		add("capture-drops", s.pcapng.dropped.frame, " says that the capture lost %s.", count(n, "packet"))
+	}
+	if s.back.n > 0 {
+		add("clock-backwards", s.back.frame, " has a clock that goes backwards %s, by up to %v.", count(s.back.n, "time"), time.Duration(s.backMax))
+	}
+	if t := s.skipped[laterFragment]; t.n > 0 {
+		add("ip-fragments", t.frame, " has %s without a TCP header, and fragments are not put together: payload lengths around them are too small.", count(t.n, "IP fragment"))
+	}
+	if s.longer.n > 0 {
+		add("length-contradicts", s.longer.frame, " has %s longer by the IP header than by the record; the IP header was believed.", count(s.longer.n, "frame"))
+	}
+	if t := s.skipped[linkUnsupported]; t.n > 0 {
+		name := linkName(s.badLink)
+		if name != "" {
+			name = " (" + name + ")"
+		}
+		add("link-unsupported", t.frame, " has %s of link type %d%s, which is not read.", count(t.n, "frame"), s.badLink, name)
+	}
+	bad := s.skipped[frameShort]
+	bad.join(s.skipped[ipMalformed])
+	bad.join(s.skipped[tcpMalformed])
+	if bad.n > 0 {
+		add("malformed", bad.frame, " has %s whose headers contradict themselves or end too early; they were left out.", count(bad.n, "frame"))
+	}
+	snapped := s.snapped
+	snapped.join(s.skipped[tcpCut])
+	snapped.join(s.skipped[ipCut])
+	if snapped.n > 0 {
+		add("snapped", snapped.frame, " has %s whose headers were cut by the snap length: options may be missing from view.", count(snapped.n, "frame"))
+	}
+	if s.timeless.n > 0 {
+		add("timeless", s.timeless.frame, " has %s without a time; that of the frame before was taken.", count(s.timeless.n, "frame"))
+	}
+	if t := s.skipped[tunnelled]; t.n > 0 {
+		add("tunnel", t.frame, " has %s inside MPLS, PPPoE or a tunnel, which is not opened.", count(t.n, "frame"))
+	}
+	return all
+}
+
+// count says "1 frame" or "7 frames".
+func count(n uint64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
