@@ -20,7 +20,6 @@ import (
 	"testing"
 
 	"github.com/tcpwhy/tcpwhy"
-	"github.com/tcpwhy/tcpwhy/internal/capture"
 	"github.com/tcpwhy/tcpwhy/internal/report"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
@@ -497,25 +496,12 @@ func sameSYN(a []byte, frame uint64, b []byte) (uint64, error) {
 
 // syns reads the SYNs without ACK of a capture.
 func syns(pcap []byte) ([]segment.Segment, error) {
-	r, err := capture.Open([]string{"-"}, capture.Options{Stdin: bytes.NewReader(pcap)})
-	if err != nil {
-		return nil, err
-	}
 	var all []segment.Segment
-	batch := make([]segment.Segment, 32)
-	for {
-		n, err := r.Read(batch)
-		for i := range n {
-			if s := batch[i]; s.Flags&(segment.SYN|segment.ACK) == segment.SYN {
-				s.RawOptions = nil // the reader's, gone with the next Read
-				all = append(all, s)
-			}
+	err := eachSegment(pcap, func(s segment.Segment) {
+		if s.Flags&(segment.SYN|segment.ACK) == segment.SYN {
+			s.RawOptions = nil // the reader's, gone with its next Read
+			all = append(all, s)
 		}
-		if errors.Is(err, io.EOF) {
-			return all, r.Close()
-		}
-		if err != nil {
-			return nil, errors.Join(err, r.Close())
-		}
-	}
+	})
+	return all, err
 }

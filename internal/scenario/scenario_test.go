@@ -10,6 +10,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/tcpwhy/tcpwhy/internal/capture"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
 
@@ -135,10 +136,24 @@ func TestWriteCapture(t *testing.T) {
 	if err := s.WriteCapture(&b); err != nil {
 		t.Fatal(err)
 	}
-	if b.Len() < 24+len(s.Segments)*(16+54) {
-		t.Errorf("only %d bytes", b.Len())
-	}
 	full := b.Len()
+	r, err := capture.Open([]string{"-"}, capture.Options{Stdin: &b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make([]segment.Segment, len(s.Segments)+1)
+	n, err := r.Read(got)
+	if err != nil || n != len(s.Segments) {
+		t.Fatalf("%d segments come back, want %d; error %v", n, len(s.Segments), err)
+	}
+	for i, want := range s.Segments {
+		if len(got[i].RawOptions) == 0 {
+			got[i].RawOptions = nil
+		}
+		if !reflect.DeepEqual(got[i], want) {
+			t.Errorf("frame %d:\ngot  %+v\nwant %+v", i+1, got[i], want)
+		}
+	}
 	for n := range full {
 		if err := s.WriteCapture(&shortWriter{left: n}); err == nil {
 			t.Fatalf("no error although only %d of %d bytes were taken", n, full)
