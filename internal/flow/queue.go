@@ -1,0 +1,159 @@
+package flow
+
+// event is a turn in the order of ends: what is due at a time for a record. The
+// record may be gone or used again by then, so its id is noted.
+type event struct {
+	due int64
+	n   uint32
+	id  uint32 // low 31 bits of the connection's id; the top bit is eventEnded
+}
+
+const (
+	// eventEnded marks the turn of a connection that ended; without it the
+	// event only asks whether a quiet or announced record can go.
+	eventEnded = 1 << 31
+	eventID    = eventEnded - 1
+)
+
+// queue holds the events in the order in which they are due. Nearly all of them
+// are entered with the same delay and so in order: they wait in a row of blocks. The few that
+// must be put off go to a heap.
+type queue struct {
+	blocks slab[eventBlock]
+	head   uint32 // block
+	tail   uint32
+	at     int // next event in head
+	fill   int // events in tail
+	late   []event
+}
+
+type eventBlock struct {
+	e    [255]event
+	next uint32
+	_    [3]uint32
+}
+
+// push enters an event that is due no earlier than those pushed before. It fails
+// only where there is no memory left.
+func (q *queue) push(e event) bool {
+	if q.tail == 0 || q.fill == len(eventBlock{}.e) {
+		n, b := q.blocks.alloc()
+		if b == nil {
+			return false
+		}
+		if q.tail == 0 {
+			q.head, q.at = n, 0
+		} else {
+			q.blocks.at(q.tail).next = n
+		}
+		q.tail, q.fill = n, 0
+	}
+	q.blocks.at(q.tail).e[q.fill] = e
+	q.fill++
+	return true
+}
+
+// first returns the head of the row.
+func (q *queue) first() (event, bool) {
+	if q.head == 0 || q.head == q.tail && q.at == q.fill {
+		return event{}, false
+	}
+	return q.blocks.at(q.head).e[q.at], true
+}
+
+// shift takes the head of the row out.
+func (q *queue) shift() {
+	q.at++
+	if q.head == q.tail {
+		if q.at == q.fill {
+			// Empty: use the block again from its start.
+			q.at, q.fill = 0, 0
+		}
+		return
+	}
+	if q.at == len(eventBlock{}.e) {
+		next := q.blocks.at(q.head).next
+		q.blocks.release(q.head)
+		q.head, q.at = next, 0
+	}
+}
+
+// pop takes out the next event that is due at the given time; the row goes first where both are due at once.
+func (q *queue) pop(now int64) (event, bool) {
+	e, ok := q.first()
+	if len(q.late) > 0 && (!ok || q.late[0].due < e.due) {
+		if q.late[0].due > now {
+			return event{}, false
+		}
+		return q.popLate(), true
+	}
+	if !ok || e.due > now {
+		return event{}, false
+	}
+	q.shift()
+	return e, true
+}
+
+// nextDue returns when the next event is due.
+func (q *queue) nextDue() int64 {
+	due := int64(1<<63 - 1)
+	if e, ok := q.first(); ok {
+		due = e.due
+	}
+	if len(q.late) > 0 {
+		due = min(due, q.late[0].due)
+	}
+	return due
+}
+
+// before orders the heap: by time, then by the age of the connection, so that the order
+// does not depend on how the heap came about.
+func (e event) before(f event) bool {
+	if e.due != f.due {
+		return e.due < f.due
+	}
+	return e.id&eventID < f.id&eventID
+}
+
+// delay enters an event out of order.
+func (q *queue) delay(e event) {
+	q.late = append(q.late, e)
+	h := q.late
+	for i := len(h) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !h[i].before(h[up]) {
+			break
+		}
+		h[i], h[up] = h[up], h[i]
+		i = up
+	}
+}
+
+func (q *queue) popLate() event {
+	h := q.late
+	e := h[0]
+	last := len(h) - 1
+	h[0] = h[last]
+	h = h[:last]
+	q.late = h
+	for i := 0; ; {
+		c := 2*i + 1
+		if c >= last {
+			break
+		}
+		if c+1 < last && h[c+1].before(h[c]) {
+			c++
+		}
+		if !h[c].before(h[i]) {
+			break
+		}
+		h[i], h[c] = h[c], h[i]
+		i = c
+	}
+	return e
+}
+
+func (q *queue) drop() {
+	q.blocks.drop()
+	*q = queue{}
+}

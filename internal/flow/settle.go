@@ -1,0 +1,288 @@
+package flow
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// Bounds of what a four-tuple with a long past may hold.
+const (
+	// maxChain is how many earlier incarnations a record can have behind it.
+	maxChain = 4
+	// maxOrphans is how many records that were cut off their chains may wait
+	// for their turn. Beyond it, ends are announced before their time.
+	maxOrphans = 1 << 16
+)
+
+// later returns the time Keep after a time.
+func (t *Table) later(time int64) int64 {
+	if time > math.MaxInt64-t.keep {
+		return math.MaxInt64
+	}
+	return time + t.keep
+}
+
+// enqueue gives a record its turn Keep from now: eventEnded if it ended, 0 if it
+// is to be looked at because it may have gone quiet.
+func (t *Table) enqueue(n uint32, r *record, kind uint32) {
+	if kind == eventEnded {
+		r.bits |= bitQueued
+	}
+	e := event{t.later(t.now), n, uint32(r.id)&eventID | kind}
+	if !t.queue.push(e) {
+		t.queue.delay(e)
+	}
+	t.due = min(t.due, e.due)
+}
+
+// delayTo puts a record's turn off.
+func (t *Table) delayTo(due int64, n uint32, r *record) {
+	t.queue.delay(event{due, n, uint32(r.id) & eventID})
+	t.due = min(t.due, due)
+}
+
+// expire takes the turns that have come.
+func (t *Table) expire(now int64) {
+	for {
+		e, ok := t.queue.pop(now)
+		if !ok {
+			break
+		}
+		t.turn(e)
+	}
+	t.due = t.queue.nextDue()
+}
+
+// turn does what an event calls for, as at the time when it was due: so the
+// outcome does not depend on when the next segment of whatever connection comes.
+func (t *Table) turn(e event) {
+	r := t.records.at(e.n)
+	if r.bits&bitLive == 0 || uint32(r.id)&eventID != e.id&eventID {
+		return
+	}
+	if r.bits&bitAnnounced == 0 {
+		if e.id&eventEnded == 0 {
+			if !r.quiet() || r.bits&bitQueued != 0 {
+				return
+			}
+			if due := t.later(r.seenTime); due > e.due {
+				t.delayTo(due, e.n, r)
+				return
+			}
+		}
+		t.announce(e.n, r)
+	}
+	t.retire(e.n, r, e.due)
+}
+
+// retire gives the memory of an announced record back, unless a later
+// incarnation or a late packet still holds it.
+func (t *Table) retire(n uint32, r *record, now int64) {
+	if r.bits&bitOrphan != 0 {
+		t.orphans--
+		t.forget(n, r)
+		return
+	}
+	if r.bits&bitPinned != 0 {
+		return
+	}
+	if due := t.later(r.seenTime); due > now {
+		t.delayTo(due, n, r)
+		return
+	}
+	k := r.key()
+	prev := r.prev
+	if prev == 0 {
+		t.index.remove(t.hash(&k), n)
+		t.forget(n, r)
+		return
+	}
+	t.index.replace(t.hash(&k), n, prev)
+	t.forget(n, r)
+	p := t.records.at(prev)
+	p.bits &^= bitPinned
+	if p.bits&bitAnnounced != 0 {
+		t.retire(prev, p, now)
+	}
+}
+
+// forget releases a record and what hangs on it.
+func (t *Table) forget(n uint32, r *record) {
+	if r.extra != 0 {
+		t.dropFrames(&t.extras.at(r.extra).frames)
+		t.extras.release(r.extra)
+	}
+	r.bits = 0
+	t.records.release(n)
+}
+
+// supersede notes that a new connection takes the four-tuple over.
+func (t *Table) supersede(n uint32) {
+	r := t.records.at(n)
+	t.askIfOpen(n, r)
+	r.bits |= bitPinned
+}
+
+// limitChain cuts the oldest incarnation off a chain that grew too long. One
+// that still lives is spared for the next: what the four-tuple answers is its doing.
+func (t *Table) limitChain(r *record) {
+	var chain [maxChain + 1]uint32
+	depth := 0
+	for p := r.prev; p != 0 && depth < len(chain); p = t.records.at(p).prev {
+		chain[depth] = p
+		depth++
+	}
+	if depth <= maxChain {
+		return
+	}
+	i := maxChain
+	if o := t.records.at(chain[i]); o.bits&(bitQueued|bitAnnounced) == 0 && !o.quiet() {
+		i--
+	}
+	n := chain[i]
+	o := t.records.at(n)
+	t.records.at(chain[i-1]).prev = o.prev
+	o.prev = 0
+	o.bits = o.bits&^bitPinned | bitOrphan
+	t.orphans++
+	if o.bits&bitAnnounced != 0 {
+		t.retire(n, o, t.now)
+		return
+	}
+	if o.extra != 0 {
+		t.dropFrames(&t.extras.at(o.extra).frames)
+	}
+	if o.bits&bitQueued == 0 && !o.quiet() {
+		t.enqueue(n, o, eventEnded)
+	}
+	if t.orphans > maxOrphans {
+		t.hurry()
+	}
+}
+
+// hurry announces ends before their time, in their order, until fewer orphans wait.
+func (t *Table) hurry() {
+	for t.orphans > maxOrphans {
+		e, ok := t.queue.first()
+		if !ok {
+			return
+		}
+		t.queue.shift()
+		r := t.records.at(e.n)
+		if r.bits&bitLive == 0 || uint32(r.id)&eventID != e.id&eventID {
+			continue
+		}
+		if r.bits&bitAnnounced == 0 {
+			if e.id&eventEnded == 0 && r.bits&bitOrphan == 0 {
+				if r.quiet() && r.bits&bitQueued == 0 {
+					t.delayTo(t.later(r.seenTime), e.n, r)
+				}
+				continue
+			}
+			t.announce(e.n, r)
+		}
+		t.retire(e.n, r, t.now)
+	}
+}
+
+// announce reports the end of a connection.
+func (t *Table) announce(n uint32, r *record) {
+	t.askIfOpen(n, r)
+	r.bits |= bitAnnounced
+	t.view(r, &t.scratch)
+	t.sink.Ended(&t.scratch)
+}
+
+// askIfOpen asks about a connection whose question is settled by its being over.
+func (t *Table) askIfOpen(n uint32, r *record) {
+	if r.bits&(bitAsked|bitNeverAsked) != 0 {
+		return
+	}
+	if r.bits&bitPast != 0 {
+		t.ask(n, r)
+		return
+	}
+	if r.bits&bitMidStream != 0 {
+		return
+	}
+	if r.state < Established || r.bits&bitLateSynAck != 0 || r.state == Reset && r.bits&bitEstablished == 0 {
+		t.ask(n, r)
+	}
+}
+
+// ask reports an attempt that raises a question, with its past.
+func (t *Table) ask(n uint32, r *record) {
+	r.bits |= bitAsked
+	first := new(Connection)
+	c := first
+	for {
+		t.view(r, c)
+		if n = r.prev; n == 0 {
+			break
+		}
+		r = t.records.at(n)
+		c.Previous = new(Connection)
+		c = c.Previous
+	}
+	t.sink.Asked(first)
+}
+
+// Close ends the capture: what is still open is settled and announced, and the
+// memory given back. Host and Closings keep their answers; Add takes nothing more.
+func (t *Table) Close() {
+	if t.closed {
+		return
+	}
+	t.closed = true
+	for {
+		e, ok := t.queue.first()
+		if !ok {
+			break
+		}
+		t.queue.shift()
+		r := t.records.at(e.n)
+		if e.id&eventEnded != 0 && r.bits&(bitLive|bitAnnounced) == bitLive && uint32(r.id)&eventID == e.id&eventID {
+			t.announce(e.n, r)
+		}
+	}
+	t.announceRest()
+	t.index.drop()
+	t.records.drop()
+	t.extras.drop()
+	t.blocks.drop()
+	t.queue.drop()
+}
+
+// announceRest announces what never ended, in the order of the first frames.
+func (t *Table) announceRest() {
+	sorted := true
+	last := uint64(0)
+	left := 0
+	for n := uint32(1); n < t.records.next; n++ {
+		if r := t.records.at(n); r.bits&(bitLive|bitAnnounced) == bitLive {
+			sorted = sorted && r.id > last
+			last = r.id
+			left++
+		}
+	}
+	if sorted {
+		// Nothing was freed in between, as when everything stays open.
+		for n := uint32(1); n < t.records.next; n++ {
+			if r := t.records.at(n); r.bits&(bitLive|bitAnnounced) == bitLive {
+				t.announce(n, r)
+			}
+		}
+		return
+	}
+	rest := make([]uint32, 0, left)
+	for n := uint32(1); n < t.records.next; n++ {
+		if t.records.at(n).bits&(bitLive|bitAnnounced) == bitLive {
+			rest = append(rest, n)
+		}
+	}
+	slices.SortFunc(rest, func(a, b uint32) int { return cmp.Compare(t.records.at(a).id, t.records.at(b).id) })
+	for _, n := range rest {
+		t.announce(n, t.records.at(n))
+	}
+}

@@ -1,0 +1,76 @@
+package flow
+
+import "unsafe"
+
+// chunkBits gives the elements of one slab chunk: 16,384.
+const chunkBits = 14
+
+// slab hands out elements of one size by number, from 1, and takes them back.
+// They lie outside the Go heap; T must hold no pointers and be at least four
+// bytes long, because a free element's first four bytes link the free list.
+type slab[T any] struct {
+	chunks [][]T
+	raw    [][]byte
+	free   uint32 // head of the free list
+	next   uint32 // the first number never handed out
+	used   uint32 // elements handed out and not taken back
+}
+
+// at returns the element with number n, which must have been handed out.
+func (s *slab[T]) at(n uint32) *T { return &s.chunks[n>>chunkBits][n&(1<<chunkBits-1)] }
+
+// alloc returns a zeroed element and its number. Number 0 with a nil element
+// means that there is no memory left.
+func (s *slab[T]) alloc() (uint32, *T) {
+	if n := s.free; n != 0 {
+		e := s.at(n)
+		s.free = *(*uint32)(unsafe.Pointer(e))
+		clear(unsafe.Slice(e, 1))
+		s.used++
+		return n, e
+	}
+	if s.next == 0 {
+		s.next = 1
+	}
+	if int(s.next>>chunkBits) >= len(s.chunks) && !s.grow() {
+		return 0, nil
+	}
+	n := s.next
+	s.next++
+	s.used++
+	return n, s.at(n)
+}
+
+// release takes element n back.
+func (s *slab[T]) release(n uint32) {
+	e := s.at(n)
+	*(*uint32)(unsafe.Pointer(e)) = s.free
+	s.free = n
+	s.used--
+}
+
+func (s *slab[T]) grow() bool {
+	var z T
+	if len(s.chunks) == 1<<(32-chunkBits) {
+		return false
+	}
+	b := mapMemory(int(unsafe.Sizeof(z)) << chunkBits)
+	if b == nil {
+		return false
+	}
+	// The first chunk keeps small pages: a small capture should stay small.
+	if len(s.chunks) > 0 {
+		adviseHuge(b)
+	}
+	s.raw = append(s.raw, b)
+	s.chunks = append(s.chunks, unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), 1<<chunkBits))
+	return true
+}
+
+// drop gives all memory back; every element is gone.
+func (s *slab[T]) drop() {
+	for _, b := range s.raw {
+		unmapMemory(b)
+	}
+	*s = slab[T]{}
+}

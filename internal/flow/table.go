@@ -1,0 +1,356 @@
+// Package flow splits the segments of a capture into four-tuples, and each
+// four-tuple into connections, one per incarnation: what each end's kernel must
+// remember, as far as the capture shows it.
+//
+// It is the hot path: nothing is allocated per segment, and a connection is a
+// packed record outside the Go heap (record.go) which becomes a Connection only
+// when it is handed out (view.go).
+package flow
+
+import (
+	"math"
+	"math/bits"
+	"math/rand/v2"
+	"time"
+	"unsafe"
+
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+// Config is how a Table works.
+type Config struct {
+	// Keep is how long a closed four-tuple is remembered after its last
+	// segment; 0 means 240 s: four times Linux's TIME_WAIT, and RFC 9293's 2 MSL.
+	Keep time.Duration
+}
+
+const defaultKeep = 240 * time.Second
+
+// Sink takes what a Table finds out.
+type Sink interface {
+	// Ended is called once for each connection, in the order in which they end;
+	// those still alive at the end of the capture come last, in the order of
+	// their first frame. It is called when a late packet can hardly come any
+	// more: Config.Keep after the end. c is valid during the call only. Its Previous is nil.
+	Ended(c *Connection)
+	// Asked is called for each attempt that raises a question, once it is
+	// settled. c and its Previous chain are copies that the callee may keep.
+	Asked(c *Connection)
+}
+
+// Table holds the connections of a capture. It is not safe for concurrent use.
+// Close must be called to give its memory back.
+type Table struct {
+	sink Sink
+	keep int64
+	seed [3]uint64
+
+	index   index
+	records slab[record]
+	extras  slab[extra]
+	blocks  slab[frameBlock]
+	queue   queue
+
+	now   int64  // time of the segment in work
+	frame uint64 // highest frame number so far
+	due   int64  // when the queue must be looked at
+
+	connections uint64
+	refused     uint64
+	orphans     int
+	hosts       hosts
+	closings    closings
+	closed      bool
+
+	probes  [batchSize]probe
+	scratch Connection // for Ended
+	touched uint64     // keeps the early loads alive
+}
+
+// Overflow counts what was left out because a bound or the memory was reached.
+type Overflow struct {
+	// Segments could not be entered for lack of memory.
+	Segments uint64
+	// Hosts and Closings were not taken in because their tables were full.
+	Hosts, Closings uint64
+}
+
+// NewTable returns an empty table that reports to sink.
+func NewTable(cfg Config, sink Sink) *Table {
+	t := &Table{sink: sink, keep: int64(cfg.Keep), due: math.MaxInt64}
+	if t.keep <= 0 {
+		t.keep = int64(defaultKeep)
+	}
+	for i := range t.seed {
+		t.seed[i] = rand.Uint64() | 1
+	}
+	t.closed = !t.index.init()
+	return t
+}
+
+// Connections returns how many connections were seen so far.
+func (t *Table) Connections() uint64 { return t.connections }
+
+// Overflow returns what had to be left out so far.
+func (t *Table) Overflow() Overflow {
+	return Overflow{t.refused, t.hosts.refused, t.closings.refused}
+}
+
+// Host returns what an address showed of its kernel so far.
+func (t *Table) Host(a segment.Addr) (Host, bool) { return t.hosts.get(a) }
+
+// Closings returns the last connections with timestamps between two addresses
+// that server closed first, the most recent last: its TIME_WAIT entries towards client.
+func (t *Table) Closings(server, client segment.Addr) []TimeWait {
+	return t.closings.get(pair{server, client})
+}
+
+// batchSize is how many segments are looked up together.
+const batchSize = 32
+
+// probe is a segment on its way to its record.
+type probe struct {
+	key      key
+	hash     uint32
+	guess    uint32
+	fromHigh bool
+}
+
+// Add takes in the next segments of the capture, in its order.
+func (t *Table) Add(batch []segment.Segment) {
+	if t.closed {
+		t.refused += uint64(len(batch))
+		return
+	}
+	for len(batch) > 0 {
+		n := min(len(batch), batchSize)
+		t.addBatch(batch[:n])
+		batch = batch[n:]
+	}
+}
+
+// addBatch first brings the index slots of all segments into the cache, then
+// their records, and only then works through the segments: the misses overlap.
+func (t *Table) addBatch(batch []segment.Segment) {
+	probes := t.probes[:len(batch)]
+	touched := t.touched
+	for i := range probes {
+		p := &probes[i]
+		p.fromHigh = p.key.set(&batch[i])
+		p.hash = t.hash(&p.key)
+		touched += uint64(t.index.slots[p.hash&t.index.mask])
+	}
+	for i := range probes {
+		p := &probes[i]
+		p.guess = t.guess(p.hash)
+		if p.guess != 0 {
+			r := t.records.at(p.guess)
+			touched += uint64(r.hot[0].segs) + uint64(r.hot[1].segs) + uint64(r.bits) + uint64(r.cold[0].bits) + uint64(r.isnFrame)
+		}
+	}
+	t.touched = touched
+	for i := range probes {
+		t.add(&batch[i], &probes[i])
+	}
+}
+
+// guess returns the first record with the hash.
+func (t *Table) guess(hash uint32) uint32 {
+	x := &t.index
+	for i := hash & x.mask; ; i = (i + 1) & x.mask {
+		if s := x.slots[i]; s == 0 || s.hash() == hash {
+			return s.record()
+		}
+	}
+}
+
+// lookup returns the current record of a four-tuple, 0 if there is none. The
+// guess was right unless the batch changed the table since, or hashes collide.
+func (t *Table) lookup(p *probe) uint32 {
+	if n := p.guess; n != 0 {
+		if r := t.records.at(n); r.is(&p.key) && r.bits&(bitLive|bitPinned|bitOrphan) == bitLive {
+			return n
+		}
+	}
+	x := &t.index
+	for i := p.hash & x.mask; ; i = (i + 1) & x.mask {
+		s := x.slots[i]
+		if s == 0 {
+			return 0
+		}
+		if s.hash() == p.hash && t.records.at(s.record()).is(&p.key) {
+			return s.record()
+		}
+	}
+}
+
+func (t *Table) hash(k *key) uint32 {
+	h := fold(k.lo.Lo^t.seed[0], k.hi.Lo^t.seed[1])
+	h = fold(h^t.seed[2], uint64(k.loPort)<<16|uint64(k.hiPort)|1<<32)
+	if k.lo.Hi|k.hi.Hi != 0 {
+		h = fold(h^k.lo.Hi^t.seed[1], k.hi.Hi^t.seed[2])
+	}
+	return uint32(h ^ h>>32)
+}
+
+func fold(a, b uint64) uint64 {
+	h, l := bits.Mul64(a, b)
+	return h ^ l
+}
+
+// add takes in one segment.
+func (t *Table) add(s *segment.Segment, p *probe) {
+	t.now = s.Time
+	t.frame = max(t.frame, s.Frame)
+	if s.Time >= t.due {
+		t.expire(s.Time)
+	}
+	n := t.lookup(p)
+	if n == 0 {
+		t.open(s, p, 0)
+		return
+	}
+	r := t.records.at(n)
+	member := n
+	if opensConnection(s.Flags) {
+		if member = t.routeSYN(n, r, s, p.fromHigh); member == 0 {
+			t.open(s, p, n)
+			return
+		}
+	} else if r.prev != 0 || r.state >= Closed || s.Flags&segment.SYN != 0 {
+		fresh := false
+		if member, fresh = t.route(n, r, s, p.fromHigh); fresh {
+			t.open(s, p, n)
+			return
+		}
+	}
+	t.take(n, member, s, p.fromHigh)
+}
+
+func opensConnection(f segment.Flags) bool {
+	return f&(segment.SYN|segment.ACK|segment.RST) == segment.SYN
+}
+
+// take enters a segment into the record of its incarnation, member, and keeps it
+// as a frame of the current one, n, where that calls for it.
+func (t *Table) take(n, member uint32, s *segment.Segment, fromHigh bool) {
+	r := t.records.at(n)
+	m := t.records.at(member)
+	e := m.side(fromHigh)
+	print := fingerprint(s)
+	if m.duplicate(s, e, print) {
+		if x := t.extraOf(m); x != nil {
+			x.dups++
+		}
+		m.seenFrame, m.seenTime = uint32(s.Frame), s.Time
+		return
+	}
+	opening := r.bits&bitEstablished == 0
+	// The RST of an opener that was answered with the old incarnation's numbers
+	// kills the old incarnation only if it arrives: that is for the reader of
+	// the frames to say.
+	inert := member != n && opening && r.side(fromHigh) == Opener
+	notable := t.absorb(member, m, s, e, print, inert)
+	if member == n {
+		if s.Flags&(segment.FIN|segment.RST) != 0 {
+			r.bits |= bitEnding
+		}
+	} else {
+		notable = false
+	}
+	past := r.bits&bitPast != 0
+	if notable || r.bits&bitEnding != 0 || past && (opening || r.after < framesAfter) {
+		t.keepFrame(r, s, r.side(fromHigh))
+	}
+	if !past {
+		return
+	}
+	if !opening && r.after < framesAfter {
+		r.after++
+	}
+	if r.bits&(bitAsked|bitNeverAsked) == 0 && (r.ended() || r.after >= askedAfter) {
+		t.ask(n, r)
+	}
+}
+
+const (
+	// framesAfter is how many frames after the handshake a connection with a past keeps.
+	framesAfter = 6
+	// askedAfter is how many frames after the handshake show that it holds.
+	askedAfter = 4
+)
+
+// open enters a new connection that begins with segment s; prev is the record
+// that its four-tuple has so far.
+func (t *Table) open(s *segment.Segment, p *probe, prev uint32) {
+	n, r := t.records.alloc()
+	if r == nil || prev == 0 && !t.index.insert(p.hash, n) {
+		if r != nil {
+			t.records.release(n)
+		}
+		t.refused++
+		return
+	}
+	t.connections++
+	r.lo, r.hi, r.loPort, r.hiPort = p.key.lo, p.key.hi, p.key.loPort, p.key.hiPort
+	r.bits = bitLive
+	r.id, r.firstFrame, r.firstTime = t.connections, s.Frame, s.Time
+	if prev != 0 {
+		t.supersede(prev)
+		r.bits |= bitPast
+		r.prev = prev
+		t.index.replace(p.hash, prev, n)
+		t.limitChain(r)
+	}
+	t.begin(n, r, s, p.fromHigh)
+}
+
+// begin sets a new record up by its first segment.
+func (t *Table) begin(n uint32, r *record, s *segment.Segment, fromHigh bool) {
+	openerHigh := fromHigh
+	switch {
+	case opensConnection(s.Flags):
+	case s.Flags&(segment.SYN|segment.RST) == segment.SYN:
+		r.bits |= bitMidStream
+		openerHigh = !fromHigh
+	default:
+		r.bits |= bitMidStream | bitNeverAsked
+		if r.loPort != r.hiPort {
+			openerHigh = r.hiPort > r.loPort
+		}
+	}
+	if openerHigh {
+		r.bits |= bitSwap
+	}
+	e := r.side(fromHigh)
+	r.count(s, e)
+	switch {
+	case r.bits&bitMidStream == 0:
+		r.state = SynOnly
+		r.noteStart(s, e)
+		t.hosts.note(s)
+		t.enqueue(n, r, 0)
+	case r.bits&bitNeverAsked == 0:
+		r.state = SynAcked
+		r.implyISN(s, e.Other())
+		r.noteStart(s, e)
+		t.hosts.note(s)
+		t.enqueue(n, r, 0)
+	default:
+		t.establish(n, r)
+	}
+	if s.Flags&segment.RST != 0 {
+		t.noteRST(r, s, e)
+	}
+	t.update(r, s, e, fingerprint(s))
+	t.advance(n, r, s, e, false)
+	if s.Flags&(segment.FIN|segment.RST) != 0 && !opensConnection(s.Flags) {
+		r.bits |= bitEnding
+	}
+	if r.bits&(bitPast|bitEnding) != 0 {
+		t.keepFrame(r, s, e)
+	}
+}
+
+// recordSize is checked by a test: the layout is meant to fill whole cache lines.
+const recordSize = unsafe.Sizeof(record{})
