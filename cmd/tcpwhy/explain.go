@@ -1,0 +1,130 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcpwhy/tcpwhy/internal/report"
+	"github.com/tcpwhy/tcpwhy/internal/report/text"
+)
+
+// explainFlags are the flags of explain, and of the root command that stands for it.
+type explainFlags struct {
+	format, color string
+	facts, files  []string
+	exitCode      bool
+	output        string
+}
+
+func (a *app) explainCommand() *cobra.Command {
+	var f explainFlags
+	cmd := &cobra.Command{
+		Use:   "explain FILE...",
+		Short: "Say why connections did what they did",
+		Long: `Explain reads captures, in the order of their packets where there are several,
+and answers what is worth asking about the connections in them: for each
+question the cause and how sure it is, the frames that decide, the arithmetic,
+what rules the other causes out, and the command that settles what stays open.
+
+A fact is what you know about an end and the capture cannot show: WHO is
+client, server or an address, NAME is kernel or the name of a sysctl. A file of
+facts holds what a host printed, such as the output of "sysctl -a" or "uname -r".`,
+		Example: `  tcpwhy explain trace.pcap
+  tcpwhy explain --fact server:kernel=3.10.0-1127.el7 --fact server:tcp_tw_recycle=1 trace.pcap
+  tcpwhy explain --facts 10.0.0.2=sysctl.txt client.pcap server.pcap
+  tcpwhy explain --format json -o report.json trace.pcapng
+  tcpdump -i any -U -w - tcp | tcpwhy explain -`,
+		Args: cobra.ArbitraryArgs, // checked in runExplain, which words it better
+		RunE: func(cmd *cobra.Command, args []string) error { return a.runExplain(cmd, args, &f) },
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	addChoice(cmd, &f.format, "format", "how to write the report", "text", "json")
+	fs.StringArrayVar(&f.facts, "fact", nil, "what is known about an end, `WHO:NAME=VALUE`; may be repeated")
+	fs.StringArrayVar(&f.files, "facts", nil, "a file of what the host at an address printed, `ADDR=FILE`; may be repeated")
+	fs.BoolVar(&f.exitCode, "exit-code", false, "exit with 3 if there are findings")
+	addChoice(cmd, &f.color, "color", "when to use colour; auto: on a terminal", "auto", "always", "never")
+	fs.StringVarP(&f.output, "output", "o", "", "write to `FILE` instead of standard output")
+	return cmd
+}
+
+func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) error {
+	if err := checkFiles(paths, a.terminalWidth(a.stdin) > 0); err != nil {
+		return err
+	}
+	if err := checkOutput(f.output, paths); err != nil {
+		return err
+	}
+	r, err := a.explain(cmd.Context(), paths, Options{Facts: f.facts, FactFiles: f.files, Stdin: a.input(paths)})
+	if err != nil {
+		return err
+	}
+	if err := a.write(f, r); err != nil {
+		return err
+	}
+	if f.exitCode && len(r.Findings) > 0 {
+		return errFindings
+	}
+	return nil
+}
+
+// write presents the report where it is wanted.
+func (a *app) write(f *explainFlags, r *report.Report) (err error) {
+	var w = a.stdout
+	if f.output != "" {
+		file, ferr := os.Create(f.output)
+		if ferr != nil {
+			return ferr
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		w = file
+	}
+	if f.format == "json" {
+		return writeJSON(w, r)
+	}
+	width := a.terminalWidth(w)
+	return text.Write(w, r, text.Options{Color: useColor(f.color, width > 0, a.getenv), Width: textWidth(width)})
+}
+
+// writeJSON writes one JSON object, indented: people read it too.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false) // segments are full of "<mss 1460>"
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// checkOutput refuses an output that cannot be written, before the work is
+// done, and one that would destroy a capture.
+func checkOutput(output string, paths []string) error {
+	if output == "" {
+		return nil
+	}
+	if dir := filepath.Dir(output); !isDir(dir) {
+		return &usageError{err: fmt.Errorf("--output: there is no directory %s", dir)}
+	}
+	out, err := os.Stat(output)
+	if err != nil {
+		return nil // it does not exist yet
+	}
+	if out.IsDir() {
+		return &usageError{err: fmt.Errorf("--output: %s is a directory", output)}
+	}
+	for _, p := range paths {
+		if in, err := os.Stat(p); err == nil && os.SameFile(in, out) {
+			return &usageError{err: fmt.Errorf("--output would overwrite the capture %s", p)}
+		}
+	}
+	return nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}

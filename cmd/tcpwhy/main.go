@@ -1,0 +1,155 @@
+// Command tcpwhy reads a packet capture and says why a TCP connection did what
+// it did.
+//
+//	tcpwhy FILE...              explain what is worth explaining
+//	tcpwhy connections FILE...  list the connections, a line each
+//
+// stdout is the result, stderr is talk. The exit code is 0 when the work was
+// done, 1 when it failed, 2 when the command was used wrongly, and 3 when
+// --exit-code is given and there are findings.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcpwhy/tcpwhy/internal/report/text"
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Stdin, os.Stdout, os.Stderr, os.Args[1:]))
+}
+
+// run is the whole program: it returns the exit code.
+func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []string) int {
+	return newApp(stdin, stdout, stderr).run(ctx, args)
+}
+
+func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
+	return &app{explain: engine, stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv, terminalWidth: terminalWidth}
+}
+
+// app is what the commands share: the engine, and the world outside.
+type app struct {
+	explain        explainFunc
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	// terminalWidth returns the width of the terminal that a stream is, 0 where it is none.
+	terminalWidth func(stream any) int
+	// stream is stdin, once a command reads it.
+	stream atomic.Pointer[stream]
+}
+
+// The exit codes.
+const (
+	exitDone     = 0
+	exitFailed   = 1
+	exitUsage    = 2
+	exitFindings = 3
+)
+
+// errFindings is no failure: --exit-code was given and there are findings.
+var errFindings = errors.New("there are findings")
+
+// usageError is a command line that cannot be understood.
+type usageError struct {
+	err  error
+	hint string // what to do; empty: see --help
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+func (e *usageError) Hint() string  { return e.hint }
+
+// run executes one command line.
+func (a *app) run(ctx context.Context, args []string) int {
+	ctx, stop := a.watchSignals(ctx)
+	defer stop()
+	root := a.rootCommand()
+	// cobra reads os.Args where it is given nil.
+	root.SetArgs(append([]string{}, args...))
+	started := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
+	cmd, err := root.ExecuteContextC(ctx)
+	if err != nil && !started && !errors.As(err, new(*usageError)) {
+		// What fails before a command starts is cobra refusing the command line.
+		err = &usageError{err: err}
+	}
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err() // whatever it made fail on the way
+	}
+	return a.finish(cmd, err)
+}
+
+// finish maps the outcome to an exit code and says on stderr what went wrong.
+func (a *app) finish(cmd *cobra.Command, err error) int {
+	var usage *usageError
+	var engineUsage *UsageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errFindings):
+		return exitFindings
+	case errors.Is(err, syscall.EPIPE):
+		return exitDone // whoever read the result has seen enough
+	case errors.Is(err, context.Canceled):
+		a.talk("error", "interrupted")
+		return exitFailed
+	case errors.As(err, &usage), errors.As(err, &engineUsage):
+		a.talk("error", err.Error())
+		hint := hintOf(err)
+		if hint == "" {
+			hint = "see " + cmd.CommandPath() + " --help"
+		}
+		a.talk("hint", hint)
+		return exitUsage
+	}
+	a.talk("error", err.Error())
+	hint := hintOf(err)
+	if hint == "" && errors.Is(err, fs.ErrNotExist) {
+		hint = suggestion(cmd)
+	}
+	if hint != "" {
+		a.talk("hint", hint)
+	}
+	return exitFailed
+}
+
+// hintOf returns what an error advises to do, empty where it advises nothing.
+func hintOf(err error) string {
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		return h.Hint()
+	}
+	return ""
+}
+
+// suggestion tells a mistyped command from a missing file: "tcpwhy conections x"
+// asks for a file "conections". Empty: the name resembles no command.
+func suggestion(cmd *cobra.Command) string {
+	args := cmd.Flags().Args()
+	if cmd.HasParent() || len(args) == 0 {
+		return ""
+	}
+	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+		return fmt.Sprintf("for the command: %s %s", cmd.Name(), strings.Join(append(like[:1], args[1:]...), " "))
+	}
+	return ""
+}
+
+// talk writes lines on stderr. A message may quote names that a stranger chose.
+func (a *app) talk(kind, message string) {
+	for line := range strings.Lines(message) {
+		_, _ = fmt.Fprintf(a.stderr, "tcpwhy: %s: %s\n", kind, text.Clean(strings.TrimSuffix(line, "\n")))
+	}
+}
