@@ -75,11 +75,16 @@ func (s *source) ipv4(seg *segment.Segment, p []byte, wire uint32) reason {
 	if uint32(len(p)) < at {
 		return tcpCut
 	}
+	setIPv4(seg, p)
+	return s.tcp(seg, p[at:], total-at)
+}
+
+// setIPv4 takes the fields over that need no check.
+func setIPv4(seg *segment.Segment, p []byte) {
 	seg.TOS, seg.TTL = p[1], p[8]
 	seg.IPID = binary.BigEndian.Uint16(p[4:])
 	seg.Src.Addr = segment.Addr{Lo: 0xffff<<32 | uint64(binary.BigEndian.Uint32(p[12:]))}
 	seg.Dst.Addr = segment.Addr{Lo: 0xffff<<32 | uint64(binary.BigEndian.Uint32(p[16:]))}
-	return s.tcp(seg, p[at:], total-at)
 }
 
 // ipv6 reads an IPv6 header and its extension headers (RFC 8200).

@@ -79,26 +79,27 @@ func (s *source) u32(b []byte) uint32 {
 
 // runPcap is run for pcap.
 func (s *source) runPcap(dst []segment.Segment, limit int64) (n int, st status) {
-	p := &s.pcap
-	buf := s.buf[:s.end]
-	for {
-		h := buf[s.pos:]
-		if len(h) < p.header {
-			return n, s.outOfBytes()
+	header, link, swap := s.pcap.header, s.pcap.link, s.swap
+	tick, longest := s.pcap.tick, s.pcap.longest
+	h := s.buf[s.pos:s.end]
+	for len(h) >= header {
+		sec, frac := binary.LittleEndian.Uint32(h), binary.LittleEndian.Uint32(h[4:])
+		kept, wire := binary.LittleEndian.Uint32(h[8:]), binary.LittleEndian.Uint32(h[12:])
+		if swap {
+			sec, frac = bits.ReverseBytes32(sec), bits.ReverseBytes32(frac)
+			kept, wire = bits.ReverseBytes32(kept), bits.ReverseBytes32(wire)
 		}
-		kept := s.u32(h[8:])
-		if kept > p.longest {
+		if kept > longest {
 			return n, s.breakOff(fmt.Sprintf("the next record claims %d bytes", kept))
 		}
-		size := p.header + int(kept)
-		rest := 0
+		size, rest := header+int(kept), 0
 		if size > len(h) {
 			if len(h) < len(s.buf) {
-				return n, s.outOfBytes()
+				break
 			}
 			size, rest = len(h), size-len(h)
 		}
-		t := int64(s.u32(h))*1e9 + int64(s.u32(h[4:]))*p.tick
+		t := int64(sec)*1e9 + int64(frac)*tick
 		if t > limit {
 			s.head = t
 			return n, later
@@ -108,8 +109,10 @@ func (s *source) runPcap(dst []segment.Segment, limit int64) (n int, st status) 
 		}
 		s.pos += size
 		s.discard = uint64(rest)
-		if s.packet(&dst[n], p.link, 0, t, h[p.header:size], s.u32(h[12:])) {
+		if s.packet(&dst[n], link, 0, t, h[header:size], wire) {
 			n++
 		}
+		h = h[size:]
 	}
+	return n, s.outOfBytes()
 }
