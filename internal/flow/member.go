@@ -31,7 +31,8 @@ func (t *Table) route(n uint32, r *record, s *segment.Segment, fromHigh bool) (m
 		return best, false
 	}
 	if s.Flags&segment.SYN != 0 {
-		return n, r.state >= Established
+		// From the old opener it is rather a stray one than a start.
+		return n, r.state >= Established && r.side(fromHigh) == Listener
 	}
 	return n, r.state >= Closed && (s.Len > 0 || s.Flags&segment.FIN != 0)
 }
