@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"io"
 	"strconv"
+	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/tcpwhy/tcpwhy/internal/report"
@@ -18,10 +20,16 @@ const (
 	JSONLines
 )
 
+// flushInterval is how long a line may wait in the buffer: whoever watches a
+// stream wants to see a connection soon after it ended.
+const flushInterval = 200 * time.Millisecond
+
 // WriteConnections writes a line for each connection that list hands to its
 // argument, in that order; none is kept. The error of list is returned, which is
-// that of w if list passes on what its argument returns. What was written before an error reaches w.
+// that of w if list passes on what its argument returns. What was written before
+// an error reaches w.
 func WriteConnections(w io.Writer, form Form, list func(emit func(*report.Connection) error) error) error {
+	var mu sync.Mutex // guards bw
 	bw := bufio.NewWriterSize(w, 1<<16)
 	appendTo := AppendConnectionJSON
 	if form == Columns {
@@ -30,12 +38,32 @@ func WriteConnections(w io.Writer, form Form, list func(emit func(*report.Connec
 			return err
 		}
 	}
+	ticker := time.NewTicker(flushInterval)
+	done, gone := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(gone)
+		for {
+			select {
+			case <-done:
+				return
+			case <-ticker.C:
+				mu.Lock()
+				_ = bw.Flush() // it stays with bw, and the next write returns it
+				mu.Unlock()
+			}
+		}
+	}()
 	var buf []byte
 	err := list(func(c *report.Connection) error {
 		buf = append(appendTo(buf[:0], c), '\n')
+		mu.Lock()
+		defer mu.Unlock()
 		_, err := bw.Write(buf)
 		return err
 	})
+	ticker.Stop()
+	close(done)
+	<-gone
 	if ferr := bw.Flush(); err == nil {
 		err = ferr
 	}

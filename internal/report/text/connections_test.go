@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"math"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -165,6 +168,36 @@ func TestWriteConnectionsErrors(t *testing.T) {
 	}
 }
 
+// signalWriter tells of its first bytes.
+type signalWriter struct {
+	once  sync.Once
+	first chan struct{}
+}
+
+func (w *signalWriter) Write(b []byte) (int, error) {
+	w.once.Do(func() { close(w.first) })
+	return len(b), nil
+}
+
+// A line is seen while the stream is still running.
+func TestWriteConnectionsWhileRunning(t *testing.T) {
+	w := &signalWriter{first: make(chan struct{})}
+	err := WriteConnections(w, JSONLines, func(emit func(*report.Connection) error) error {
+		if err := emit(&usual); err != nil {
+			return err
+		}
+		select {
+		case <-w.first:
+			return nil
+		case <-time.After(10 * time.Second):
+			return errors.New("the line did not come")
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestConnectionsAllocateNothing(t *testing.T) {
 	buf := make([]byte, 0, 1024)
 	for name, f := range map[string]func([]byte, *report.Connection) []byte{"text": AppendConnection, "json": AppendConnectionJSON} {
@@ -185,5 +218,19 @@ func BenchmarkAppendConnectionJSON(b *testing.B) {
 	buf := make([]byte, 0, 1024)
 	for b.Loop() {
 		buf = AppendConnectionJSON(buf[:0], &usual)
+	}
+}
+
+func BenchmarkWriteConnections(b *testing.B) {
+	err := WriteConnections(io.Discard, JSONLines, func(emit func(*report.Connection) error) error {
+		for b.Loop() {
+			if err := emit(&usual); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
 	}
 }

@@ -237,7 +237,7 @@ func (p *printer) rivals(f *report.Finding) {
 func (p *printer) causeColumn(cs []*report.Cause) int {
 	longest := 0
 	for _, c := range cs {
-		if n := utf8.RuneCountInString(clean(c.Cause)); n <= 24 {
+		if n := utf8.RuneCountInString(Clean(c.Cause)); n <= 24 {
 			longest = max(longest, n)
 		}
 	}
@@ -282,7 +282,7 @@ func (p *printer) outcome(l *line, col int, s *report.Settle) {
 		cond = "= " + cond
 	}
 	whole := cond + " → " + s.Then
-	if col+utf8.RuneCountInString(clean(whole)) > p.width {
+	if col+utf8.RuneCountInString(Clean(whole)) > p.width {
 		if l.col > 0 {
 			l.end()
 		}

@@ -124,7 +124,7 @@ func (l *line) segment(st style, s string) {
 
 // note puts a remark behind the frame, or below it at column col where there is no room.
 func (l *line) note(note string, col int) {
-	if n := utf8.RuneCountInString(clean(note)); l.col+3+n > l.p.width && l.col > col {
+	if n := utf8.RuneCountInString(Clean(note)); l.col+3+n > l.p.width && l.col > col {
 		l.end()
 		*l = line{p: l.p, hang: col + 2, gap: col}
 		l.words(dim, "^")

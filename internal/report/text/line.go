@@ -54,7 +54,7 @@ func (p *printer) write(s string) { _, _ = p.w.WriteString(s) }
 
 // words adds the words of s, broken where needed. What a terminal would act upon is escaped.
 func (l *line) words(st style, s string) *line {
-	words := strings.Fields(clean(s))
+	words := strings.Fields(Clean(s))
 	for i := 0; i < len(words); i++ {
 		w := words[i]
 		if i+1 < len(words) && isQuantity(w, words[i+1]) {
@@ -75,7 +75,7 @@ func isQuantity(number, unit string) bool {
 
 // whole adds s as one word, its spaces kept: a command must survive being copied.
 func (l *line) whole(st style, s string) *line {
-	if s = clean(s); s != "" {
+	if s = Clean(s); s != "" {
 		l.put(st, s)
 	}
 	return l
@@ -128,10 +128,10 @@ func (l *line) end() {
 	l.p.write("\n")
 }
 
-// clean escapes what a terminal would act upon or hide: control characters,
+// Clean escapes what a terminal would act upon or hide: control characters,
 // format characters (text direction, zero width) and bytes that are no UTF-8.
 // A report may carry names that a stranger chose.
-func clean(s string) string {
+func Clean(s string) string {
 	if isClean(s) {
 		return s
 	}

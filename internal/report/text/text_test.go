@@ -136,8 +136,8 @@ func TestClean(t *testing.T) {
 		{"\ufffd", "\ufffd"}, // the character itself is innocent
 		{"it's \\ \" quoted\n'", `it's \ " quoted\n'`},
 	} {
-		if got := clean(c.in); got != c.want {
-			t.Errorf("clean(%q) = %q, want %q", c.in, got, c.want)
+		if got := Clean(c.in); got != c.want {
+			t.Errorf("Clean(%q) = %q, want %q", c.in, got, c.want)
 		}
 	}
 }
