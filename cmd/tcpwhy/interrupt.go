@@ -59,7 +59,7 @@ func (a *app) watchSignals(parent context.Context) (ctx context.Context, stop fu
 			case s := <-signals:
 				if in := a.stream.Load(); s == os.Interrupt && in != nil && !ended {
 					ended = true
-					a.talk("note", "interrupted: explaining what was read (interrupt again to stop)")
+					a.talk("note", "interrupted: finishing with what was read (interrupt again to stop)")
 					time.AfterFunc(grace, func() { _ = in.w.Close() })
 					continue
 				}

@@ -67,8 +67,8 @@ func TestInterruptEndsStream(t *testing.T) {
 		interrupts, code int
 		stdout, stderr   string
 	}{
-		{1, exitDone, "No findings.", "tcpwhy: note: interrupted: explaining what was read (interrupt again to stop)\n"},
-		{2, exitFailed, "", "tcpwhy: note: interrupted: explaining what was read (interrupt again to stop)\ntcpwhy: error: interrupted\n"},
+		{1, exitDone, "No findings.", "tcpwhy: note: interrupted: finishing with what was read (interrupt again to stop)\n"},
+		{2, exitFailed, "", "tcpwhy: note: interrupted: finishing with what was read (interrupt again to stop)\ntcpwhy: error: interrupted\n"},
 	} {
 		var out, errs lockedBuffer
 		stdin, feed := io.Pipe()

@@ -255,22 +255,26 @@ func against(c *report.Cause) *report.Evidence {
 	return nil
 }
 
-// settle lists the commands that decide; a command with several outcomes is printed once.
+// settle lists the commands that decide; one with several outcomes is printed once.
 func (p *printer) settle(ss []report.Settle) {
 	if len(ss) == 0 {
 		return
 	}
 	p.head("What settles it")
-	col := 0
 	for i := range ss {
-		s := &ss[i]
-		if i == 0 || ss[i-1].On != s.On || ss[i-1].Command != s.Command {
-			l := p.line(2, 6).words(plain, "on the "+s.On+":").tab(18).whole(bold, s.Command)
-			col = l.col + 3
-			p.outcome(l, col, s)
-			continue
+		first := &ss[i]
+		same := func(s report.Settle) bool { return s.On == first.On && s.Command == first.Command }
+		if slices.IndexFunc(ss, same) < i {
+			continue // printed with the first of them
 		}
-		p.outcome(p.line(0, 6), col, s)
+		l := p.line(2, 6).words(plain, "on the "+first.On+":").tab(18).whole(bold, first.Command)
+		col := l.col + 3
+		for j := i; j < len(ss); j++ {
+			if same(ss[j]) {
+				p.outcome(l, col, &ss[j])
+				l = p.line(0, 6)
+			}
+		}
 	}
 }
 

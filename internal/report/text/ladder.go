@@ -11,10 +11,11 @@ import (
 )
 
 const (
-	// maxSteps is how many rungs are shown before the middle is left out.
-	maxSteps = 26
+	// maxSteps is how many steps are shown before the middle is left out: more than a
+	// report should have.
+	maxSteps = 48
 	// headSteps of them are kept at the beginning, the rest at the end.
-	headSteps = 10
+	headSteps = 20
 	// gapS is the time without a frame that gets a line of its own, in seconds.
 	gapS = 1.0
 )
@@ -71,7 +72,11 @@ func (p *printer) rung(s *report.Step, c columns) {
 		if s.Time != "" {
 			l = p.line(c.from-2-len(at(s.AtS)), c.from+4).whole(dim, at(s.AtS)).tab(c.from)
 		}
-		l.words(dim, "... "+s.Note+" ...").end()
+		note := s.Note
+		if !strings.HasPrefix(note, "…") && !strings.HasPrefix(note, "...") {
+			note = "... " + note + " ..."
+		}
+		l.words(dim, note).end()
 		return
 	}
 	number, st := strconv.FormatUint(s.Frame, 10), plain

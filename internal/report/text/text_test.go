@@ -187,12 +187,12 @@ func TestLongLadder(t *testing.T) {
 		f.Ladder = append(f.Ladder, report.Step{Frame: uint64(i + 1), AtS: float64(i) / 100, From: "client", Segment: "S 1:1(0) win 1", Asked: i == 100})
 	}
 	got := render(t, &report.Report{Findings: []report.Finding{f}}, Options{})
-	for _, want := range []string{"... 90 steps left out ...", "... 83 steps left out ...", "* 101  +1.000000 s", "  200  +1.990000 s", "   10  +0.090000 s"} {
+	for _, want := range []string{"... 80 steps left out ...", "... 71 steps left out ...", "* 101  +1.000000 s", "  200  +1.990000 s", "   20  +0.190000 s"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in\n%s", want, got)
 		}
 	}
-	if n := strings.Count(got, "\n"); n > 45 {
+	if n := strings.Count(got, "\n"); n > 64 {
 		t.Errorf("%d lines", n)
 	}
 }
@@ -208,6 +208,26 @@ func TestGapIsMarkedOnce(t *testing.T) {
 	}
 	if !strings.Contains(got, "... 3.100 s later ...") || !strings.Contains(got, "... 3.0 s without a frame ...") {
 		t.Errorf("a gap is missing:\n%s", got)
+	}
+}
+
+// A command is printed once, with all its outcomes.
+func TestSettleGroups(t *testing.T) {
+	f := report.Finding{Settle: []report.Settle{
+		{On: "server", Command: "uname -r", If: "4.11 or older", Then: "a"},
+		{On: "server", Command: "sysctl  x", If: "1", Then: "a"},
+		{On: "server", Command: "uname -r", If: "6.1", Then: "b"},
+		{On: "client", Command: "uname -r", If: "6.1", Then: "c"},
+	}}
+	got := render(t, &report.Report{Findings: []report.Finding{f}}, Options{})
+	want := `What settles it
+  on the server:  uname -r   4.11 or older → a
+                             6.1 → b
+  on the server:  sysctl  x   = 1 → a
+  on the client:  uname -r   6.1 → c
+`
+	if !strings.Contains(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 
