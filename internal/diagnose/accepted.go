@@ -1,0 +1,311 @@
+package diagnose
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/flow"
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/timewait"
+	"github.com/tcpwhy/tcpwhy/internal/report"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+// accepted tries every course in which the SYN gets a SYN-ACK.
+func (q *asked) accepted() *stories {
+	ss := &stories{}
+	for _, h := range q.holds {
+		q.acceptedHolding(ss, h)
+	}
+	q.acceptedInTimeWait(ss)
+	q.recycled(ss)
+	q.elsewhere(ss)
+	if !ss.has("tw-reuse") {
+		ss.add(ruledOut("tw-reuse", "tcp_tw_reuse concerns only the side that opens a connection; this end answered one.",
+			report.Evidence{Says: "the SYN was sent by the other end", Answer: "yes", Frames: []uint64{q.r().syn.Frame}, Source: "net/ipv4/tcp_ipv4.c tcp_twsk_unique"}))
+	}
+	return ss
+}
+
+// acceptedHolding adds the courses in which what the end held is gone by the
+// time of the SYN, so that a listener answers.
+func (q *asked) acceptedHolding(ss *stories, h holding) {
+	host := q.server.host(q.server.suspects[0].Profile, q.ipv6)
+	st := q.replay(h, host)
+	switch {
+	case h.kind == nothing:
+		q.nothingHeld(ss, h)
+	case st.kind == nothing:
+		q.killed(ss, h, st)
+	case st.kind == twTrue:
+		q.expired(ss, h)
+		q.killedUnseen(ss, h, "time-wait-reset")
+	case st.kind == twOrphan:
+		q.orphanExpired(ss, h, st)
+		q.killedUnseen(ss, h, "fin-wait2-reset")
+	default:
+		q.killedUnseen(ss, h, "closed-by-reset")
+	}
+}
+
+// fresh finishes a course that ends at a listener: the ISN must not be the
+// inherited one, and should lie on the clock line.
+func (q *asked) fresh(s story) story {
+	x := &q.isn
+	if x.inherits == kernel.Yes && x.onLine != kernel.Yes {
+		return ruledOut(s.cause, "A listener would have drawn a fresh ISN; this one is the old snd_nxt + 65537.", q.inheritedEvidence())
+	}
+	s.stands = report.StaysOpen
+	s.evidence = append(s.evidence, q.lineEvidence())
+	if x.onLine == kernel.No {
+		s.assumes = append(s.assumes, assumeClockStep)
+		s.proven = false
+	}
+	return s
+}
+
+// nothingHeld: the end held nothing, because it closed second or a RST ended it.
+func (q *asked) nothingHeld(ss *stories, h holding) {
+	e, p := q.old()
+	switch {
+	case h.closedSecond:
+		ss.add(q.fresh(story{cause: "no-time-wait", assumes: h.assumes, proven: true,
+			says:     "The server closed second, so it went from LAST_ACK to CLOSED; TIME_WAIT was on the client's side.",
+			evidence: []report.Evidence{note(h.why, h.frames...)},
+			verdict: fmt.Sprintf("The server had nothing left of the old connection: the client closed first (frame %d), the server second (frame %d), so TIME_WAIT was the client's.",
+				p.FIN.Frame, e.FIN.Frame)}))
+	case h.reset.Seen():
+		q.closedByReset(ss, h)
+	default:
+		ss.add(q.fresh(story{cause: "no-time-wait", assumes: h.assumes, says: "The server held nothing of an older connection.",
+			evidence: []report.Evidence{note(h.why, h.frames...)}, verdict: "The server held nothing of an older connection."}))
+	}
+}
+
+func (q *asked) closedByReset(ss *stories, h holding) {
+	e, _ := q.old()
+	rst := q.frameAt(h.reset.Frame)
+	if h.byEnd && q.answersFINWithoutSocket(rst) {
+		ss.add(q.fresh(story{cause: "tw-bucket-overflow", assumes: append([]Assumption{assumeBucketsSign}, h.assumes...),
+			says: "The server never entered TIME_WAIT: it answered the client's FIN with a RST, as a host without a socket does.",
+			evidence: []report.Evidence{{Says: fmt.Sprintf("the client's FIN was answered by a RST with its ack number %s as seq; an orphan in FIN_WAIT2 would have acknowledged it", rst.Seq),
+				Answer: "yes", Frames: frameList(h.reset.Frame, e.FIN.Frame), Source: "net/ipv4/tcp_minisocks.c tcp_time_wait (TCPTimeWaitOverflow)"}},
+			verdict: fmt.Sprintf("The server kept no TIME_WAIT: its RST in frame %d shows that the socket was already gone when the client's FIN came, which the limit on TIME_WAIT sockets does.", h.reset.Frame)}))
+		ss.add(ruledOut("closed-by-reset", "The RST did not end the connection: it shows that the server's socket was already gone.", note("it answers the client's FIN", h.reset.Frame)))
+		return
+	}
+	who := "client"
+	proven := true
+	if h.byEnd {
+		who = "server"
+		// A RST without ACK answers a segment of the peer; what became of the
+		// socket before is then not certain.
+		proven = rst == nil || rst.Flags.Has(segment.ACK)
+	}
+	ss.add(q.fresh(story{cause: "closed-by-reset", assumes: h.assumes, proven: proven,
+		says:     "The old connection ended by a RST, after which neither side keeps TIME_WAIT.",
+		evidence: []report.Evidence{note(fmt.Sprintf("the %s sent a RST in frame %d", who, h.reset.Frame), h.reset.Frame)},
+		verdict:  fmt.Sprintf("The old connection was ended by the %s's RST in frame %d; a RST leaves no TIME_WAIT, so the SYN met only the listener.", who, h.reset.Frame)}))
+	if h.byEnd && !proven && e.FIN.Seen() {
+		ss.add(q.fresh(story{cause: "tw-bucket-overflow", assumes: append([]Assumption{assumeBuckets}, h.assumes...),
+			says: "The limit on TIME_WAIT sockets may have taken the orphan away before; the RST would look the same."}))
+	}
+}
+
+// answersFINWithoutSocket: a RST without ACK whose seq is the ack of the peer's
+// pure FIN just before, though the end waited for just that FIN in FIN_WAIT2.
+func (q *asked) answersFINWithoutSocket(rst *flow.Frame) bool {
+	e, p := q.old()
+	if rst == nil || rst.Flags.Has(segment.ACK) || !e.FIN.Seen() || !p.FIN.Seen() || !e.FINAcked.Seen() {
+		return false
+	}
+	for i := range q.p.Frames {
+		f := &q.p.Frames[i]
+		if f.Frame >= rst.Frame || f.From == q.es || !f.Flags.Has(segment.FIN) || f.Frame <= e.FINAcked.Frame {
+			continue
+		}
+		if f.Len == 0 && f.Ack == rst.Seq && e.RcvNxt.Seen() && f.Seq == e.RcvNxt.Num {
+			return true
+		}
+	}
+	return false
+}
+
+// frameAt finds a kept frame of the old connection or the attempt.
+func (q *asked) frameAt(n uint64) *flow.Frame {
+	for x := q.c; x != nil; x = x.Previous {
+		for i := range x.Frames {
+			if x.Frames[i].Frame == n {
+				return &x.Frames[i]
+			}
+		}
+	}
+	return nil
+}
+
+// killed: a segment that is in the capture ended what was held.
+func (q *asked) killed(ss *stories, h holding, st state) {
+	f := st.goneBy
+	cause, what := "closed-by-reset", "the connection"
+	switch {
+	case st.goneRule == "rst-kills":
+		cause, what = "time-wait-reset", "TIME_WAIT"
+	case st.goneRule == "fw2-rst":
+		cause, what = "fin-wait2-reset", "FIN_WAIT2"
+	case h.kind == alive && h.live.State.String() == "FIN_WAIT2":
+		cause, what = "fin-wait2-reset", "FIN_WAIT2"
+	case st.goneRule == "syn-fin":
+		cause, what = "syn-fin-dropped", "TIME_WAIT"
+	case st.goneRule == "fw2-syn":
+		cause, what = "fin-wait2-orphan", "FIN_WAIT2"
+	case st.goneRule == "syn-queue-full":
+		cause, what = "accept-queue-full-after-time-wait", "TIME_WAIT"
+	}
+	rst := f.Flags.Has(segment.RST)
+	s := story{cause: cause, assumes: h.assumes, proven: rst && (cause == "time-wait-reset" || f.Seq == h.expected())}
+	s.says = fmt.Sprintf("The segment in frame %d ended %s, so the SYN met only the listener.", f.Frame, what)
+	s.evidence = []report.Evidence{note(h.why, h.frames...)}
+	if rst {
+		s.evidence = append(s.evidence, report.Evidence{Says: fmt.Sprintf("the RST in frame %d has seq %s, and rcv_nxt is %s", f.Frame, f.Seq, h.expected()), Answer: "yes", Frames: []uint64{f.Frame}, Source: "net/ipv4/tcp_minisocks.c tcp_timewait_state_process"})
+		s.verdict = fmt.Sprintf("The client's RST in frame %d ended %s (its seq %s is rcv_nxt), so the SYN met only the listener.", f.Frame, what, f.Seq)
+		if f.Seq != h.expected() {
+			s.verdict = fmt.Sprintf("The client's RST in frame %d, seq %s within the window at %s, ended %s, so the SYN met only the listener.", f.Frame, f.Seq, h.expected(), what)
+		}
+		if cause == "time-wait-reset" && q.rescued(f) {
+			s.verdict = fmt.Sprintf("The client's RST in frame %d answered the server's ACK and ended TIME_WAIT (its seq %s is rcv_nxt; tcp_rfc1337 is 0), so that this SYN met only the listener: the rescue dance SYN, ACK, RST, SYN.", f.Frame, f.Seq)
+		}
+	} else {
+		s.verdict = fmt.Sprintf("The segment in frame %d had ended %s.", f.Frame, what)
+	}
+	// With tcp_rfc1337 = 1 TIME_WAIT would have survived; that is tried in
+	// acceptedInTimeWait.
+	ss.add(q.fresh(s))
+	if cause != "time-wait-reset" && h.kind == twOrphan {
+		q.orphanExpired(ss, h, st)
+	}
+}
+
+// rescued: the RST is the opener's answer to a challenge in this attempt.
+func (q *asked) rescued(rst *flow.Frame) bool {
+	for i := range q.c.Frames {
+		if q.c.Frames[i].Frame == rst.Frame {
+			return true
+		}
+	}
+	return false
+}
+
+// expected returns the rcv_nxt that a RST must carry.
+func (h *holding) expected() seqNum {
+	if h.kind == alive {
+		return h.live.RcvNxt.Num
+	}
+	return h.tw.RcvNxt.Num
+}
+
+// killedUnseen: a RST ended it that is not in the capture.
+func (q *asked) killedUnseen(ss *stories, h holding, cause string) {
+	as := append([]Assumption{assumeRSTUnseen}, h.assumes...)
+	if f := q.r().openerRST; q.i > 0 && f == nil {
+		// A SYN that was challenged is normally followed by the opener's RST.
+		if prev := &q.rounds[q.i-1]; prev.kind == kernel.ReplyACK {
+			as[0] = Assumption{"the RST by which the opener answers the ACK was sent and is not in the capture", 6, "every TCP sends it", true}
+		}
+	}
+	ss.add(q.fresh(story{cause: cause, assumes: as,
+		says:     "A RST may have ended what the server held; the capture shows none.",
+		evidence: []report.Evidence{note(h.why, h.frames...), noteNo("no such RST is in the capture")},
+		verdict:  "A RST that the capture does not show must have ended what the server held."}))
+}
+
+// expired: the 60 s were over.
+func (q *asked) expired(ss *stories, h holding) {
+	s := story{cause: "time-wait-expired", assumes: h.assumes, verdict: ""}
+	var st state
+	sure := true
+	var lo, hi time.Duration
+	fit, against := q.server.under(func(p kernel.Profile) bool {
+		x := q.replay(h, q.server.host(p, q.ipv6))
+		if x.kind != twTrue {
+			return false
+		}
+		min, max := timewait.Lifetime(p)
+		age := time.Duration(q.now() - x.tw.Armed)
+		if st.kind != twTrue {
+			st = x
+		}
+		lo, hi = minDuration(lo, min), max2(hi, max)
+		if age < min {
+			return false
+		}
+		sure = sure && age > max
+		return true
+	})
+	if st.kind != twTrue {
+		return
+	}
+	age := time.Duration(q.now() - st.tw.Armed)
+	ev := report.Evidence{Says: fmt.Sprintf("%.1f s since TIME_WAIT was last armed; it lasts %s", age.Seconds(), span(lo, hi)), Frames: frameList(append([]uint64{q.r().syn.Frame, h.since.Frame}, st.rearmed...)...), Source: "net/ipv4/inet_timewait_sock.c"}
+	if len(fit) == 0 {
+		ev.Answer = "no"
+		ss.add(ruledOut(s.cause, fmt.Sprintf("Only %.1f s have passed, and TIME_WAIT lasts at least %.1f s.", age.Seconds(), lo.Seconds()), ev))
+		return
+	}
+	ev.Answer = "yes"
+	if !sure {
+		ev.Answer = "unknown"
+		s.assumes = append([]Assumption{{"the timer ended early enough", 3, "the length depends on kernel and HZ", false}}, s.assumes...)
+	}
+	s.kernels, s.against, s.proven = fit, against, sure
+	s.says = fmt.Sprintf("TIME_WAIT was over: %.1f s had passed since it was last armed.", age.Seconds())
+	s.verdict = fmt.Sprintf("TIME_WAIT had run out: %.1f s since it was last armed, and it lasts %s; the SYN met only the listener.", age.Seconds(), span(lo, hi))
+	s.evidence = []report.Evidence{note(h.why, h.frames...), ev}
+	ss.add(q.fresh(s))
+}
+
+func span(lo, hi time.Duration) string {
+	return fmt.Sprintf("%.1f to %.1f s by kernel", lo.Seconds()+0.1, hi.Seconds())
+}
+
+func minDuration(a, b time.Duration) time.Duration {
+	if a == 0 || b < a {
+		return b
+	}
+	return a
+}
+
+func max2(a, b time.Duration) time.Duration {
+	if b > a {
+		return b
+	}
+	return a
+}
+
+// orphanExpired: FIN_WAIT2 ran out (tcp_fin_timeout, 60 s by default).
+func (q *asked) orphanExpired(ss *stories, h holding, st state) {
+	timeout := q.server.facts.millis(kernel.FactFinTimeout, 0).Duration * 1000 // the sysctl is in seconds
+	given := timeout != 0
+	if !given {
+		timeout = timewait.Length
+	}
+	age := q.elapsed(h.since)
+	s := story{cause: "fin-wait2-timeout", assumes: h.assumes,
+		says:     fmt.Sprintf("The client never closed; the server's orphan in FIN_WAIT2 ran out after tcp_fin_timeout, %.1f s before the SYN it had begun.", age.Seconds()),
+		evidence: []report.Evidence{note(h.why, h.frames...), note(fmt.Sprintf("%.1f s passed in FIN_WAIT2; tcp_fin_timeout is %.0f s%s", age.Seconds(), timeout.Seconds(), map[bool]string{true: " (given)", false: " by default"}[given]), q.r().syn.Frame, h.since.Frame)},
+		verdict:  fmt.Sprintf("The server's FIN_WAIT2 had run out: the client never sent its FIN, and %.1f s had passed.", age.Seconds())}
+	switch {
+	case age > timeout+timeout/8+time.Second:
+		s.proven = given
+	case age > timeout-timeout/8:
+		s.assumes = append(s.assumes, Assumption{"the timer ended early enough", 3, "the length depends on kernel and HZ", false})
+	case given:
+		ss.add(ruledOut(s.cause, fmt.Sprintf("Only %.1f s have passed of tcp_fin_timeout = %.0f s (given).", age.Seconds(), timeout.Seconds()), s.evidence[1]))
+		return
+	case age < time.Second:
+		ss.add(ruledOut(s.cause, fmt.Sprintf("Only %.3f s have passed; tcp_fin_timeout counts whole seconds.", age.Seconds()), s.evidence[1]))
+		return
+	default:
+		s.assumes = append(s.assumes, assumeFinTimeout)
+	}
+	ss.add(q.fresh(s))
+}

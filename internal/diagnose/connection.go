@@ -1,0 +1,177 @@
+package diagnose
+
+import (
+	"strconv"
+
+	"github.com/tcpwhy/tcpwhy/internal/flow"
+	"github.com/tcpwhy/tcpwhy/internal/report"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+// Describer turns connections into their report values. It keeps buffers, so that
+// a million connections cost one allocation each.
+type Describer struct {
+	buf   []byte
+	dates dateCache
+}
+
+// dateCache keeps the text of the last second, which most times share.
+type dateCache struct {
+	second int64
+	text   string // "2006-01-02T15:04:05"
+}
+
+func (d *dateCache) append(b []byte, ns int64) []byte {
+	sec, frac := ns/1e9, ns%1e9
+	if frac < 0 {
+		sec, frac = sec-1, frac+1e9
+	}
+	if d.text == "" || sec != d.second {
+		d.second, d.text = sec, report.FormatTime(sec * 1e9)[:19]
+	}
+	b = append(b, d.text...)
+	b = append(b, '.')
+	for div := int64(1e8); div > 0; div /= 10 {
+		b = append(b, byte('0'+frac/div%10))
+	}
+	return append(b, 'Z')
+}
+
+func appendEndpoint(b []byte, e segment.Endpoint) []byte {
+	a := e.Addr.Netip()
+	if !e.Addr.Is4() {
+		b = append(b, '[')
+	}
+	b = a.AppendTo(b)
+	if !e.Addr.Is4() {
+		b = append(b, ']')
+	}
+	b = append(b, ':')
+	return strconv.AppendUint(b, uint64(e.Port), 10)
+}
+
+// Describe fills out for a connection.
+func (d *Describer) Describe(c *flow.Connection, out *report.Connection) {
+	b := d.buf[:0]
+	b = append(b, 'c')
+	b = strconv.AppendUint(b, c.ID, 10)
+	id := len(b)
+	b = appendEndpoint(b, c.Ends[flow.Opener].Endpoint)
+	client := len(b)
+	b = appendEndpoint(b, c.Ends[flow.Listener].Endpoint)
+	server := len(b)
+	b = d.dates.append(b, c.First.Time)
+	opened := len(b)
+	if c.EndedAt.Seen() {
+		b = d.dates.append(b, c.EndedAt.Time)
+	}
+	closed := len(b)
+	b = appendHistory(b, c)
+	d.buf = b
+	s := string(b)
+	*out = report.Connection{
+		ID: s[:id], Client: s[id:client], Server: s[client:server], Opened: s[server:opened], Closed: s[opened:closed], History: s[closed:],
+		FirstFrame: c.First.Frame, LastFrame: c.LastSeen.Frame, DurationS: float64(c.LastSeen.Time-c.First.Time) / 1e9,
+		State: stateName(c.State), FirstCloser: firstCloser(c), TimeWaitHolder: timeWaitHolder(c), Ended: endedHow(c),
+	}
+	for i := range c.Ends {
+		out.Packets[i], out.Bytes[i] = c.Ends[i].Segments, c.Ends[i].Bytes
+	}
+}
+
+// appendHistory writes a connection in one word, as Zeek does: upper case for the
+// opener: S SYN, H SYN-ACK, D data, F FIN, R RST; "^" where the capture holds no SYN.
+func appendHistory(b []byte, c *flow.Connection) []byte {
+	o, l := &c.Ends[flow.Opener], &c.Ends[flow.Listener]
+	if c.MidStream {
+		b = append(b, '^')
+	}
+	if o.ISN.Seen() && !o.ISNImplied {
+		b = append(b, 'S')
+	}
+	if l.ISN.Seen() && !l.ISNImplied {
+		b = append(b, 'h')
+	}
+	if o.Bytes > 0 {
+		b = append(b, 'D')
+	}
+	if l.Bytes > 0 {
+		b = append(b, 'd')
+	}
+	type ev struct {
+		frame uint64
+		c     byte
+	}
+	evs := [4]ev{{o.FIN.Frame, 'F'}, {l.FIN.Frame, 'f'}, {o.RST.Frame, 'R'}, {l.RST.Frame, 'r'}}
+	for {
+		best := -1
+		for i, e := range evs {
+			if e.frame != 0 && (best < 0 || e.frame < evs[best].frame) {
+				best = i
+			}
+		}
+		if best < 0 {
+			return b
+		}
+		b = append(b, evs[best].c)
+		evs[best].frame = 0
+	}
+}
+
+func stateName(s flow.State) string {
+	return [...]string{"syn-only", "syn-acked", "established", "half-closed", "closed", "closing", "reset"}[s]
+}
+
+func firstCloser(c *flow.Connection) string {
+	o, l := &c.Ends[flow.Opener].FIN, &c.Ends[flow.Listener].FIN
+	switch {
+	case o.Seen() && l.Seen() && closedActively(c, flow.Opener) && closedActively(c, flow.Listener):
+		return "both"
+	case o.Seen() && (!l.Seen() || o.Frame < l.Frame):
+		return "client"
+	case l.Seen():
+		return "server"
+	}
+	return ""
+}
+
+// closedActively: the end's FIN does not acknowledge the peer's.
+func closedActively(c *flow.Connection, s flow.Side) bool {
+	e, p := &c.Ends[s], &c.Ends[s.Other()]
+	return e.FIN.Seen() && (!p.FIN.Seen() || e.FINAck.Num.Before(p.FIN.Num))
+}
+
+func timeWaitHolder(c *flow.Connection) string {
+	o, l := closedActively(c, flow.Opener), closedActively(c, flow.Listener)
+	switch {
+	case c.State == flow.Reset || c.State < flow.HalfClosed:
+		return "none"
+	case c.State == flow.HalfClosed:
+		return "unknown"
+	case orderUnsure(&c.Ends[flow.Opener]) || orderUnsure(&c.Ends[flow.Listener]):
+		return "unknown"
+	case o && l:
+		return "both"
+	case o:
+		return "client"
+	case l:
+		return "server"
+	}
+	return "unknown"
+}
+
+func endedHow(c *flow.Connection) string {
+	switch c.State {
+	case flow.Closed, flow.Closing:
+		return "fin"
+	case flow.Reset:
+		if c.Ends[flow.Opener].RST.Seen() {
+			return "reset-by-client"
+		}
+		return "reset-by-server"
+	case flow.SynOnly:
+		return "unanswered"
+	case flow.SynAcked, flow.Established, flow.HalfClosed:
+	}
+	return "open"
+}

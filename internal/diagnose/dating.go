@@ -1,0 +1,219 @@
+package diagnose
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/flow"
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+	"github.com/tcpwhy/tcpwhy/internal/seq"
+)
+
+// suspect is a kernel that a host may run, and what speaks against it in
+// decibans.
+type suspect struct {
+	kernel.Profile
+	against int
+}
+
+// hint is a sign of a kernel's age. It can be tuned or rewritten, so that it only
+// ever speaks for or against, but for what a kernel cannot do at all.
+type hint struct {
+	says   string
+	frames []uint64
+	b      *kernel.Behaviour
+	want   kernel.Answer // the answer that the sign speaks for
+	weight int           // decibans against kernels of the other answer
+}
+
+// hostView is a host as one finding sees it: what was given, what its frames
+// tell of its kernel, and how probable each kernel is by that.
+type hostView struct {
+	part     string // client or server
+	facts    hostFacts
+	suspects []suspect
+	hints    []hint
+}
+
+// view dates a host.
+func (e *Engine) view(part string, addr segment.Addr, ends ...*flow.End) hostView {
+	v := hostView{part: part, facts: e.facts.of(part, addr)}
+	v.hints = e.hints(addr, ends...)
+	profiles := kernel.Candidates()
+	if v.facts.profile.Known() {
+		profiles = []kernel.Profile{v.facts.profile}
+	}
+	for _, p := range profiles {
+		s := suspect{Profile: p}
+		for _, h := range v.hints {
+			if a := p.Has(h.b).Answer; a != kernel.Unknown && a != h.want {
+				s.against += h.weight
+			}
+		}
+		v.suspects = append(v.suspects, s)
+	}
+	return v
+}
+
+// known tells whether the kernel was given.
+func (v *hostView) known() bool { return v.facts.profile.Known() }
+
+// against returns the hints that speak against a profile.
+func (v *hostView) against(p kernel.Profile) []hint {
+	var out []hint
+	for _, h := range v.hints {
+		if a := p.Has(h.b).Answer; a != kernel.Unknown && a != h.want {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// host returns the settings under which the model is asked: what was given, else
+// the defaults that a story may change.
+func (v *hostView) host(p kernel.Profile, ipv6 bool) kernel.Host {
+	h := kernel.Host{
+		Profile: p, IPv6: ipv6,
+		Timestamps: v.facts.answer(kernel.FactTimestamps),
+		RFC1337:    v.facts.answer(kernel.FactRFC1337),
+		RateLimit:  v.facts.millis(kernel.FactRateLimit, kernel.DefaultRateLimit),
+		Recycle:    v.facts.answer(kernel.FactTWRecycle),
+		Listener:   kernel.Yes, AcceptQueueFull: kernel.No, SynCookies: kernel.No,
+	}
+	if h.Timestamps == kernel.Unknown {
+		h.Timestamps = kernel.Yes // the old connection used them, or they do not matter
+	}
+	if h.RFC1337 == kernel.Unknown {
+		h.RFC1337 = kernel.No
+	}
+	if h.Recycle == kernel.Unknown {
+		h.Recycle = kernel.No
+	}
+	return h
+}
+
+// hints reads the signs of age off what a host showed anywhere in the capture.
+func (e *Engine) hints(addr segment.Addr, ends ...*flow.End) []hint {
+	var out []hint
+	if h, ok := e.firstWindow(addr, ends); ok {
+		out = append(out, h)
+	}
+	out = append(out, e.clockHints(addr, ends)...)
+	if k, ok := e.inherits[addr]; ok {
+		out = append(out, hint{fmt.Sprintf("elsewhere in the capture it answered a SYN in TIME_WAIT with snd_nxt + 65537 (frame %d)", k.frame),
+			[]uint64{k.frame}, k.b, kernel.Yes, 60})
+	}
+	return out
+}
+
+// firstWindow compares the first window with the defaults: 64240 (65160 with
+// timestamps) since 4.20, 29200 (28960), 14600 (14480) and 5840 (5792) before, at an
+// MSS of 1460.
+func (e *Engine) firstWindow(addr segment.Addr, ends []*flow.End) (hint, bool) {
+	try := func(window, mss uint16, frame uint64) (hint, bool) {
+		if mss != 1460 {
+			return hint{}, false
+		}
+		h := hint{frames: []uint64{frame}, b: &kernel.LargeFirstWindow, weight: 10}
+		switch window {
+		case 64240, 65160:
+			h.want = kernel.Yes
+			h.says = fmt.Sprintf("its first window, %d in frame %d, is the default from 4.20 on", window, frame)
+		case 29200, 28960, 14600, 14480, 5840, 5792:
+			h.want = kernel.No
+			h.says = fmt.Sprintf("its first window, %d in frame %d, is a default up to 4.19", window, frame)
+		default:
+			return hint{}, false
+		}
+		return h, true
+	}
+	for _, end := range ends {
+		if end.ISN.Seen() && !end.ISNImplied {
+			if h, ok := try(end.FirstWindow, end.MSS, end.ISN.Frame); ok {
+				return h, true
+			}
+		}
+	}
+	if host, ok := e.hosts.Host(addr); ok {
+		for _, w := range host.Windows {
+			if h, ok := try(w.Window, w.MSS, w.Frame); ok {
+				return h, true
+			}
+		}
+	}
+	return hint{}, false
+}
+
+// jiffiesAtBoot is where a kernel without an offset starts its TSvals: 5 minutes
+// before zero, in ticks of the HZ that the kernel was built for (INITIAL_JIFFIES).
+func jiffiesAtBoot(hz uint32) seq.Num { return seq.Of(0 - 300*hz) }
+
+// clockHints looks at TSvals: near the value at boot, or of several peers on one
+// line, there is no offset; of several peers on different lines there is one.
+func (e *Engine) clockHints(addr segment.Addr, ends []*flow.End) []hint {
+	samples := e.samples(addr, ends)
+	if len(samples) == 0 {
+		return nil
+	}
+	var out []hint
+	first := samples[0]
+	for _, hz := range []uint32{1000, 250, 100} {
+		// Within an hour of boot: by chance of one in a thousand.
+		if up := first.TSVal.Ahead(jiffiesAtBoot(hz)); up < 3600*hz {
+			out = append(out, hint{fmt.Sprintf("its TSval, %s in frame %d, is that of a kernel without an offset %d s after boot (HZ %d)", first.TSVal, first.Frame, up/hz, hz),
+				[]uint64{first.Frame}, &kernel.OffsetsTimestamps, kernel.No, 20})
+			break
+		}
+	}
+	for _, s := range samples[1:] {
+		if s.Peer.Addr == first.Peer.Addr {
+			continue
+		}
+		elapsed := s.Since(first.Point)
+		if elapsed < 0 || elapsed > 10*time.Minute {
+			continue
+		}
+		if oneLine(first, s, elapsed) {
+			out = append(out, hint{fmt.Sprintf("its TSvals towards two peers (frames %d and %d) lie on one line, so there is no offset by peer", first.Frame, s.Frame),
+				[]uint64{first.Frame, s.Frame}, &kernel.OffsetsTimestamps, kernel.No, 20})
+		} else {
+			out = append(out, hint{fmt.Sprintf("its TSvals towards two peers (frames %d and %d) lie on different lines, so there is an offset", first.Frame, s.Frame),
+				[]uint64{first.Frame, s.Frame}, &kernel.OffsetsTimestamps, kernel.Yes, 20})
+		}
+		break
+	}
+	return out
+}
+
+// oneLine tells whether two TSvals may come from one clock without an offset.
+func oneLine(a, b flow.TSSample, elapsed time.Duration) bool {
+	for _, hz := range []int64{1000, 300, 250, 100} {
+		want := elapsed.Nanoseconds() * hz / 1e9
+		slack := 20*hz/1000 + 2 + want/1000
+		if d := int64(b.TSVal.Sub(a.TSVal)) - want; d >= -slack && d <= slack {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Engine) samples(addr segment.Addr, ends []*flow.End) []flow.TSSample {
+	var out []flow.TSSample
+	for _, end := range ends {
+		if end.TSOffered && end.ISN.Seen() && !end.ISNImplied {
+			out = append(out, flow.TSSample{Port: end.Port, TSVal: end.FirstTSVal, Point: end.ISN.Point})
+			break
+		}
+	}
+	if h, ok := e.hosts.Host(addr); ok {
+		for _, s := range h.TSVals {
+			if len(out) == 1 && out[0].Peer == (segment.Endpoint{}) && s.Frame == out[0].Frame {
+				out[0].Peer = s.Peer
+				continue
+			}
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,80 @@
+package diagnose
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tcpwhy/tcpwhy/internal/flow"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/listen"
+	"github.com/tcpwhy/tcpwhy/internal/report"
+)
+
+// dress adds fault, severity, the commands that settle what stays open, and
+// advice. about is the side that the commands are for by default.
+func (q *asked) dress(f *finding, about string) {
+	f.fault, f.severity = report.FaultUnknown, report.Notice
+	if c, ok := causeOf(f.question, f.verdict.cause); ok {
+		f.fault, f.severity = c.Fault, c.Severity
+		f.advice = append(f.advice, c.Advice...)
+	}
+	for i := range f.aftermath {
+		if c, ok := causeOf("reopened-challenged", f.aftermath[i].cause); ok && c.Severity == report.Problem {
+			f.severity = report.Problem
+			f.advice = append(f.advice, c.Advice...)
+			if f.aftermath[i].cause == "rfc1337" || f.aftermath[i].cause == "rst-lost" {
+				f.fault = c.Fault
+			}
+			f.settle = append(f.settle, q.commands(c)...)
+		}
+	}
+	if f.verdict.certainty == report.Certain {
+		return
+	}
+	best := -1
+	for i := range f.stories {
+		s := &f.stories[i]
+		if !s.standing() {
+			continue
+		}
+		if best < 0 {
+			best = s.cost()
+		}
+		c, ok := causeOf(f.question, s.cause)
+		if !ok || s.cost()-best > 25 {
+			continue
+		}
+		for _, x := range q.commands(c) {
+			if !slices.Contains(f.settle, x) {
+				f.settle = append(f.settle, x)
+			}
+		}
+		if f.verdict.cause == "" {
+			for _, a := range c.Advice {
+				if !slices.Contains(f.advice, a) && s.cost()-best < margin {
+					f.advice = append(f.advice, a)
+				}
+			}
+		}
+	}
+}
+
+// commands fills the names of the two ends in.
+func (q *asked) commands(c Cause) []report.Settle {
+	cli, srv := q.c.Ends[flow.Opener], q.c.Ends[flow.Listener]
+	var out []report.Settle
+	for _, s := range c.Settle {
+		s.Command = strings.ReplaceAll(s.Command, "CLIENT", cli.Addr.String())
+		s.Command = strings.ReplaceAll(s.Command, "PORT", portOf(srv))
+		out = append(out, s)
+	}
+	return out
+}
+
+func portOf(e flow.End) string {
+	s := e.Endpoint.String()
+	return s[strings.LastIndexByte(s, ':')+1:]
+}
+
+func onOpenerLine(old flow.Mark, syn *flow.Frame) listen.Line {
+	return listen.OnClockLine(old.Num, syn.Seq, syn.Point().Since(old.Point))
+}

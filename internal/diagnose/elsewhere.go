@@ -1,0 +1,142 @@
+package diagnose
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/flow"
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/report"
+)
+
+// elsewhere adds the courses in which the memory of the old connection is not in
+// the host that answers, or was taken from it by hand. Only where something should
+// have been remembered do they explain anything.
+func (q *asked) elsewhere(ss *stories) {
+	if len(q.holds) == 0 || q.holds[0].kind == nothing {
+		return
+	}
+	h := q.holds[0]
+	ss.add(q.sameBoot(story{cause: "destroyed", assumes: []Assumption{assumeDestroyed}, says: "Somebody removed the socket on the server by hand."}))
+	if h.kind == twTrue || h.kind == twOrphan {
+		ss.add(q.sameBoot(story{cause: "tw-bucket-overflow", assumes: []Assumption{assumeBuckets},
+			says: "The server had reached its limit on TIME_WAIT sockets and kept none.", evidence: []report.Evidence{note(h.why, h.frames...)}}))
+		q.otherStack(ss)
+		q.answeredInFront(ss)
+	}
+	q.otherBoot(ss)
+}
+
+// sameBoot finishes a course on the same host and boot, with a fresh ISN.
+func (q *asked) sameBoot(s story) story {
+	e, p := q.old()
+	if s.cause == "tw-bucket-overflow" && e.FINAcked.Seen() && p.FIN.Seen() && e.FINAcked.Frame < p.FIN.Frame && e.RcvNxt.Seen() && e.RcvNxt.Num == p.FIN.Num {
+		return ruledOut(s.cause, "The server acknowledged the client's FIN from FIN_WAIT2; over the limit it would have answered with a RST.",
+			note("the ACK of the FIN", e.RcvNxt.Frame, p.FIN.Frame))
+	}
+	for j := range q.i {
+		if r := &q.rounds[j]; r.kind == kernel.ReplyACK && s.cause == "tw-bucket-overflow" {
+			return ruledOut(s.cause, "An earlier SYN was answered from TIME_WAIT, so there was one.", note("the ACK", r.reply.Frame))
+		}
+	}
+	return q.fresh(s)
+}
+
+func (q *asked) otherStack(ss *stories) {
+	if q.server.known() {
+		ss.add(ruledOut("other-stack", fmt.Sprintf("The server's kernel was given: %s.", q.server.facts.profile), note("given: kernel "+q.server.facts.profile.String())))
+		return
+	}
+	if q.isn.inherits == kernel.Yes {
+		ss.add(ruledOut("other-stack", "The inherited ISN is Linux's.", q.inheritedEvidence()))
+		return
+	}
+	s := q.fresh(story{cause: "other-stack", assumes: []Assumption{assumeOtherStack}, says: "The server may not be Linux, or its vendor may have changed the length of TIME_WAIT."})
+	ss.add(s)
+}
+
+// answeredInFront adds cookies and proxies.
+func (q *asked) answeredInFront(ss *stories) {
+	x := &q.isn
+	for _, c := range []story{
+		{cause: "syn-cookie", assumes: []Assumption{assumeCookie}, says: "The listener answered with a SYN cookie, whose ISN is on no line."},
+		{cause: "syn-proxy", assumes: []Assumption{assumeProxy}, says: "A SYN proxy answered in the server's place."},
+	} {
+		switch {
+		case x.inherits == kernel.Yes:
+			ss.add(ruledOut(c.cause, "The ISN is the inherited one.", q.inheritedEvidence()))
+		case x.onLine == kernel.Yes:
+			ss.add(ruledOut(c.cause, "The ISN lies on the server's own clock line.", q.lineEvidence()))
+		default:
+			c.stands = report.StaysOpen
+			c.evidence = append(c.evidence, q.lineEvidence())
+			ss.add(c)
+		}
+	}
+}
+
+// otherBoot adds a restart and another host: both know nothing of the old
+// connection, and have another secret for their ISNs.
+func (q *asked) otherBoot(ss *stories) {
+	x := &q.isn
+	for _, c := range []story{
+		{cause: "rebooted", assumes: []Assumption{assumeRebooted}, says: "The server restarted and remembers nothing."},
+		{cause: "other-host", assumes: []Assumption{assumeOtherHost}, says: "Another host answered under the server's address."},
+	} {
+		switch {
+		case x.inherits == kernel.Yes:
+			ss.add(ruledOut(c.cause, "Only a host that knows the old snd_nxt sends this ISN.", q.inheritedEvidence()))
+			continue
+		case x.onLine == kernel.Yes:
+			ss.add(ruledOut(c.cause, "The ISN continues the old one's clock line: the same host on the same boot.", q.lineEvidence()))
+			continue
+		}
+		ev, against, cheaper := q.timestampClock(c.cause)
+		if against {
+			ss.add(ruledOut(c.cause, ev.Says+".", ev))
+			continue
+		}
+		if ev.Says != "" {
+			c.evidence = append(c.evidence, ev)
+		}
+		if cheaper > 0 {
+			c.assumes = []Assumption{{c.assumes[0].Says, c.assumes[0].Cost - cheaper, c.assumes[0].Why, c.assumes[0].Unseen}}
+		}
+		if r := q.r().reply; r != nil && c.cause == "other-host" {
+			if e, _ := q.old(); e.TTL != 0 && r.TTL != 0 && e.TTL != r.TTL {
+				c.evidence = append(c.evidence, note(fmt.Sprintf("TTL %d, before it was %d", r.TTL, e.TTL), r.Frame))
+				c.assumes = []Assumption{{c.assumes[0].Says, max(c.assumes[0].Cost-10, 2), c.assumes[0].Why, c.assumes[0].Unseen}}
+			}
+		}
+		c.stands = report.StaysOpen
+		c.evidence = append(c.evidence, q.lineEvidence())
+		ss.add(c)
+	}
+}
+
+// timestampClock compares the SYN-ACK's TSval with the old connection's: a clock
+// that goes on is the same host on the same boot.
+func (q *asked) timestampClock(cause string) (ev report.Evidence, against bool, cheaper int) {
+	e, _ := q.old()
+	r := q.r().reply
+	if r == nil || !r.HasTS || !e.HasTS || !e.Last.Seen() {
+		return ev, false, 0
+	}
+	a := flow.TSSample{TSVal: e.TSVal, Point: e.Last.Point}
+	if q.p.LastSeen.Frame > r.Frame {
+		return ev, false, 0 // the old connection went on: its last TSval is later
+	}
+	b := flow.TSSample{TSVal: r.TSVal, Point: r.Point()}
+	elapsed := b.Since(a.Point)
+	if elapsed < 0 || elapsed > time.Hour {
+		return ev, false, 0
+	}
+	if oneLine(a, b, elapsed) {
+		return report.Evidence{Says: fmt.Sprintf("the server's TSval goes on from %s to %s in %.1f s: the same clock", e.TSVal, r.TSVal, elapsed.Seconds()), Answer: "yes", Frames: frameList(e.Last.Frame, r.Frame)}, true, 0
+	}
+	ev = report.Evidence{Says: fmt.Sprintf("the server's TSval jumps from %s to %s in %.1f s", e.TSVal, r.TSVal, elapsed.Seconds()), Answer: "yes", Frames: frameList(e.Last.Frame, r.Frame)}
+	if cause == "other-host" || r.TSVal.Before(e.TSVal) {
+		return ev, false, 15
+	}
+	return ev, false, 5
+}

@@ -1,0 +1,166 @@
+// Package diagnose turns the attempts that package flow raises into questions,
+// and answers them: each cause is a story that the kernel model is run under, and
+// whose prediction is held against the frames. What differs rules a story out;
+// what it assumes says how far it is believed.
+package diagnose
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/tcpwhy/tcpwhy/internal/flow"
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/report"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+// Hosts is what package flow remembers of addresses.
+type Hosts interface {
+	Host(segment.Addr) (flow.Host, bool)
+	Closings(server, client segment.Addr) []flow.TimeWait
+}
+
+// Capture is what must be known of the capture as a whole.
+type Capture struct {
+	// Last is the time of its last packet in nanoseconds.
+	Last int64
+	// Misses: the capture itself reports that it lost frames or was cut.
+	Misses bool
+}
+
+// Engine collects attempts and answers them at the end, when all that the
+// capture tells of the hosts is known.
+type Engine struct {
+	facts    *Facts
+	hosts    Hosts
+	capture  Capture
+	asked    []*flow.Connection
+	inherits map[segment.Addr]inheritance
+}
+
+// inheritance is an address that was seen to keep the ISN that TIME_WAIT chose.
+type inheritance struct {
+	frame uint64
+	b     *kernel.Behaviour
+}
+
+// New returns an engine that knows the given facts.
+func New(facts *Facts, hosts Hosts) *Engine {
+	return &Engine{facts: facts, hosts: hosts, inherits: map[segment.Addr]inheritance{}}
+}
+
+// Ask takes an attempt that raised a question. It keeps c.
+func (e *Engine) Ask(c *flow.Connection) { e.asked = append(e.asked, c) }
+
+// Result is one finding and the connections that it names.
+type Result struct {
+	Finding     report.Finding
+	Connections []*flow.Connection
+}
+
+// Answer answers everything that was asked, sorted by the time of the first frame
+// asked about, then by connection.
+func (e *Engine) Answer(capture Capture) []Result {
+	e.capture = capture
+	for _, c := range e.asked {
+		e.learn(c)
+	}
+	type keyed struct {
+		Result
+		time int64
+		conn uint64
+	}
+	var all []keyed
+	for _, c := range e.asked {
+		for _, f := range e.explain(c) {
+			all = append(all, keyed{f.result(c), f.time, c.ID})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b keyed) int {
+		return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.conn, b.conn))
+	})
+	out := make([]Result, len(all))
+	for i := range all {
+		out[i] = all[i].Result
+		out[i].Finding.ID = "f" + strconv.Itoa(i+1)
+	}
+	return out
+}
+
+// learn notes hosts that answer a SYN in TIME_WAIT with the inherited ISN: that
+// dates their kernel for every other finding.
+func (e *Engine) learn(c *flow.Connection) {
+	if c.Previous == nil || !c.Ends[flow.Listener].ISN.Seen() {
+		return
+	}
+	s := sideOf(c.Previous, c.Ends[flow.Listener].Endpoint)
+	n := numbersOf(c.Previous, s)
+	if want := kernel.InheritedISN(n.sndNxt); !want.Known || want.Num != c.Ends[flow.Listener].ISN.Num {
+		return
+	}
+	b := &kernel.KeepsISN
+	a := c.Ends[flow.Listener].Addr
+	if !a.Is4() {
+		b = &kernel.KeepsISN6
+	}
+	if _, ok := e.inherits[a]; !ok {
+		e.inherits[a] = inheritance{c.Ends[flow.Listener].ISN.Frame, b}
+	}
+}
+
+// sideOf returns which side of c an endpoint is.
+func sideOf(c *flow.Connection, e segment.Endpoint) flow.Side {
+	if c.Ends[flow.Opener].Endpoint == e {
+		return flow.Opener
+	}
+	return flow.Listener
+}
+
+// explain answers one attempt: a finding for each kind of answer that its SYNs
+// got.
+func (e *Engine) explain(c *flow.Connection) []*finding {
+	if c.Previous == nil || !hasPast(c.Previous) {
+		return e.explainOpening(c)
+	}
+	rounds := roundsOf(c)
+	var out []*finding
+	for i := range rounds {
+		q := e.ask(c, rounds, i)
+		f := q.answer()
+		if f == nil {
+			continue
+		}
+		if same := findSame(out, f); same != nil {
+			same.merge(f)
+			continue
+		}
+		out = append(out, f)
+		if t := q.takenOver(f); t != nil {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// hasPast: an attempt that got no answer at all leaves nothing at the listener.
+func hasPast(p *flow.Connection) bool {
+	return p.State != flow.SynOnly || p.Previous != nil && hasPast(p.Previous)
+}
+
+func findSame(fs []*finding, f *finding) *finding {
+	for _, g := range fs {
+		if g.question == f.question && g.verdict.cause == f.verdict.cause && g.verdict.certainty == f.verdict.certainty {
+			return g
+		}
+	}
+	return nil
+}
+
+// endpoints words the two ends of an attempt.
+func endpoints(c *flow.Connection) report.Flow {
+	return report.Flow{Client: c.Ends[flow.Opener].Endpoint.String(), Server: c.Ends[flow.Listener].Endpoint.String()}
+}
+
+func connID(c *flow.Connection) string { return fmt.Sprintf("c%d", c.ID) }

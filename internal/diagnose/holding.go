@@ -1,0 +1,302 @@
+package diagnose
+
+import (
+	"github.com/tcpwhy/tcpwhy/internal/flow"
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/timewait"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+	"github.com/tcpwhy/tcpwhy/internal/seq"
+)
+
+// kind is what an end may still hold of a connection.
+type kind uint8
+
+const (
+	nothing  kind = iota // the socket is gone
+	twTrue               // TIME_WAIT
+	twOrphan             // the mini-socket of an orphan in FIN_WAIT2
+	alive                // a socket in a state of package live
+)
+
+// holding is one thing that an end may hold of the old connection by what the
+// capture shows. Where frames may be missing there are several, each with what
+// it assumes.
+type holding struct {
+	kind    kind
+	tw      timewait.Socket // twTrue, twOrphan
+	live    live.Socket     // alive
+	since   flow.Point      // the frame from which on it holds
+	why     string          // how the capture shows it, one sentence
+	frames  []uint64
+	assumes []Assumption
+	// reset: it is nothing because of this RST; byEnd tells that the end itself sent it.
+	reset flow.Mark
+	byEnd bool
+	// closedSecond: it is nothing because this end closed second.
+	closedSecond bool
+}
+
+// numbers gathers what an end must remember of a connection.
+type numbers struct {
+	sndNxt, rcvNxt kernel.Num
+	rcvWnd         kernel.Num
+	wscale         uint8
+	hasTS          kernel.Answer
+	tsRecent       kernel.Num
+	tsStored       int64
+	// tsOther is a second candidate for ts_recent where the end's last ACK is not
+	// in the capture.
+	tsOther kernel.Num
+}
+
+// numbersOf reads an end's variables off the marks of both ends.
+func numbersOf(c *flow.Connection, s flow.Side) numbers {
+	e, p := &c.Ends[s], &c.Ends[s.Other()]
+	n := numbers{sndNxt: highest(e.SndNxt, p.RcvNxt), rcvNxt: highest(e.RcvNxt, flow.Mark{})}
+	if w, ok := c.ScaledWindow(s); ok {
+		n.rcvWnd = kernel.Known(seq.Of(w))
+		if e.WScaleOffered && p.WScaleOffered {
+			n.wscale = min(e.WScale, 14)
+		}
+	}
+	switch {
+	case e.HasTS && p.HasTS, e.HasTSEcr:
+		n.hasTS = kernel.Yes
+	case e.Segments > 0 && !e.HasTS, p.Segments > 0 && !p.HasTS:
+		n.hasTS = kernel.No
+	}
+	if n.hasTS == kernel.Yes {
+		if e.HasTSEcr {
+			n.tsRecent, n.tsStored = kernel.Known(e.TSEcr.Num), e.TSEcr.Time
+		}
+		// After its last answer the peer may have sent a newer one, which may
+		// have been stored or not.
+		if p.HasTS && p.Last.Frame > e.TSEcr.Frame && p.TSVal != e.TSEcr.Num {
+			n.tsOther = kernel.Known(p.TSVal)
+			if !n.tsRecent.Known {
+				n.tsRecent, n.tsStored, n.tsOther = n.tsOther, p.Last.Time, kernel.Num{}
+			}
+		}
+	}
+	return n
+}
+
+// highest returns the mark that is further on.
+func highest(a, b flow.Mark) kernel.Num {
+	switch {
+	case a.Seen() && (!b.Seen() || !b.Num.After(a.Num)):
+		return kernel.Known(a.Num)
+	case b.Seen():
+		return kernel.Known(b.Num)
+	}
+	return kernel.Num{}
+}
+
+func (n numbers) timeWait(sub timewait.Substate) timewait.Socket {
+	return timewait.Socket{Substate: sub, RcvNxt: n.rcvNxt, SndNxt: n.sndNxt, RcvWnd: n.rcvWnd, WScale: n.wscale,
+		HasTS: n.hasTS, TSRecent: n.tsRecent, TSStored: n.tsStored}
+}
+
+func (n numbers) socket(s live.State) live.Socket {
+	return live.Socket{State: s, RcvNxt: n.rcvNxt, SndNxt: n.sndNxt, RcvWnd: n.rcvWnd, WScale: n.wscale, HasTS: n.hasTS, TSRecent: n.tsRecent}
+}
+
+// holdingsOf lists what end s of a connection may hold after the last frame that
+// belongs to it, the likeliest first.
+func holdingsOf(c *flow.Connection, s flow.Side) []holding {
+	e, p := &c.Ends[s], &c.Ends[s.Other()]
+	h := reader{c: c, s: s, e: e, p: p, n: numbersOf(c, s)}
+	switch {
+	case c.State == flow.Reset:
+		return h.afterReset()
+	case c.State == flow.SynOnly || c.State == flow.SynAcked:
+		return h.opening()
+	case e.FIN.Seen() && p.FIN.Seen():
+		return h.bothClosed()
+	case e.FIN.Seen():
+		return h.closedFirst()
+	case p.FIN.Seen():
+		return h.peerClosed()
+	}
+	return h.open()
+}
+
+// reader works the holdings of one end out.
+type reader struct {
+	c    *flow.Connection
+	s    flow.Side
+	e, p *flow.End
+	n    numbers
+}
+
+func (h *reader) alive(st live.State, since flow.Point, why string, frames []uint64, as ...Assumption) holding {
+	return holding{kind: alive, live: h.n.socket(st), since: since, why: why, frames: frames, assumes: as}
+}
+
+func (h *reader) timeWait(sub timewait.Substate, since flow.Point, why string, frames []uint64, as ...Assumption) holding {
+	k := twTrue
+	n := h.n
+	if sub == timewait.FinWait2 {
+		k = twOrphan
+	} else if h.p.FIN.Seen() {
+		n.rcvNxt = kernel.Known(h.p.FIN.Num)
+	}
+	tw := n.timeWait(sub)
+	tw.Armed = since.Time
+	return holding{kind: k, tw: tw, since: since, why: why, frames: frames, assumes: as}
+}
+
+func later(a, b flow.Point) flow.Point {
+	if b.Frame > a.Frame {
+		return b
+	}
+	return a
+}
+
+func nums(points ...flow.Point) []uint64 {
+	var out []uint64
+	for _, p := range points {
+		if p.Seen() {
+			out = append(out, p.Frame)
+		}
+	}
+	return out
+}
+
+// afterReset: a RST ended it.
+func (h *reader) afterReset() []holding {
+	if h.e.RST.Seen() {
+		return []holding{{kind: nothing, reset: h.e.RST, byEnd: true, since: h.e.RST.Point,
+			why: "this end reset the connection itself", frames: nums(h.e.RST.Point)}}
+	}
+	gone := holding{kind: nothing, reset: h.p.RST, since: h.p.RST.Point,
+		why: "the peer reset the connection", frames: nums(h.p.RST.Point)}
+	still := h.alive(live.Established, h.p.RST.Point, "the peer's RST did not reach this end", gone.frames, assumeLost)
+	return []holding{gone, still}
+}
+
+// opening: the handshake was never completed.
+func (h *reader) opening() []holding {
+	if h.s == flow.Listener && h.c.State == flow.SynAcked {
+		k := h.alive(live.SynRecv, h.e.ISN.Point, "it answered a SYN that was never completed", nums(h.p.ISN.Point, h.e.ISN.Point))
+		k.live.SndNxt = kernel.Known(h.e.ISN.Num.Add(1))
+		k.live.RcvNxt = kernel.Known(h.p.ISN.Num.Add(1))
+		k.live.RcvWnd = kernel.Known(seq.Of(uint32(h.e.FirstWindow)))
+		return []holding{k}
+	}
+	return []holding{{kind: nothing, since: h.c.LastSeen, why: "no connection was ever opened", frames: nums(h.c.First)}}
+}
+
+// orderUnsure: the first sending of a FIN may be missing, so that what this end had
+// received when it closed is not known.
+func orderUnsure(e *flow.End) bool {
+	return e.FIN.Seen() && e.FIN.Frame > e.SndNxt.Frame
+}
+
+// beyond: end a acknowledged more than the capture shows of end b.
+func beyond(a, b *flow.End) bool {
+	return a.RcvNxt.Seen() && (!b.SndNxt.Seen() || a.RcvNxt.Num.After(b.SndNxt.Num))
+}
+
+// bothClosed: both FINs are in the capture.
+func (h *reader) bothClosed() []holding {
+	e, p := h.e, h.p
+	acked := e.RcvNxt.Seen() && !e.RcvNxt.Num.Before(p.FIN.Num)
+	first := e.FINAck.Num.Before(p.FIN.Num)
+	unsure := orderUnsure(e) || orderUnsure(p)
+	var out []holding
+	since := p.FIN.Point
+	if acked && e.RcvNxt.Num == p.FIN.Num {
+		since = e.RcvNxt.Point
+	}
+	since = later(since, e.FINAcked)
+	frames := nums(e.FIN.Point, p.FIN.Point, since)
+	tw := func(as ...Assumption) holding {
+		return h.timeWait(timewait.TimeWait, since, "it sent its FIN before it had the peer's, so TIME_WAIT is on its side", frames, as...)
+	}
+	closed := func(as ...Assumption) []holding {
+		k := holding{kind: nothing, closedSecond: true, since: later(e.FIN.Point, e.FINAcked), frames: nums(p.FIN.Point, e.FIN.Point, e.FINAcked),
+			why: "it closed second: its FIN acknowledges the peer's, so it goes from LAST_ACK to CLOSED and the peer holds TIME_WAIT", assumes: as}
+		last := h.alive(live.LastAck, e.FIN.Point, "it closed second, and nothing acknowledged its FIN", nums(p.FIN.Point, e.FIN.Point))
+		if e.FINAcked.Seen() {
+			last.assumes = append(last.assumes, assumeLost)
+			last.why = "it closed second, and the last ACK did not reach it"
+			return []holding{k, last}
+		}
+		k.assumes = append(k.assumes, assumeLastACKUnseen)
+		return []holding{last, k}
+	}
+	switch {
+	case first && (acked || unsure):
+		out = append(out, tw())
+	case first:
+		out = append(out, tw(assumeReplyUnseen),
+			h.timeWait(timewait.FinWait2, later(e.FIN.Point, e.FINAcked), "the peer's FIN did not reach it, so it waits in FIN_WAIT2", nums(e.FIN.Point, e.FINAcked), assumeLost))
+	default:
+		out = append(out, closed()...)
+	}
+	if unsure && first {
+		out = append(out, closed(assumeOrder)...)
+	} else if unsure {
+		out = append(out, tw(assumeOrder))
+	}
+	if unsure {
+		out[0].assumes = append(out[0].assumes, assumeOrderAsSeen)
+	}
+	return out
+}
+
+// closedFirst: only this end's FIN is in the capture.
+func (h *reader) closedFirst() []holding {
+	e := h.e
+	since := later(e.FIN.Point, e.FINAcked)
+	var out []holding
+	if beyond(e, h.p) { // it acknowledged something of the peer that is not in the capture
+		out = append(out, h.timeWait(timewait.TimeWait, later(since, e.RcvNxt.Point),
+			"it closed first and acknowledged a byte of the peer that the capture does not show, which may be the FIN", nums(e.FIN.Point, e.RcvNxt.Point), assumeFINUnseen))
+	}
+	if !e.FINAcked.Seen() {
+		return append(out, h.alive(live.FinWait1, e.FIN.Point, "it closed first, and nothing acknowledged its FIN", nums(e.FIN.Point)))
+	}
+	orphan := h.timeWait(timewait.FinWait2, since, "it closed first, its FIN was acknowledged, the peer did not close: an orphan in FIN_WAIT2", nums(e.FIN.Point, e.FINAcked))
+	full := h.alive(live.FinWait2, since, "it closed one direction only (shutdown), and its application still holds the socket in FIN_WAIT2", nums(e.FIN.Point, e.FINAcked), assumeHalfClose)
+	return append(out, orphan, full)
+}
+
+// peerClosed: only the peer's FIN is in the capture.
+func (h *reader) peerClosed() []holding {
+	wait := h.alive(live.CloseWait, later(h.p.FIN.Point, h.e.RcvNxt.Point), "the peer closed; this end's application did not (CLOSE_WAIT)", nums(h.p.FIN.Point))
+	if !beyond(h.p, h.e) {
+		return []holding{wait}
+	}
+	frames := nums(h.p.FIN.Point, h.p.RcvNxt.Point)
+	tw := h.timeWait(timewait.TimeWait, later(h.p.FIN.Point, h.e.RcvNxt.Point), "the peer acknowledged a byte of this end that the capture does not show, which may be its FIN", frames, assumeFINUnseen)
+	gone := holding{kind: nothing, closedSecond: true, since: h.p.RcvNxt.Point, frames: frames, assumes: []Assumption{assumeFINUnseen},
+		why: "the peer acknowledged a byte of this end that the capture does not show, which may be its FIN"}
+	wait.assumes = append(wait.assumes, assumeByteUnseen)
+	return []holding{tw, gone, wait}
+}
+
+// open: no FIN and no RST in the capture.
+func (h *reader) open() []holding {
+	est := h.alive(live.Established, h.c.First, "the capture shows no close: the connection is ESTABLISHED here", nums(h.c.LastSeen))
+	out := []holding{est}
+	if beyond(h.e, h.p) || beyond(h.p, h.e) || h.c.MidStream && (h.e.Segments == 0 || h.p.Segments == 0) {
+		out[0].assumes = append(out[0].assumes, assumeByteUnseen)
+		out = append(out, h.timeWait(timewait.TimeWait, h.c.LastSeen, "its close is not in the capture", nums(h.c.LastSeen), assumeFINUnseen))
+	}
+	if h.s == flow.Opener || h.e.Segments > 0 {
+		return out
+	}
+	return append(out, holding{kind: nothing, since: h.c.LastSeen, why: "nothing of this end is in the capture", frames: nums(h.c.LastSeen), assumes: []Assumption{assumeFINUnseen}})
+}
+
+// segmentOf turns a kept frame back into a segment for the model.
+func segmentOf(f *flow.Frame) segment.Segment {
+	s := segment.Segment{Ref: f.Ref, Seq: f.Seq, Ack: f.Ack, Flags: f.Flags, Window: f.Window, Len: f.Len, TTL: f.TTL, IPID: f.IPID}
+	if f.HasTS {
+		s.Options, s.TSVal, s.TSEcr = segment.OptTimestamps, f.TSVal, f.TSEcr
+	}
+	return s
+}

@@ -1,0 +1,146 @@
+package diagnose
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/flow"
+	"github.com/tcpwhy/tcpwhy/internal/report"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+// maxRungs bounds the ladder: a finding should fit a screen.
+const maxRungs = 24
+
+// rung is a step before it is put into words.
+type rung struct {
+	step report.Step
+	time int64
+}
+
+// ladder lays the deciding frames of all incarnations out in order.
+func ladder(conns []*flow.Connection, f *finding) []report.Step {
+	var rungs []rung
+	client := f.c.Ends[flow.Opener].Endpoint
+	for i, c := range conns {
+		rungs = append(rungs, rungsOf(c, i+1, client, f)...)
+	}
+	rungs = cutMiddle(rungs, f)
+	var out []report.Step
+	for i, r := range rungs {
+		if i > 0 {
+			if gap := r.time - rungs[i-1].time; gap >= int64(500*time.Millisecond) {
+				out = append(out, report.Step{AtS: at(rungs[i-1].time, rungs[0].time), Note: seconds(time.Duration(gap)) + " pass"})
+			}
+		}
+		r.step.AtS = at(r.time, rungs[0].time)
+		if r.step.Frame != 0 {
+			r.step.Time = report.FormatTime(r.time)
+		}
+		out = append(out, r.step)
+	}
+	return out
+}
+
+func at(t, zero int64) float64 { return float64(t-zero) / 1e9 }
+
+func rungsOf(c *flow.Connection, n int, client segment.Endpoint, f *finding) []rung {
+	var out []rung
+	name := func(s flow.Side) string {
+		if c.Ends[s].Endpoint == client {
+			return "client"
+		}
+		return "server"
+	}
+	add := func(s flow.Side, frame uint64, t int64, text, says string) {
+		asked := false
+		for _, a := range f.frames {
+			asked = asked || a == frame
+		}
+		out = append(out, rung{report.Step{Frame: frame, From: name(s), Segment: text, Note: says, Asked: asked, Incarnation: n}, t})
+	}
+	kept := map[uint64]bool{}
+	for i := range c.Frames {
+		kept[c.Frames[i].Frame] = true
+	}
+	for _, s := range []flow.Side{flow.Opener, flow.Listener} {
+		e := &c.Ends[s]
+		if e.ISN.Seen() && !e.ISNImplied && !kept[e.ISN.Frame] {
+			fr := handshakeFrame(c, s)
+			add(s, e.ISN.Frame, e.ISN.Time, frameText(&fr), "")
+		}
+	}
+	if len(c.Frames) > 0 && !c.Ends[flow.Opener].FIN.Seen() && !c.Ends[flow.Listener].FIN.Seen() && c.State < flow.HalfClosed && c.Previous == nil {
+		// A connection that was never closed: where it stood.
+		out = append(out, lastRung(c, n, name)...)
+	} else if len(c.Frames) == 0 {
+		out = append(out, lastRung(c, n, name)...)
+	}
+	for i := range c.Frames {
+		fr := &c.Frames[i]
+		add(fr.From, fr.Frame, fr.Time, frameText(fr), "")
+	}
+	return out
+}
+
+// lastRung tells how far a connection without kept frames had come.
+func lastRung(c *flow.Connection, n int, name func(flow.Side) string) []rung {
+	e := &c.Ends[flow.Listener]
+	if !e.Last.Seen() || e.Last.Frame == e.ISN.Frame {
+		return nil
+	}
+	return []rung{{report.Step{From: "", Note: fmt.Sprintf("… up to frame %d: %s snd_nxt %s, %s snd_nxt %s", c.LastSeen.Frame,
+		name(flow.Opener), c.Ends[flow.Opener].SndNxt.Num, name(flow.Listener), e.SndNxt.Num), Incarnation: n}, e.Last.Time}}
+}
+
+// handshakeFrame rebuilds a SYN or SYN-ACK from the marks of its end.
+func handshakeFrame(c *flow.Connection, s flow.Side) flow.Frame {
+	e := &c.Ends[s]
+	f := flow.Frame{From: s, Seq: e.ISN.Num, Flags: segment.SYN, Window: e.FirstWindow, HasTS: e.TSOffered, TSVal: e.FirstTSVal, TSEcr: e.FirstTSEcr}
+	if s == flow.Listener {
+		f.Flags |= segment.ACK
+		f.Ack = c.Ends[flow.Opener].ISN.Num.Add(1)
+	}
+	return f
+}
+
+// frameText prints a kept frame in packetdrill's notation.
+func frameText(f *flow.Frame) string {
+	s := segmentOf(f)
+	return string(segment.AppendPacketdrill(nil, &s))
+}
+
+// cutMiddle keeps the rungs around the frames that are asked about and drops the
+// middle of a long story.
+func cutMiddle(rungs []rung, f *finding) []rung {
+	if len(rungs) <= maxRungs {
+		return rungs
+	}
+	first := len(rungs)
+	for i, r := range rungs {
+		if r.step.Asked {
+			first = i
+			break
+		}
+	}
+	keep := map[int]bool{}
+	for i := range rungs {
+		if i < 6 || i >= first-6 && i < first+10 || i >= len(rungs)-2 {
+			keep[i] = true
+		}
+	}
+	var out []rung
+	dropped := 0
+	for i, r := range rungs {
+		if keep[i] {
+			if dropped > 0 {
+				out = append(out, rung{report.Step{Note: fmt.Sprintf("… %d frames between", dropped)}, r.time})
+				dropped = 0
+			}
+			out = append(out, r)
+			continue
+		}
+		dropped++
+	}
+	return out
+}

@@ -1,0 +1,177 @@
+package diagnose
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/flow"
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/report"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+	"github.com/tcpwhy/tcpwhy/internal/seq"
+)
+
+var one = seq.Of(1)
+
+// explainOpening answers for a four-tuple without a past: a SYN that nobody
+// answers. What the answers of a fresh SYN mean is not asked here.
+func (e *Engine) explainOpening(c *flow.Connection) []*finding {
+	if c.MidStream || c.State != flow.SynOnly || c.Ends[flow.Listener].Segments > 0 {
+		return nil
+	}
+	syn, repeats := firstSYN(c)
+	f := &finding{question: "connect-silent", c: c, time: syn.Time, frames: []uint64{syn.Frame}}
+	for _, r := range repeats {
+		f.frames = append(f.frames, r.Frame)
+	}
+	f.asks = fmt.Sprintf("Why did nothing answer the SYN in frame %d?", syn.Frame)
+	ss := &stories{}
+	server := e.view("server", c.Ends[flow.Listener].Addr)
+	e.gate(ss, server, c, &syn, !c.Ends[flow.Listener].Addr.Is4())
+	e.noAnswer(ss, c, &syn, repeats)
+	ss.rename("filtered", "syn-lost-or-filtered", "The SYN may have been lost, or a box on the path dropped it.")
+	f.verdict = ss.judge()
+	f.stories = ss.list
+	q := &asked{e: e, c: c, p: c, server: server, client: e.view("client", c.Ends[flow.Opener].Addr)}
+	q.dress(f, "server")
+	if e.capture.Last-syn.Time < int64(time.Second) {
+		f.warnings = append(f.warnings, report.Warning{Code: "capture-ends", Says: "the capture ends less than a second after the SYN: an answer may have come later", Frame: syn.Frame})
+	}
+	return []*finding{f}
+}
+
+func (ss *stories) rename(from, to, says string) {
+	for i := range ss.list {
+		if ss.list[i].cause == from {
+			ss.list[i].cause, ss.list[i].says = to, says
+		}
+	}
+}
+
+// firstSYN rebuilds the first SYN from the opener's marks, and lists its repeats.
+func firstSYN(c *flow.Connection) (flow.Frame, []flow.Frame) {
+	o := &c.Ends[flow.Opener]
+	syn := flow.Frame{From: flow.Opener, Seq: o.ISN.Num, Flags: segment.SYN, Window: o.FirstWindow, HasTS: o.TSOffered, TSVal: o.FirstTSVal, TSEcr: o.FirstTSEcr, TTL: o.TTL, HasOptions: true}
+	syn.Ref.Frame, syn.Time = o.ISN.Frame, o.ISN.Time
+	var repeats []flow.Frame
+	for _, f := range c.Frames {
+		if f.Frame == o.ISN.Frame {
+			syn = f
+			continue
+		}
+		repeats = append(repeats, f)
+	}
+	return syn, repeats
+}
+
+// answer asks the question that the round's reply raises.
+func (q *asked) answer() *finding {
+	r := q.r()
+	f := &finding{c: q.c, past: q.chain(), time: q.now(), frames: r.frames()}
+	var ss *stories
+	switch r.kind {
+	case kernel.ReplySYNACK:
+		f.question, ss = "reopened-accepted", q.accepted()
+		f.asks = fmt.Sprintf("Why was the SYN in frame %d accepted, %s?", r.syn.Frame, q.sinceWords())
+		if r.implied != nil {
+			f.warnings = append(f.warnings, report.Warning{Code: "answer-not-captured", Says: fmt.Sprintf("the SYN-ACK is not in the capture; its ISN is read off the ACK in frame %d", r.implied.Frame), Frame: r.implied.Frame})
+		}
+	case kernel.ReplyACK:
+		f.question, ss = "reopened-challenged", q.challenged()
+		f.asks = fmt.Sprintf("Why was the SYN in frame %d answered by an ACK without SYN, %s?", r.syn.Frame, q.sinceWords())
+	case kernel.ReplyRST:
+		f.question, ss = "reopened-refused", q.refused()
+		f.asks = fmt.Sprintf("Why was the SYN in frame %d refused with a RST, %s?", r.syn.Frame, q.sinceWords())
+	case kernel.NoReply:
+		f.question, ss = "reopened-silent", q.silent()
+		f.asks = fmt.Sprintf("Why did nothing answer the SYN in frame %d, %s?", r.syn.Frame, q.sinceWords())
+		if q.e.capture.Last-r.syn.Time < int64(time.Second) {
+			f.warnings = append(f.warnings, report.Warning{Code: "capture-ends", Says: "the capture ends less than a second after the SYN: an answer may have come later", Frame: r.syn.Frame})
+		}
+	}
+	f.verdict = ss.judge()
+	f.stories = ss.list
+	q.aftermath(f)
+	q.warn(f)
+	q.dress(f, "server")
+	return f
+}
+
+// sinceWords says how long ago the old connection ended, or that it did not.
+func (q *asked) sinceWords() string {
+	e, p := q.old()
+	switch {
+	case q.p.State == flow.Reset && q.p.EndedAt.Seen():
+		return fmt.Sprintf("%s after a reset", seconds(q.elapsed(q.p.EndedAt)))
+	case e.FIN.Seen() && p.FIN.Seen():
+		return fmt.Sprintf("%s after the close", seconds(q.elapsed(later(e.FIN.Point, p.FIN.Point))))
+	case e.FIN.Seen():
+		return fmt.Sprintf("%s after the server's FIN", seconds(q.elapsed(e.FIN.Point)))
+	case p.FIN.Seen():
+		return fmt.Sprintf("%s after the client's FIN", seconds(q.elapsed(p.FIN.Point)))
+	case q.p.State == flow.SynAcked:
+		return "while another SYN was pending"
+	}
+	return "while the old connection was not closed"
+}
+
+// seconds words a duration as people read captures: "17.0 s", "0.123 s".
+func seconds(d time.Duration) string {
+	if d >= 10*time.Second || d <= -10*time.Second {
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return fmt.Sprintf("%.3f s", d.Seconds())
+}
+
+// chain lists the connections before the attempt, oldest first, from the one that
+// is the past.
+func (q *asked) chain() []*flow.Connection {
+	var out []*flow.Connection
+	for x := q.c.Previous; x != nil; x = x.Previous {
+		out = append([]*flow.Connection{x}, out...)
+		if x == q.p {
+			break
+		}
+	}
+	return out
+}
+
+// warn adds doubts that touch what the finding rests on.
+func (q *asked) warn(f *finding) {
+	syn := &q.r().syn
+	_, p := q.old()
+	if q.e.capture.Misses {
+		f.warnings = append(f.warnings, report.Warning{Code: "capture-incomplete", Says: "the capture lost frames or was cut: what is not in it may have happened all the same"})
+	}
+	if q.omitted() {
+		f.warnings = append(f.warnings, report.Warning{Code: "frames-omitted", Says: "of a long story only the beginning and the end were kept"})
+	}
+	if w, ok := q.openerLine(syn, p); ok {
+		f.warnings = append(f.warnings, w)
+	}
+	for _, h := range q.server.hints {
+		if q.server.known() && len(q.server.against(q.server.facts.profile)) > 0 {
+			for _, a := range q.server.against(q.server.facts.profile) {
+				if a.says == h.says {
+					f.warnings = append(f.warnings, report.Warning{Code: "kernel-mismatch", Says: fmt.Sprintf("%s, but the kernel was given as %s; a sysctl may explain that", h.says, q.server.facts.profile), Frame: h.frames[0]})
+				}
+			}
+		}
+	}
+}
+
+// openerLine looks whether the opener's two ISNs lie on one clock line.
+func (q *asked) openerLine(syn *flow.Frame, p *flow.End) (report.Warning, bool) {
+	if !p.ISN.Seen() || p.ISNImplied {
+		return report.Warning{}, false
+	}
+	if syn.HasTS && syn.TSEcr.Uint32() != 0 {
+		return report.Warning{}, false // it inherited a TIME_WAIT
+	}
+	l := onOpenerLine(p.ISN, syn)
+	if l.On {
+		return report.Warning{}, false
+	}
+	return report.Warning{Code: "opener-isn-off-line", Frame: syn.Frame,
+		Says: fmt.Sprintf("the client's ISNs %s (frame %d) and %s (frame %d) do not lie on one clock line of 15.625 million a second: another opener, a rewritten number, or about 2 GB sent that the capture does not show", p.ISN.Num, p.ISN.Frame, syn.Seq, syn.Frame)}, true
+}

@@ -1,0 +1,243 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tcpwhy/tcpwhy/internal/flow"
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/report"
+)
+
+// story is a cause as it came out against the frames.
+type story struct {
+	cause    string
+	stands   report.Stands
+	says     string
+	assumes  []Assumption
+	evidence []report.Evidence
+	// against is what the hints say against the kernels under which it fits, in
+	// decibans; kernels are those.
+	against int
+	kernels []kernel.Profile
+	// proven: the frames, or given facts, force this course; nothing is assumed.
+	proven bool
+	// names are the words for the sentence of the verdict.
+	verdict string
+}
+
+// cost is how hard the story is to believe, in decibans.
+func (s *story) cost() int { return cost(s.assumes) + s.against }
+
+// unseen: it rests on something that would have left a sign, and left none.
+func (s *story) unseen() bool { return unseen(s.assumes) }
+
+func (s *story) standing() bool { return s.stands != report.RuledOut }
+
+// ruledOut is a story that differs from the frames, with the reading that says so.
+func ruledOut(cause, says string, ev ...report.Evidence) story {
+	return story{cause: cause, stands: report.RuledOut, says: says, evidence: ev}
+}
+
+// stories keeps one story a cause: one that stands before one that is ruled out,
+// the cheaper before the dearer.
+type stories struct{ list []story }
+
+func (ss *stories) add(s story) {
+	for i := range ss.list {
+		have := &ss.list[i]
+		if have.cause != s.cause {
+			continue
+		}
+		if s.standing() && (!have.standing() || s.cost() < have.cost()) {
+			*have = s
+		}
+		return
+	}
+	ss.list = append(ss.list, s)
+}
+
+func (ss *stories) has(cause string) bool {
+	return slices.ContainsFunc(ss.list, func(s story) bool { return s.cause == cause })
+}
+
+// outcome is the verdict before it is put into words.
+type outcome struct {
+	certainty report.Certainty
+	cause     string
+	says      string
+}
+
+// judge orders the stories and says how sure the best one is.
+func (ss *stories) judge() outcome {
+	slices.SortStableFunc(ss.list, func(a, b story) int {
+		if a.standing() != b.standing() {
+			if a.standing() {
+				return -1
+			}
+			return 1
+		}
+		if !a.standing() {
+			return 0
+		}
+		return a.cost() - b.cost()
+	})
+	var standing []*story
+	for i := range ss.list {
+		if ss.list[i].standing() {
+			standing = append(standing, &ss.list[i])
+		}
+	}
+	if len(standing) == 0 {
+		return outcome{report.Open, "", "No course that is modelled fits these frames."}
+	}
+	best := standing[0]
+	o := outcome{report.Open, "", ""}
+	switch {
+	case best.proven && len(best.assumes) == 0 && onlyUnseen(standing[1:]):
+		o = outcome{report.Certain, best.cause, best.verdict}
+	case len(standing) == 1 && best.cost() < 3*margin, len(standing) > 1 && standing[1].cost()-best.cost() >= margin:
+		o = outcome{report.Likely, best.cause, best.verdict}
+	default:
+		o.says = openWords(standing)
+	}
+	for _, s := range standing {
+		s.stands = report.StaysOpen
+		if s == best && o.certainty != report.Open {
+			s.stands = report.Fits
+		}
+	}
+	return o
+}
+
+// onlyUnseen: every rival adds an unseen event to a course that is already forced.
+func onlyUnseen(rivals []*story) bool {
+	for _, r := range rivals {
+		if !r.unseen() {
+			return false
+		}
+	}
+	return true
+}
+
+// openWords names those that stay close together.
+func openWords(standing []*story) string {
+	best := standing[0].cost()
+	var names []string
+	for _, s := range standing {
+		if s.cost()-best < margin && len(names) < 4 {
+			names = append(names, s.cause)
+		}
+	}
+	if len(names) == 1 {
+		return fmt.Sprintf("Nothing fits well; %s comes closest.", names[0])
+	}
+	return fmt.Sprintf("It stays open between %s.", orList(names))
+}
+
+func orList(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}
+
+// finding is a question with its answer, before it becomes part of a report.
+type finding struct {
+	question  string
+	asks      string
+	c         *flow.Connection
+	past      []*flow.Connection
+	time      int64
+	frames    []uint64
+	verdict   outcome
+	stories   []story
+	fault     report.Fault
+	severity  report.Severity
+	settle    []report.Settle
+	advice    []string
+	warnings  []report.Warning
+	more      int // further SYNs with the same answer
+	aftermath []story
+}
+
+// merge takes another SYN with the same answer into the finding.
+func (f *finding) merge(g *finding) {
+	f.more++
+	f.frames = append(f.frames, g.frames...)
+	for _, s := range g.aftermath {
+		if !slices.ContainsFunc(f.aftermath, func(t story) bool { return t.cause == s.cause }) {
+			f.aftermath = append(f.aftermath, s)
+		}
+	}
+}
+
+// result puts the finding into the report's terms.
+func (f *finding) result(c *flow.Connection) Result {
+	says := f.verdict.says
+	if f.more > 0 {
+		says += fmt.Sprintf(" The same goes for %d further SYN%s of this attempt.", f.more, plural(f.more))
+	}
+	for _, s := range f.aftermath {
+		says += " " + s.verdict
+	}
+	out := report.Finding{
+		Question: f.question, Asks: f.asks, Flow: endpoints(c), Frames: f.frames,
+		Verdict: report.Verdict{Certainty: f.verdict.certainty, Cause: f.verdict.cause, Says: says, Fault: f.fault, Severity: f.severity},
+		Causes:  []report.Cause{}, Settle: f.settle, Advice: f.advice, Warnings: f.warnings, Ladder: []report.Step{}, ConnectionIDs: []string{},
+	}
+	if out.Settle == nil {
+		out.Settle = []report.Settle{}
+	}
+	if out.Advice == nil {
+		out.Advice = []string{}
+	}
+	for _, s := range append(slices.Clone(f.stories), f.aftermath...) {
+		out.Causes = append(out.Causes, s.report())
+	}
+	conns := append(slices.Clone(f.past), c)
+	for _, x := range conns {
+		out.ConnectionIDs = append(out.ConnectionIDs, connID(x))
+	}
+	out.Ladder = ladder(conns, f)
+	return Result{Finding: out, Connections: conns}
+}
+
+func (s *story) report() report.Cause {
+	out := report.Cause{Cause: s.cause, Stands: s.stands, Says: s.says, Assumes: says(s.assumes), Evidence: s.evidence}
+	if s.standing() && len(s.kernels) > 0 && len(s.kernels) < len(kernel.Candidates()) {
+		out.Assumes = append(out.Assumes, "the server's kernel is one of: "+kernel.Words(s.kernels))
+	}
+	if out.Evidence == nil {
+		out.Evidence = []report.Evidence{}
+	}
+	for i := range out.Evidence {
+		if out.Evidence[i].Frames == nil {
+			out.Evidence[i].Frames = []uint64{}
+		}
+	}
+	return out
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
+}
+
+// evidence words a reading of the model with the frames it rests on.
+func evidence(r kernel.Reading, source string, frames ...uint64) report.Evidence {
+	return report.Evidence{Says: r.Because, Answer: r.Answer.String(), Frames: frameList(frames...), Source: source}
+}
+
+// note is evidence that is a plain observation.
+func note(says string, frames ...uint64) report.Evidence {
+	return report.Evidence{Says: says, Answer: kernel.Yes.String(), Frames: frameList(frames...)}
+}
+
+// noteNo is an observation that speaks against.
+func noteNo(says string, frames ...uint64) report.Evidence {
+	return report.Evidence{Says: says, Answer: kernel.No.String(), Frames: frameList(frames...)}
+}

@@ -1,0 +1,223 @@
+// Package tcpwhy explains why TCP connections in a packet capture did what they
+// did. Explain reads captures and returns the findings with their proof; package
+// cmd/tcpwhy is the command line around it.
+package tcpwhy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/tcpwhy/tcpwhy/internal/capture"
+	"github.com/tcpwhy/tcpwhy/internal/diagnose"
+	"github.com/tcpwhy/tcpwhy/internal/flow"
+	"github.com/tcpwhy/tcpwhy/internal/report"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+// Report is the result: the JSON contract "tcpwhy.report/1" as plain values.
+type Report = report.Report
+
+// Options are what is known beside the capture, and what is wanted. The zero
+// value reads and explains with nothing known.
+type Options struct {
+	// Facts are of the form WHO:NAME=VALUE; WHO is client, server or an address
+	// (IPv6 in brackets), NAME is kernel or a sysctl.
+	Facts []string
+	// FactFiles are of the form WHO=FILE, each a file of "sysctl -a" lines.
+	FactFiles []string
+	// Stdin is what the path "-" reads.
+	Stdin io.Reader
+	// Connection, if not nil, is called for each connection in the order in which
+	// they end. The value is valid during the call.
+	Connection func(*report.Connection) error
+	// NoFindings: only connections are wanted.
+	NoFindings bool
+}
+
+// UsageError is a wrong option, such as a fact that cannot be read.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *UsageError) Unwrap() error { return e.Err }
+
+// Explain reads captures ("-" is standard input), several in time order, and
+// answers every question that they raise. An error is a capture that cannot be
+// read at all, a UsageError, or what Options.Connection returned; whatever
+// part of a capture cannot be read is a warning in the report.
+func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
+	facts, err := readFacts(o)
+	if err != nil {
+		return nil, &UsageError{err}
+	}
+	r, err := capture.Open(paths, capture.Options{Stdin: o.Stdin})
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close() // read only: nothing is lost by a failing close
+	s := &sink{o: &o}
+	t := flow.NewTable(flow.Config{}, s)
+	s.engine = diagnose.New(facts, t)
+	if err := read(ctx, r, t, s); err != nil {
+		return nil, err
+	}
+	t.Close()
+	if s.err != nil {
+		return nil, s.err
+	}
+	return s.report(r, t), nil
+}
+
+// read runs the capture through the table.
+func read(ctx context.Context, r *capture.Reader, t *flow.Table, s *sink) error {
+	batch := make([]segment.Segment, 64)
+	for i := 0; ; i++ {
+		n, err := r.Read(batch)
+		t.Add(batch[:n])
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case s.err != nil:
+			return s.err
+		case i%1024 == 0 && ctx.Err() != nil:
+			return ctx.Err()
+		}
+	}
+}
+
+// sink takes what the table hands out.
+type sink struct {
+	o         *Options
+	engine    *diagnose.Engine
+	describer diagnose.Describer
+	line      report.Connection
+	err       error
+}
+
+func (s *sink) Ended(c *flow.Connection) {
+	if s.o.Connection == nil || s.err != nil {
+		return
+	}
+	s.describer.Describe(c, &s.line)
+	s.err = s.o.Connection(&s.line)
+}
+
+func (s *sink) Asked(c *flow.Connection) {
+	if !s.o.NoFindings {
+		s.engine.Ask(c)
+	}
+}
+
+// report puts everything together.
+func (s *sink) report(r *capture.Reader, t *flow.Table) *Report {
+	st := r.Stats()
+	out := &Report{Schema: report.Schema, Findings: []report.Finding{}, Connections: []report.Connection{}}
+	out.Capture = report.Capture{Sources: r.Sources(), Packets: st.Packets, Segments: st.Segments, Connections: t.Connections(), Warnings: []report.Warning{}}
+	if st.Packets > 0 {
+		out.Capture.First, out.Capture.Last = report.FormatTime(st.First), report.FormatTime(st.Last)
+	}
+	misses := false
+	for _, w := range st.Warnings {
+		out.Capture.Warnings = append(out.Capture.Warnings, report.Warning{Code: w.Code, Says: w.Says, Frame: w.Frame})
+		switch w.Code {
+		case "capture-drops", "capture-cut-short", "capture-broken":
+			misses = true
+		}
+	}
+	for _, k := range st.Skipped {
+		if !ordinary(k.Code) {
+			out.Capture.Warnings = append(out.Capture.Warnings, report.Warning{Code: k.Code, Says: fmt.Sprintf("%d frames were not used: %s", k.Count, k.Says), Frame: k.Frame})
+		}
+	}
+	named := map[uint64]bool{}
+	for _, res := range s.engine.Answer(diagnose.Capture{Last: st.Last, Misses: misses}) {
+		f := res.Finding
+		if len(out.Capture.Sources) > 1 {
+			addRefs(r, &f)
+		}
+		out.Findings = append(out.Findings, f)
+		for _, c := range res.Connections {
+			if !named[c.ID] {
+				named[c.ID] = true
+				var line report.Connection
+				s.describer.Describe(c, &line)
+				out.Connections = append(out.Connections, line)
+			}
+		}
+	}
+	return out
+}
+
+// ordinary: traffic that is no TCP, which needs no warning.
+func ordinary(code string) bool { return strings.HasPrefix(code, "not-") }
+
+// addRefs names each frame in its own file.
+func addRefs(r *capture.Reader, f *report.Finding) {
+	refs := func(frames []uint64) []report.Ref {
+		var out []report.Ref
+		for _, n := range frames {
+			if src, own, ok := r.Locate(n); ok {
+				out = append(out, report.Ref{Source: r.Sources()[src], Frame: own, Time: timeOf(f, n)})
+			}
+		}
+		return out
+	}
+	f.Refs = refs(f.Frames)
+	for i := range f.Causes {
+		for j := range f.Causes[i].Evidence {
+			ev := &f.Causes[i].Evidence[j]
+			ev.Refs = refs(ev.Frames)
+		}
+	}
+}
+
+// timeOf returns a frame's time as the ladder tells it, or nothing.
+func timeOf(f *report.Finding, frame uint64) string {
+	for i := range f.Ladder {
+		if f.Ladder[i].Frame == frame {
+			return f.Ladder[i].Time
+		}
+	}
+	return ""
+}
+
+// readFacts reads the facts of the options.
+func readFacts(o Options) (*diagnose.Facts, error) {
+	f := &diagnose.Facts{}
+	for _, s := range o.Facts {
+		if err := f.Add(s); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range o.FactFiles {
+		i := strings.LastIndex(s, "]=")
+		if i < 0 {
+			i = strings.Index(s, "=")
+		} else {
+			i++
+		}
+		if i < 0 {
+			return nil, fmt.Errorf("facts %q: expected WHO=FILE, for example server=sysctl.txt", s)
+		}
+		if err := readFactFile(f, s[:i], s[i+1:]); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+func readFactFile(f *diagnose.Facts, who, name string) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close() // read only
+	return f.AddFile(who, name, file)
+}
