@@ -136,7 +136,7 @@ func (l *line) note(note string, col int) {
 	} else {
 		l.gap = 3
 	}
-	l.words(dim, note)
+	l.words(plain, note)
 }
 
 // at prints the time of a step.
