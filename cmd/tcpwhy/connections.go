@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/tcpwhy/tcpwhy"
 	"github.com/tcpwhy/tcpwhy/internal/report"
 	"github.com/tcpwhy/tcpwhy/internal/report/text"
 )
@@ -31,7 +32,7 @@ is a JSON object.`,
 			}
 			var r *report.Report
 			err := text.WriteConnections(a.stdout, form, func(emit func(*report.Connection) error) (err error) {
-				r, err = a.explain(cmd.Context(), paths, Options{Connection: emit, NoFindings: true, Stdin: a.input(paths)})
+				r, err = a.explain(cmd.Context(), paths, tcpwhy.Options{Connection: emit, NoFindings: true, Stdin: a.input(paths)})
 				return err
 			})
 			if err != nil {

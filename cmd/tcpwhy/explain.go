@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpwhy/tcpwhy"
 	"github.com/tcpwhy/tcpwhy/internal/report"
 	"github.com/tcpwhy/tcpwhy/internal/report/text"
 )
@@ -34,7 +35,7 @@ what rules the other causes out, and the command that settles what stays open.
 
 A fact is what you know about an end and the capture cannot show: WHO is
 client, server or an address, NAME is kernel or the name of a sysctl. A file of
-facts holds what a host printed, such as the output of "sysctl -a" or "uname -r".`,
+facts holds what "sysctl -a" printed there.`,
 		Example: `  tcpwhy explain trace.pcap
   tcpwhy explain --fact server:kernel=3.10.0-1127.el7 --fact server:tcp_tw_recycle=1 trace.pcap
   tcpwhy explain --facts 10.0.0.2=sysctl.txt client.pcap server.pcap
@@ -47,7 +48,7 @@ facts holds what a host printed, such as the output of "sysctl -a" or "uname -r"
 	fs.SortFlags = false
 	addChoice(cmd, &f.format, "format", "how to write the report", "text", "json")
 	fs.StringArrayVar(&f.facts, "fact", nil, "what is known about an end, `WHO:NAME=VALUE`; may be repeated")
-	fs.StringArrayVar(&f.files, "facts", nil, "a file of what the host at an address printed, `ADDR=FILE`; may be repeated")
+	fs.StringArrayVar(&f.files, "facts", nil, "a file of what an end printed (sysctl -a), `WHO=FILE`; may be repeated")
 	fs.BoolVar(&f.exitCode, "exit-code", false, "exit with 3 if there are findings")
 	addChoice(cmd, &f.color, "color", "when to use colour; auto: on a terminal", "auto", "always", "never")
 	fs.StringVarP(&f.output, "output", "o", "", "write to `FILE` instead of standard output")
@@ -61,7 +62,7 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 	if err := checkOutput(f.output, paths); err != nil {
 		return err
 	}
-	r, err := a.explain(cmd.Context(), paths, Options{Facts: f.facts, FactFiles: f.files, Stdin: a.input(paths)})
+	r, err := a.explain(cmd.Context(), paths, tcpwhy.Options{Facts: f.facts, FactFiles: f.files, Stdin: a.input(paths)})
 	if err != nil {
 		return err
 	}

@@ -24,9 +24,6 @@ func (a *app) input(paths []string) io.Reader {
 	if !slices.Contains(paths, "-") {
 		return nil
 	}
-	if a.terminalWidth(a.stdin) > 0 {
-		a.talk("note", "reading what you paste; end it with Ctrl-D")
-	}
 	s := &stream{}
 	s.PipeReader, s.w = io.Pipe()
 	go func() {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tcpwhy/tcpwhy"
 	"github.com/tcpwhy/tcpwhy/internal/report"
 )
 
@@ -45,7 +46,7 @@ func interrupt(t *testing.T) {
 func TestInterruptCancels(t *testing.T) {
 	var out, errs lockedBuffer
 	a := newApp(strings.NewReader(""), &out, &errs)
-	a.explain = func(ctx context.Context, _ []string, _ Options) (*report.Report, error) {
+	a.explain = func(ctx context.Context, _ []string, _ tcpwhy.Options) (*report.Report, error) {
 		interrupt(t)
 		select {
 		case <-ctx.Done():
@@ -73,7 +74,7 @@ func TestInterruptEndsStream(t *testing.T) {
 		var out, errs lockedBuffer
 		stdin, feed := io.Pipe()
 		a := newApp(stdin, &out, &errs)
-		a.explain = func(_ context.Context, _ []string, o Options) (*report.Report, error) {
+		a.explain = func(_ context.Context, _ []string, o tcpwhy.Options) (*report.Report, error) {
 			if _, err := io.ReadFull(o.Stdin, make([]byte, 4)); err != nil {
 				t.Error(err)
 			}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpwhy/tcpwhy"
 	"github.com/tcpwhy/tcpwhy/internal/report/text"
 )
 
@@ -35,11 +36,12 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
-	return &app{explain: engine, stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv, terminalWidth: terminalWidth}
+	return &app{explain: tcpwhy.Explain, stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv, terminalWidth: terminalWidth}
 }
 
 // app is what the commands share: the engine, and the world outside.
 type app struct {
+	// explain is tcpwhy.Explain, but for tests of what the commands make of its result.
 	explain        explainFunc
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -49,6 +51,8 @@ type app struct {
 	// stream is stdin, once a command reads it.
 	stream atomic.Pointer[stream]
 }
+
+type explainFunc func(ctx context.Context, paths []string, o tcpwhy.Options) (*tcpwhy.Report, error)
 
 // The exit codes.
 const (
@@ -94,7 +98,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 // finish maps the outcome to an exit code and says on stderr what went wrong.
 func (a *app) finish(cmd *cobra.Command, err error) int {
 	var usage *usageError
-	var engineUsage *UsageError
+	var engineUsage *tcpwhy.UsageError
 	switch {
 	case err == nil:
 		return exitDone

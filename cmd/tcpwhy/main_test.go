@@ -19,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 
+	"github.com/tcpwhy/tcpwhy"
 	"github.com/tcpwhy/tcpwhy/internal/report"
 )
 
@@ -36,6 +37,10 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) {
+	corpus, err := filepath.Abs("../../testdata/corpus/captures")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -43,6 +48,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TERM", "xterm")
 			env.Setenv("NO_COLOR", "")
+			env.Setenv("CORPUS", corpus)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code},
@@ -69,11 +75,11 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 
 // saved is the engine of the tests: its input is a report, or a sentence that
 // says how to fail.
-func saved(ctx context.Context, paths []string, o Options) (*report.Report, error) {
+func saved(ctx context.Context, paths []string, o tcpwhy.Options) (*report.Report, error) {
 	all := &report.Report{Schema: report.Schema}
 	for _, fact := range o.Facts {
 		if !strings.Contains(fact, "=") {
-			return nil, &UsageError{fmt.Errorf("fact %q has no value", fact)}
+			return nil, &tcpwhy.UsageError{Err: fmt.Errorf("fact %q has no value", fact)}
 		}
 	}
 	for _, path := range paths {
@@ -135,7 +141,7 @@ func in(t *testing.T, engine explainFunc, args ...string) (code int, stdout, std
 
 func TestExitCodes(t *testing.T) {
 	fail := func(err error) explainFunc {
-		return func(context.Context, []string, Options) (*report.Report, error) { return nil, err }
+		return func(context.Context, []string, tcpwhy.Options) (*report.Report, error) { return nil, err }
 	}
 	missing := &fs.PathError{Op: "open", Path: "conections", Err: fs.ErrNotExist}
 	for _, c := range []struct {
@@ -148,7 +154,7 @@ func TestExitCodes(t *testing.T) {
 		{"plain", errors.New("boom"), []string{"x"}, 1, "tcpwhy: error: boom\n"},
 		{"hint", &hintError{errors.New("boom"), "look"}, []string{"x"}, 1, "tcpwhy: error: boom\ntcpwhy: hint: look\n"},
 		{"wrapped hint", fmt.Errorf("a: %w", &hintError{errors.New("b"), "look"}), []string{"x"}, 1, "tcpwhy: error: a: b\ntcpwhy: hint: look\n"},
-		{"bad fact", fmt.Errorf("explain: %w", &UsageError{errors.New("bad fact")}), []string{"explain", "x"}, 2,
+		{"bad fact", fmt.Errorf("explain: %w", &tcpwhy.UsageError{Err: errors.New("bad fact")}), []string{"explain", "x"}, 2,
 			"tcpwhy: error: explain: bad fact\ntcpwhy: hint: see tcpwhy explain --help\n"},
 		{"closed pipe", fmt.Errorf("write: %w", syscall.EPIPE), []string{"x"}, 0, ""},
 		{"cancelled", fmt.Errorf("frame 7: %w", context.Canceled), []string{"x"}, 1, "tcpwhy: error: interrupted\n"},
@@ -167,9 +173,9 @@ func TestExitCodes(t *testing.T) {
 
 // What the user gives reaches the engine as it was given.
 func TestOptionsReachTheEngine(t *testing.T) {
-	var got Options
+	var got tcpwhy.Options
 	var paths []string
-	spy := func(_ context.Context, p []string, o Options) (*report.Report, error) {
+	spy := func(_ context.Context, p []string, o tcpwhy.Options) (*report.Report, error) {
 		paths, got = p, o
 		return &report.Report{}, nil
 	}
@@ -178,7 +184,7 @@ func TestOptionsReachTheEngine(t *testing.T) {
 		if code, _, stderr := in(t, spy, args...); code != 0 {
 			t.Fatalf("%v: code %d: %s", args, code, stderr)
 		}
-		if d := cmp.Diff(Options{Facts: []string{"server:a=1,2", "client:b=3"}, FactFiles: []string{"10.0.0.1=f"}}, got); d != "" {
+		if d := cmp.Diff(tcpwhy.Options{Facts: []string{"server:a=1,2", "client:b=3"}, FactFiles: []string{"10.0.0.1=f"}}, got); d != "" {
 			t.Errorf("%v: options (-want +got):\n%s", args, d)
 		}
 		if d := cmp.Diff([]string{"a.pcap", "b.pcap"}, paths); d != "" {
@@ -195,8 +201,11 @@ func TestOptionsReachTheEngine(t *testing.T) {
 
 // Every command has help with examples, and the examples are accepted as they stand.
 func TestExamplesRun(t *testing.T) {
-	engine := func(context.Context, []string, Options) (*report.Report, error) { return &report.Report{}, nil }
-	t.Chdir(t.TempDir()) // one of them writes a file
+	engine := func(context.Context, []string, tcpwhy.Options) (*report.Report, error) { return &report.Report{}, nil }
+	t.Chdir(t.TempDir()) // one of them writes a file, one reads facts
+	if err := os.WriteFile("sysctl.txt", []byte("net.ipv4.tcp_tw_recycle = 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	ran := 0
 	root := newApp(nil, io.Discard, io.Discard).rootCommand()
 	for _, c := range append([]*cobra.Command{root}, root.Commands()...) {
@@ -211,6 +220,10 @@ func TestExamplesRun(t *testing.T) {
 			}
 			if code, _, stderr := in(t, engine, strings.Fields(own)...); code != 0 {
 				t.Errorf("%s: %q: code %d: %s", c.CommandPath(), line, code, stderr)
+			}
+			// The engine itself finds no capture, but has nothing against the facts.
+			if code, _, stderr := in(t, tcpwhy.Explain, strings.Fields(own)...); code == exitUsage {
+				t.Errorf("%s: %q: %s", c.CommandPath(), line, stderr)
 			}
 			ran++
 		}
@@ -256,7 +269,7 @@ func TestOutputSurvivesFailure(t *testing.T) {
 	if err := os.WriteFile(path, []byte("older"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	bad := func(context.Context, []string, Options) (*report.Report, error) { return nil, errors.New("bad") }
+	bad := func(context.Context, []string, tcpwhy.Options) (*report.Report, error) { return nil, errors.New("bad") }
 	if code, _, _ := in(t, bad, "-o", path, "x"); code != exitFailed {
 		t.Errorf("code %d", code)
 	}
@@ -273,7 +286,7 @@ func (closedWriter) Write([]byte) (int, error) {
 }
 
 func TestClosedPipeIsQuiet(t *testing.T) {
-	engine := func(_ context.Context, _ []string, o Options) (*report.Report, error) {
+	engine := func(_ context.Context, _ []string, o tcpwhy.Options) (*report.Report, error) {
 		for o.Connection != nil {
 			if err := o.Connection(&report.Connection{}); err != nil {
 				return nil, fmt.Errorf("frame 1: %w", err)

@@ -18,8 +18,7 @@ func (a *app) rootCommand() *cobra.Command {
 the cause, what rules the other causes out, what stays open, and the command
 on a host that settles it. "tcpwhy FILE" is short for "tcpwhy explain FILE".
 
-It reads pcap and pcapng, also compressed (.gz, .zst), the text that tcpdump
-and tshark print, and "-" for standard input.
+It reads pcap and pcapng, also compressed (.gz, .zst); "-" is standard input.
 
 Exit code: 0 done, 1 failed, 2 used wrongly, 3 findings (with --exit-code).`
 	root.Example = `  tcpwhy trace.pcapng
@@ -110,6 +109,9 @@ func checkFiles(paths []string, terminal bool) error {
 	}
 	if stdin > 1 {
 		return &usageError{err: errors.New("standard input (-) can be read only once")}
+	}
+	if stdin > 0 && terminal {
+		return &usageError{err: errors.New("standard input (-) is a terminal"), hint: "pipe a capture into it: tcpdump -U -w - tcp | tcpwhy -"}
 	}
 	return nil
 }

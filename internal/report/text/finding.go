@@ -43,7 +43,7 @@ func (p *printer) question(f *report.Finding, n, of int) {
 	l.tab(l.col+3).words(dim, f.Question)
 	l.end()
 	if len(f.Refs) > 0 {
-		p.line(len(mark)+1, len(mark)+3).words(dim, frames(f.Frames, f.Refs)).end()
+		p.line(len(mark)+1, len(mark)+3).words(dim, frames(f.Frames)+" (in "+p.own(f.Refs)+")").end()
 	}
 }
 
@@ -153,7 +153,7 @@ func (p *printer) evidence(e *report.Evidence, indent int, source bool) {
 		l.words(yellow, e.Answer)
 	}
 	l.tab(indent+9).words(plain, e.Says)
-	l.frames(plain, e.Frames, e.Refs)
+	l.frames(plain, e.Frames)
 	if source && e.Source != "" {
 		l.words(dim, "["+e.Source+"]")
 	}
@@ -223,7 +223,7 @@ func (p *printer) rivals(f *report.Finding) {
 		for _, c := range out {
 			l := p.line(2, col).words(plain, c.Cause).tab(col)
 			if e := against(c); e != nil {
-				l.words(dim, e.Says).frames(dim, e.Frames, e.Refs)
+				l.words(dim, e.Says).frames(dim, e.Frames)
 			} else {
 				l.words(dim, c.Says)
 			}

@@ -25,6 +25,8 @@ type columns struct {
 	frame, at int // widths
 	from      int // column at which the sender stands
 	segment   int // column at which the segment stands
+	// refs are the frames' numbers within their own files, where there are several files.
+	refs map[uint64]report.Ref
 }
 
 // ladder shows the deciding frames of all incarnations in their order.
@@ -32,7 +34,7 @@ func (p *printer) ladder(f *report.Finding) {
 	if len(f.Ladder) == 0 {
 		return
 	}
-	var c columns
+	c := columns{refs: refs(f)}
 	for i := range f.Ladder {
 		if s := &f.Ladder[i]; s.Frame != 0 {
 			c.frame = max(c.frame, len(strconv.FormatUint(s.Frame, 10)))
@@ -93,6 +95,9 @@ func (p *printer) rung(s *report.Step, c columns) {
 		l.whole(st, fmt.Sprintf("%-6s >", s.From))
 	}
 	l.segment(st, s.Segment)
+	if r, ok := c.refs[s.Frame]; ok {
+		l.words(dim, "["+p.own([]report.Ref{r})+"]")
+	}
 	if s.Note != "" {
 		l.note(s.Note, c.segment+2)
 	}
@@ -164,6 +169,26 @@ func incarnations(f *report.Finding) map[int]string {
 		}
 	}
 	return ids
+}
+
+// refs collects what the finding tells about frames in their own files.
+func refs(f *report.Finding) map[uint64]report.Ref {
+	all := map[uint64]report.Ref{}
+	add := func(frames []uint64, refs []report.Ref) {
+		for i := range refs {
+			if len(refs) == len(frames) {
+				all[frames[i]] = refs[i]
+			}
+		}
+	}
+	add(f.Frames, f.Refs)
+	for i := range f.Causes {
+		for j := range f.Causes[i].Evidence {
+			e := &f.Causes[i].Evidence[j]
+			add(e.Frames, e.Refs)
+		}
+	}
+	return all
 }
 
 // elide chooses the steps to show: all of a short ladder; of a long one the

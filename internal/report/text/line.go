@@ -30,6 +30,8 @@ type printer struct {
 	w     *bufio.Writer
 	width int
 	color bool
+	// sources are all files of the report.
+	sources []string
 }
 
 // line is a line under construction that continues on the next one, at column

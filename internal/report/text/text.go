@@ -30,7 +30,7 @@ const (
 // Write presents the whole report: what was read, each finding, one line of
 // summary. It returns the error of w, if any.
 func Write(w io.Writer, r *report.Report, o Options) error {
-	p := &printer{w: bufio.NewWriter(w), width: o.Width, color: o.Color}
+	p := &printer{w: bufio.NewWriter(w), width: o.Width, color: o.Color, sources: r.Capture.Sources}
 	if p.width <= 0 {
 		p.width = defaultWidth
 	}
@@ -67,7 +67,7 @@ func (p *printer) warnings(mark string, ws []report.Warning) {
 	for _, w := range ws {
 		l := p.line(2, 4).words(yellow, mark).words(plain, w.Says)
 		if w.Frame != 0 {
-			l.frames(plain, []uint64{w.Frame}, nil)
+			l.frames(plain, []uint64{w.Frame})
 		}
 		if w.Code != "" {
 			l.words(dim, "["+w.Code+"]")
@@ -146,11 +146,11 @@ func seconds(s float64) string {
 }
 
 // frames adds frame numbers in brackets; a short list is not broken.
-func (l *line) frames(st style, fs []uint64, refs []report.Ref) *line {
-	s := frames(fs, refs)
+func (l *line) frames(st style, fs []uint64) *line {
+	s := frames(fs)
 	switch {
 	case s == "":
-	case len(fs) <= 3 && len(refs) == 0:
+	case len(fs) <= 3:
 		l.whole(st, "("+s+")")
 	default:
 		l.words(st, "("+s+")")
@@ -161,9 +161,8 @@ func (l *line) frames(st style, fs []uint64, refs []report.Ref) *line {
 // maxFrames is how many frame numbers are listed before "and n more".
 const maxFrames = 8
 
-// frames prints "frame 9" or "frames 9, 10"; with refs, one for each frame, the
-// number within its own file is added. It is empty where there are no frames.
-func frames(fs []uint64, refs []report.Ref) string {
+// frames prints "frame 9" or "frames 9, 10"; it is empty where there are none.
+func frames(fs []uint64) string {
 	if len(fs) == 0 {
 		return ""
 	}
@@ -182,9 +181,32 @@ func frames(fs []uint64, refs []report.Ref) string {
 		}
 		b.WriteByte(' ')
 		b.WriteString(strconv.FormatUint(f, 10))
-		if len(refs) == len(fs) {
-			fmt.Fprintf(&b, " [%s %d]", filepath.Base(refs[i].Source), refs[i].Frame)
-		}
 	}
 	return b.String()
+}
+
+// own prints the numbers of frames within their own files: "a.pcap 5, 6, b.pcap 3".
+func (p *printer) own(refs []report.Ref) string {
+	var b strings.Builder
+	for i, r := range refs {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		if i == 0 || refs[i-1].Source != r.Source {
+			b.WriteString(p.short(r.Source) + " ")
+		}
+		b.WriteString(strconv.FormatUint(r.Frame, 10))
+	}
+	return b.String()
+}
+
+// short returns a file's name without its folders where that names one source only.
+func (p *printer) short(source string) string {
+	base := filepath.Base(source)
+	for _, s := range p.sources {
+		if s != source && filepath.Base(s) == base {
+			return source
+		}
+	}
+	return base
 }

@@ -143,25 +143,37 @@ func TestClean(t *testing.T) {
 }
 
 func TestFrames(t *testing.T) {
-	refs := []report.Ref{{Source: "dir/a.pcap", Frame: 5}, {Source: "b.pcap", Frame: 3}}
 	many := []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9}
 	for _, c := range []struct {
 		frames []uint64
-		refs   []report.Ref
 		want   string
 	}{
-		{nil, nil, ""},
-		{nil, refs, ""},
-		{[]uint64{9}, nil, "frame 9"},
-		{[]uint64{9, 10}, nil, "frames 9, 10"},
-		{[]uint64{9, 10}, refs, "frames 9 [a.pcap 5], 10 [b.pcap 3]"},
-		{[]uint64{9}, refs, "frame 9"}, // refs that do not belong to the frames
-		{many, nil, "frames 1, 2, 3, 4, 5, 6, 7, 8, 9"},
-		{append(many, 10), nil, "frames 1, 2, 3, 4, 5, 6, 7, 8 and 2 more"},
-		{[]uint64{1<<64 - 1}, nil, "frame 18446744073709551615"},
+		{nil, ""},
+		{[]uint64{9}, "frame 9"},
+		{[]uint64{9, 10}, "frames 9, 10"},
+		{many, "frames 1, 2, 3, 4, 5, 6, 7, 8, 9"},
+		{append(many, 10), "frames 1, 2, 3, 4, 5, 6, 7, 8 and 2 more"},
+		{[]uint64{1<<64 - 1}, "frame 18446744073709551615"},
 	} {
-		if got := frames(c.frames, c.refs); got != c.want {
-			t.Errorf("frames(%v, %v) = %q, want %q", c.frames, c.refs, got, c.want)
+		if got := frames(c.frames); got != c.want {
+			t.Errorf("frames(%v) = %q, want %q", c.frames, got, c.want)
+		}
+	}
+}
+
+func TestOwnNumbers(t *testing.T) {
+	ref := func(source string, frame uint64) report.Ref { return report.Ref{Source: source, Frame: frame} }
+	p := &printer{sources: []string{"x/a.pcap", "y/a.pcap", "y/b.pcap"}}
+	for _, c := range []struct {
+		refs []report.Ref
+		want string
+	}{
+		{nil, ""},
+		{[]report.Ref{ref("y/b.pcap", 5)}, "b.pcap 5"},
+		{[]report.Ref{ref("y/b.pcap", 5), ref("y/b.pcap", 6), ref("x/a.pcap", 1)}, "b.pcap 5, 6, x/a.pcap 1"}, // two are called a.pcap
+	} {
+		if got := p.own(c.refs); got != c.want {
+			t.Errorf("own(%v) = %q, want %q", c.refs, got, c.want)
 		}
 	}
 }
