@@ -160,54 +160,66 @@ func (p *printer) evidence(e *report.Evidence, indent int, source bool) {
 	l.end()
 }
 
-// maxShown bounds the evidence of a remaining story where there are many of them:
-// a finding should fit on a screen.
+// maxShown bounds the stories told at length and the evidence of each where many
+// remain: a finding should fit on a screen.
 const maxShown = 3
 
-// remaining shows the stories between which an open verdict cannot choose.
+// remaining shows the stories between which an open verdict cannot choose, in
+// the order of the report, whose first ones are the nearest.
 func (p *printer) remaining(f *report.Finding) {
-	var left []*report.Cause
-	for i := range f.Causes {
-		if f.Causes[i].Stands != report.RuledOut {
-			left = append(left, &f.Causes[i])
-		}
-	}
-	if len(left) == 0 {
+	stand, _ := split(f)
+	if len(stand) == 0 {
 		return
 	}
 	p.head("What it may be")
-	for _, c := range left {
+	told := map[string]bool{}
+	for _, c := range stand[:min(len(stand), maxShown)] {
 		p.line(2, 4).words(bold, c.Cause+":").words(plain, c.Says).end()
 		p.assumes(c.Assumes, 4)
-		show := len(c.Evidence)
-		if len(left) > maxShown {
-			show = min(show, maxShown)
+		shown, more := 0, 0
+		for i := range c.Evidence {
+			e := &c.Evidence[i]
+			switch {
+			case told[e.Says]: // what two stories share is said once
+			case shown == maxShown && len(stand) > maxShown:
+				more++
+			default:
+				told[e.Says] = true
+				p.evidence(e, 4, false)
+				shown++
+			}
 		}
-		for i := range c.Evidence[:show] {
-			p.evidence(&c.Evidence[i], 4, false)
-		}
-		if more := len(c.Evidence) - show; more > 0 {
+		if more > 0 {
 			p.line(13, 13).words(dim, fmt.Sprintf("(and %d more, see the JSON)", more)).end()
 		}
 	}
 }
 
-// rivals gives each other cause a line: those that still stand with what they
-// would need, then the others with what rules them out.
-func (p *printer) rivals(f *report.Finding) {
-	var stand, out []*report.Cause
+// split tells the causes beside the verdict's that still stand from those that are ruled out.
+func split(f *report.Finding) (stand, out []*report.Cause) {
 	for i := range f.Causes {
-		c := &f.Causes[i]
-		switch {
-		case c.Cause == f.Verdict.Cause:
+		switch c := &f.Causes[i]; {
+		case f.Verdict.Cause != "" && c.Cause == f.Verdict.Cause:
 		case c.Stands == report.RuledOut:
 			out = append(out, c)
-		case f.Verdict.Cause != "":
+		default:
 			stand = append(stand, c)
 		}
 	}
+	return stand, out
+}
+
+// rivals gives each other cause a line: those that still stand with what they
+// would need, then the others with what rules them out.
+func (p *printer) rivals(f *report.Finding) {
+	stand, out := split(f)
+	title := "Not ruled out"
+	if f.Verdict.Cause == "" {
+		stand = stand[min(len(stand), maxShown):] // the first are told already
+		title = "Not ruled out either"
+	}
 	if len(stand) > 0 {
-		p.head("Not ruled out")
+		p.head(title)
 		col := p.causeColumn(stand)
 		for _, c := range stand {
 			says := c.Says
