@@ -1,5 +1,3 @@
-//go:build engine
-
 package tcpwhy_test
 
 import (
@@ -59,7 +57,7 @@ var rows = map[string]row{
 	"timewait_syn_rejected_paws_rfc1337": {right: []string{"time-wait-paws", "rfc1337"}},
 	"timewait_ack_rate_limited":          {right: []string{"time-wait-old-sequence", "time-wait-ack-rate-limited"}},
 	"timewait_survives_rst":              {right: []string{"time-wait-old-sequence", "time-wait-paws", "rfc1337"}},
-	"timewait_expired":                   {right: []string{"time-wait-expired"}, also: []string{"time-wait-old-sequence"}},
+	"timewait_expired":                   {right: []string{"time-wait-expired", "time-wait-old-sequence"}}, // the trigger may be an earlier SYN
 	"timewait_assassinated":              {right: []string{"time-wait-reset"}},
 	"timewait_recycled":                  {right: []string{"tw-recycle"}},
 	"timewait_syn_dropped_by_listener":   {right: []string{"syn-fin-dropped"}},
@@ -75,7 +73,7 @@ var rows = map[string]row{
 	"challenge_ack_rate_limited":         {right: []string{"established", "closing-peer"}},
 	"finwait2_syn_reset":                 {right: []string{"fin-wait2-orphan"}},
 	"finwait2_syn_rejected":              {right: []string{"fin-wait2-out-of-window", "fin-wait2-paws"}},
-	"finwait2_expired":                   {right: []string{"fin-wait2-timeout"}, also: []string{"fin-wait2-out-of-window"}},
+	"finwait2_expired":                   {right: []string{"fin-wait2-timeout", "fin-wait2-out-of-window"}},
 	"finwait2_reset_by_client":           {right: []string{"fin-wait2-reset"}},
 	"listener_gone_timewait":             {right: []string{"time-wait-no-listener", "time-wait-old-sequence"}},
 	"no_listener":                        {right: []string{"no-listener"}},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/timewait"
 	"github.com/tcpwhy/tcpwhy/internal/report"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
@@ -52,7 +53,7 @@ func (q *asked) acceptedHolding(ss *stories, h holding) {
 // inherited one, and should lie on the clock line.
 func (q *asked) fresh(s story) story {
 	x := &q.isn
-	if x.inherits == kernel.Yes && x.onLine != kernel.Yes {
+	if x.inherits == kernel.Yes {
 		return ruledOut(s.cause, "A listener would have drawn a fresh ISN; this one is the old snd_nxt + 65537.", q.inheritedEvidence())
 	}
 	s.stands = report.StaysOpen
@@ -152,7 +153,7 @@ func (q *asked) killed(ss *stories, h holding, st state) {
 		cause, what = "time-wait-reset", "TIME_WAIT"
 	case st.goneRule == "fw2-rst":
 		cause, what = "fin-wait2-reset", "FIN_WAIT2"
-	case h.kind == alive && h.live.State.String() == "FIN_WAIT2":
+	case h.kind == alive && h.live.State == live.FinWait2:
 		cause, what = "fin-wait2-reset", "FIN_WAIT2"
 	case st.goneRule == "syn-fin":
 		cause, what = "syn-fin-dropped", "TIME_WAIT"
@@ -162,7 +163,7 @@ func (q *asked) killed(ss *stories, h holding, st state) {
 		cause, what = "accept-queue-full-after-time-wait", "TIME_WAIT"
 	}
 	rst := f.Flags.Has(segment.RST)
-	s := story{cause: cause, assumes: h.assumes, proven: rst && (cause == "time-wait-reset" || f.Seq == h.expected())}
+	s := story{cause: cause, assumes: h.assumes, proven: rst && f.Seq == h.expected()}
 	s.says = fmt.Sprintf("The segment in frame %d ended %s, so the SYN met only the listener.", f.Frame, what)
 	s.evidence = []report.Evidence{note(h.why, h.frames...)}
 	if rst {

@@ -213,18 +213,71 @@ func (q *asked) addTimeWait(ss *stories, h holding, a acceptance, fit []kernel.P
 // finishTimeWait weighs a course in TIME_WAIT by its ISN and adds it.
 func (q *asked) finishTimeWait(ss *stories, x story, a acceptance, unsure bool) {
 	x.stands = report.StaysOpen
-	x.proven = q.isn.inherits == kernel.Yes && q.isn.onLine != kernel.Yes && len(x.assumes) == 0 && !unsure && !q.omitted()
+	x.proven = q.isn.inherits == kernel.Yes && len(x.assumes) == 0 && !unsure && !q.omitted()
 	if q.isn.inherits != kernel.Yes {
 		x.evidence = append(x.evidence, q.lineEvidence())
 		if q.isn.onLine == kernel.No {
-			x.assumes = append([]Assumption{assumeCookie}, x.assumes...)
+			as, ev := q.cookieSign()
+			x.assumes = append([]Assumption{as}, x.assumes...)
+			x.evidence = append(x.evidence, ev...)
 		}
 		x.assumes = append(x.assumes, q.mismatch(x.kernels)...)
+	}
+	if q.behindBox(a) {
+		x.assumes = append(x.assumes, assumeNoRewrite)
+		x.proven = false
 	}
 	if unsure {
 		x.assumes = append(x.assumes, Assumption{"its numbers are what the story needs", 4, "a frame that shows them is missing", true})
 	}
 	ss.add(x)
+}
+
+// behindBox: which of the two tests let the SYN in depends on its numbers as the
+// server saw them. A capture taken at the client's side cannot know them where a
+// box in between may rewrite sequence numbers and either test would do with others.
+func (q *asked) behindBox(a acceptance) bool {
+	return a.byTS.Answer == kernel.Yes && q.atClient()
+}
+
+// atClient tells whether the capture was taken nearer to the client: the client
+// answers the SYN-ACK much faster than the server answers the SYN.
+func (q *asked) atClient() bool {
+	var syn, synack, ack int64
+	for i := range q.c.Frames {
+		f := &q.c.Frames[i]
+		switch {
+		case f.From == flow.Opener && isSYN(f):
+			syn, synack = f.Time, 0
+		case f.From == flow.Listener && f.Flags.Has(synFlag) && syn != 0 && synack == 0:
+			synack = f.Time
+		case f.From == flow.Opener && synack != 0 && ack == 0:
+			ack = f.Time
+		}
+	}
+	if syn != 0 && synack != 0 && ack != 0 && 2*(ack-synack) < synack-syn {
+		return true
+	}
+	for x := q.p; x != nil; x = x.Previous {
+		o, l := &x.Ends[flow.Opener], &x.Ends[flow.Listener]
+		if o.SRTT != 0 && l.SRTT != 0 && x.Ends[flow.Opener].Endpoint == q.c.Ends[flow.Opener].Endpoint && 2*l.SRTT < o.SRTT {
+			return true
+		}
+	}
+	return false
+}
+
+// cookieSign looks whether the SYN-ACK lacks options that the SYN offered and that
+// the same listener granted before: a cookie without timestamps cannot keep them.
+func (q *asked) cookieSign() (Assumption, []report.Evidence) {
+	e, _ := q.old()
+	l, o := &q.c.Ends[flow.Listener], &q.c.Ends[flow.Opener]
+	if e.WScaleOffered && o.WScaleOffered && l.ISN.Seen() && !l.WScaleOffered && !l.TSOffered {
+		as := assumeCookie
+		as.Cost = 1
+		return as, []report.Evidence{note("the SYN-ACK lacks the window scale that the SYN offered and that this listener granted before, as a cookie does", l.ISN.Frame, e.ISN.Frame)}
+	}
+	return assumeCookie, nil
 }
 
 // mismatch turns a sign that speaks against the only kernel left into an

@@ -47,10 +47,13 @@ var (
 	assumeFINUnseen     = Assumption{"a FIN that the capture does not show", 6, "the byte was acknowledged, the frame is missing", true}
 	assumeByteUnseen    = Assumption{"the byte that is missing from the capture was data, no FIN", 6, "the byte was acknowledged, the frame is missing", true}
 	assumeLastACKUnseen = Assumption{"the ACK of the last FIN came and is not in the capture", 6, "the frame is missing", true}
+	assumeNoACK         = Assumption{"no ACK of the FIN was sent", 2, "a capture that misses it looks the same", true}
 	assumeReplyUnseen   = Assumption{"the ACK of the last FIN was sent and is not in the capture", 2, "the frame is missing", true}
 	assumeOrder         = Assumption{"the FINs were first sent in another order than the capture shows", 8, "the first sending of a FIN is missing", true}
 	assumeOrderAsSeen   = Assumption{"the FINs were first sent in the order that the capture shows", 2, "the first sending of a FIN may be missing", true}
 	assumeHalfClose     = Assumption{"the application closed one direction only and keeps the socket", 10, "shutdown instead of close", false}
+
+	assumeNoRewrite = Assumption{"no box between the capture and the server rewrites sequence numbers", 2, "some firewalls randomise them; this capture was taken at the client's side", false}
 
 	assumeReuse    = Assumption{"net.ipv4.tcp_tw_reuse lets the opener take over its own TIME_WAIT", 4, "often set on clients", false}
 	assumeBind     = Assumption{"the opener binds its source port by hand (SO_REUSEADDR, bind, connect)", 4, "common where ports are fixed", false}

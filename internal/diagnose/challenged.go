@@ -97,7 +97,10 @@ func (q *asked) challenged() *stories {
 	ss := &stories{}
 	for _, h := range q.holds {
 		for _, listener := range []kernel.Answer{kernel.Yes, kernel.No} {
-			q.tryHolding(ss, h, listener, kernel.ReplyACK)
+			q.tryHolding(ss, h, listener, kernel.No, kernel.ReplyACK)
+		}
+		if q.survivesOnly1337(h) {
+			q.tryHolding(ss, h, kernel.Yes, kernel.Yes, kernel.ReplyACK)
 		}
 	}
 	q.denyRest(ss, causesChallenged)
@@ -105,7 +108,7 @@ func (q *asked) challenged() *stories {
 }
 
 // tryHolding runs one holding under every kernel and adds the cause it comes to.
-func (q *asked) tryHolding(ss *stories, h holding, listener kernel.Answer, want kernel.ReplyKind) {
+func (q *asked) tryHolding(ss *stories, h holding, listener, rfc1337 kernel.Answer, want kernel.ReplyKind) {
 	type tried struct {
 		predicted
 		cmp comparison
@@ -116,6 +119,9 @@ func (q *asked) tryHolding(ss *stories, h holding, listener kernel.Answer, want 
 	for _, s := range q.server.suspects {
 		host := q.server.host(s.Profile, q.ipv6)
 		host.Listener = listener
+		if rfc1337 == kernel.Yes && q.server.facts.answer(kernel.FactRFC1337) == kernel.Unknown {
+			host.RFC1337 = kernel.Yes
+		}
 		st := q.replay(h, host)
 		if st.kind == twTrue {
 			if _, longest := timewait.Lifetime(s.Profile); q.now()-st.tw.Armed > int64(longest) {
@@ -146,7 +152,11 @@ func (q *asked) tryHolding(ss *stories, h holding, listener kernel.Answer, want 
 			ss.add(ruledOut(cause, fmt.Sprintf("The answer differs: %s.", t.cmp.differs), note(h.why, h.frames...), noteNo(t.cmp.differs, q.r().reply.Frame)))
 			continue
 		}
-		q.addHolding(ss, h, t.st, t.predicted, t.cmp, fits[cause])
+		hh := h
+		if rfc1337 == kernel.Yes {
+			hh.assumes = append([]Assumption{assumeRFC1337}, h.assumes...)
+		}
+		q.addHolding(ss, hh, t.st, t.predicted, t.cmp, fits[cause])
 	}
 }
 

@@ -67,12 +67,35 @@ func (q *asked) answeredInFront(ss *stories) {
 			ss.add(ruledOut(c.cause, "The ISN is the inherited one.", q.inheritedEvidence()))
 		case x.onLine == kernel.Yes:
 			ss.add(ruledOut(c.cause, "The ISN lies on the server's own clock line.", q.lineEvidence()))
+		case c.cause == "syn-cookie":
+			ss.add(ruledOut(c.cause, "A cookie is sent by the listener, and TIME_WAIT stands before it: that the SYN came so far needs another cause.", q.lineEvidence()))
 		default:
+			if ev, same, _ := q.timestampClock(c.cause); same {
+				ss.add(ruledOut(c.cause, ev.Says+".", ev))
+				continue
+			}
 			c.stands = report.StaysOpen
 			c.evidence = append(c.evidence, q.lineEvidence())
+			c.assumes = append([]Assumption{}, c.assumes...)
+			if says, same := q.sameFirstSegment(); same {
+				c.evidence = append(c.evidence, noteNo(says, q.isn.frame))
+				c.assumes[0].Cost += margin
+			}
 			ss.add(c)
 		}
 	}
+}
+
+// sameFirstSegment: the SYN-ACK has window, MSS, scale and TTL of the one before,
+// which another sender would have to hit by chance.
+func (q *asked) sameFirstSegment() (string, bool) {
+	e, _ := q.old()
+	l := &q.c.Ends[flow.Listener]
+	if !e.ISN.Seen() || e.ISNImplied || !l.ISN.Seen() || l.ISNImplied || q.es != flow.Listener {
+		return "", false
+	}
+	same := e.FirstWindow == l.FirstWindow && e.MSS == l.MSS && e.WScaleOffered == l.WScaleOffered && e.WScale == l.WScale && e.TTL == l.TTL
+	return fmt.Sprintf("the SYN-ACK has the same window %d, MSS %d, scale and TTL %d as the one before", l.FirstWindow, l.MSS, l.TTL), same
 }
 
 // otherBoot adds a restart and another host: both know nothing of the old

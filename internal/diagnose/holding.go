@@ -108,8 +108,9 @@ func holdingsOf(c *flow.Connection, s flow.Side) []holding {
 	e, p := &c.Ends[s], &c.Ends[s.Other()]
 	h := reader{c: c, s: s, e: e, p: p, n: numbersOf(c, s)}
 	switch {
-	case c.State == flow.Reset:
-		return h.afterReset()
+	case e.RST.Seen():
+		return []holding{{kind: nothing, reset: e.RST, byEnd: true, since: e.RST.Point,
+			why: "this end sent a RST: nothing of the connection is left at it", frames: nums(e.RST.Point)}}
 	case c.State == flow.SynOnly || c.State == flow.SynAcked:
 		return h.opening()
 	case e.FIN.Seen() && p.FIN.Seen():
@@ -164,18 +165,6 @@ func nums(points ...flow.Point) []uint64 {
 	return out
 }
 
-// afterReset: a RST ended it.
-func (h *reader) afterReset() []holding {
-	if h.e.RST.Seen() {
-		return []holding{{kind: nothing, reset: h.e.RST, byEnd: true, since: h.e.RST.Point,
-			why: "this end reset the connection itself", frames: nums(h.e.RST.Point)}}
-	}
-	gone := holding{kind: nothing, reset: h.p.RST, since: h.p.RST.Point,
-		why: "the peer reset the connection", frames: nums(h.p.RST.Point)}
-	still := h.alive(live.Established, h.p.RST.Point, "the peer's RST did not reach this end", gone.frames, assumeLost)
-	return []holding{gone, still}
-}
-
 // opening: the handshake was never completed.
 func (h *reader) opening() []holding {
 	if h.s == flow.Listener && h.c.State == flow.SynAcked {
@@ -193,6 +182,9 @@ func (h *reader) opening() []holding {
 func orderUnsure(e *flow.End) bool {
 	return e.FIN.Seen() && e.FIN.Frame > e.SndNxt.Frame
 }
+
+// gaps: the capture misses sequence numbers of end e, among which its FIN may be.
+func gaps(e, peer *flow.End) bool { return e.Unseen || e.Holes || beyond(peer, e) }
 
 // beyond: end a acknowledged more than the capture shows of end b.
 func beyond(a, b *flow.End) bool {
@@ -252,12 +244,13 @@ func (h *reader) closedFirst() []holding {
 	e := h.e
 	since := later(e.FIN.Point, e.FINAcked)
 	var out []holding
-	if beyond(e, h.p) { // it acknowledged something of the peer that is not in the capture
+	if gaps(h.p, e) { // it acknowledged something of the peer that is not in the capture
 		out = append(out, h.timeWait(timewait.TimeWait, later(since, e.RcvNxt.Point),
 			"it closed first and acknowledged a byte of the peer that the capture does not show, which may be the FIN", nums(e.FIN.Point, e.RcvNxt.Point), assumeFINUnseen))
 	}
 	if !e.FINAcked.Seen() {
-		return append(out, h.alive(live.FinWait1, e.FIN.Point, "it closed first, and nothing acknowledged its FIN", nums(e.FIN.Point)))
+		return append(out, h.alive(live.FinWait1, e.FIN.Point, "it closed first, and the capture shows no ACK of its FIN", nums(e.FIN.Point), assumeNoACK),
+			h.timeWait(timewait.FinWait2, e.FIN.Point, "it closed first, and the ACK of its FIN is not in the capture: an orphan in FIN_WAIT2", nums(e.FIN.Point), assumeLastACKUnseen))
 	}
 	orphan := h.timeWait(timewait.FinWait2, since, "it closed first, its FIN was acknowledged, the peer did not close: an orphan in FIN_WAIT2", nums(e.FIN.Point, e.FINAcked))
 	full := h.alive(live.FinWait2, since, "it closed one direction only (shutdown), and its application still holds the socket in FIN_WAIT2", nums(e.FIN.Point, e.FINAcked), assumeHalfClose)
@@ -267,7 +260,7 @@ func (h *reader) closedFirst() []holding {
 // peerClosed: only the peer's FIN is in the capture.
 func (h *reader) peerClosed() []holding {
 	wait := h.alive(live.CloseWait, later(h.p.FIN.Point, h.e.RcvNxt.Point), "the peer closed; this end's application did not (CLOSE_WAIT)", nums(h.p.FIN.Point))
-	if !beyond(h.p, h.e) {
+	if !gaps(h.e, h.p) {
 		return []holding{wait}
 	}
 	frames := nums(h.p.FIN.Point, h.p.RcvNxt.Point)
@@ -282,7 +275,7 @@ func (h *reader) peerClosed() []holding {
 func (h *reader) open() []holding {
 	est := h.alive(live.Established, h.c.First, "the capture shows no close: the connection is ESTABLISHED here", nums(h.c.LastSeen))
 	out := []holding{est}
-	if beyond(h.e, h.p) || beyond(h.p, h.e) || h.c.MidStream && (h.e.Segments == 0 || h.p.Segments == 0) {
+	if gaps(h.e, h.p) || gaps(h.p, h.e) || h.c.MidStream && (h.e.Segments == 0 || h.p.Segments == 0) {
 		out[0].assumes = append(out[0].assumes, assumeByteUnseen)
 		out = append(out, h.timeWait(timewait.TimeWait, h.c.LastSeen, "its close is not in the capture", nums(h.c.LastSeen), assumeFINUnseen))
 	}

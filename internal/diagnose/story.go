@@ -206,6 +206,9 @@ func (f *finding) result(c *flow.Connection) Result {
 
 func (s *story) report() report.Cause {
 	out := report.Cause{Cause: s.cause, Stands: s.stands, Says: s.says, Assumes: says(s.assumes), Evidence: s.evidence}
+	if s.standing() {
+		out.AgainstDB = s.cost()
+	}
 	if s.standing() && len(s.kernels) > 0 && len(s.kernels) < len(kernel.Candidates()) {
 		out.Assumes = append(out.Assumes, "the server's kernel is one of: "+kernel.Words(s.kernels))
 	}

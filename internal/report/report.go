@@ -116,11 +116,15 @@ const (
 
 // Cause is one story that was tried against the frames.
 type Cause struct {
-	Cause    string     `json:"cause"`
-	Stands   Stands     `json:"stands"`
-	Says     string     `json:"says"`
-	Assumes  []string   `json:"assumes"`
-	Evidence []Evidence `json:"evidence"`
+	Cause   string   `json:"cause"`
+	Stands  Stands   `json:"stands"`
+	Says    string   `json:"says"`
+	Assumes []string `json:"assumes"`
+	// AgainstDB is how much speaks against a cause that stands, in decibans (ten
+	// times the decimal logarithm of the odds): the weight of what it assumes,
+	// and of the signs of the kernel's age. 10 more than the best is one in ten.
+	AgainstDB int        `json:"against_db"`
+	Evidence  []Evidence `json:"evidence"`
 }
 
 // Evidence is one sentence with the answer it gives, the frames it rests on and

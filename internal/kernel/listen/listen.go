@@ -18,7 +18,7 @@ const GateLength = 60 * time.Second
 
 // Gate is what tcp_tw_recycle remembers of a peer's address: the newest
 // timestamp of its connections that this host closed, and when it was stored
-// (ns). The zero value: nothing is remembered.
+// (ns). The zero value: what is remembered is not known.
 type Gate struct {
 	TS     kernel.Num
 	Stored int64
@@ -45,7 +45,7 @@ type clause = kernel.Clause[Case]
 
 // Rules is every rule for a SYN without a socket, in the order of the kernel.
 func Rules() []*Rule {
-	return []*Rule{&noListener, &synFIN, &cookie, &gateOlder, &gateNoTimestamp, &queueFull, &accept}
+	return []*Rule{&noListener, &synFIN, &queueFull, &cookie, &gateOlder, &gateNoTimestamp, &accept}
 }
 
 // Decide asks them.
@@ -97,6 +97,9 @@ var (
 		return yesIf(false, "no timestamp")
 	}}
 	older = clause{Says: "its timestamp is older than that by more than 1", Ask: func(c *Case) kernel.Reading {
+		if !c.Gate.TS.Known {
+			return kernel.Reading{Because: "that is not known", Missing: kernel.FactTSRecent}
+		}
 		d := c.Gate.TS.Sub(c.Segment.TSVal)
 		return yesIf(d > 1, "TSval %s against %s: %d older", c.Segment.TSVal, c.Gate.TS.Num, d)
 	}}
