@@ -1,6 +1,8 @@
 package flow
 
 import (
+	"slices"
+
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
@@ -13,21 +15,18 @@ const (
 	blockFrames = 4
 )
 
-// packedFrame is a kept frame in 48 bytes.
+// packedFrame is a kept frame in 44 bytes.
 type packedFrame struct {
-	time        int64
-	frame       uint32
-	sourceFrame uint32
-	seq, ack    seq.Num
-	len         uint32
-	tsVal       seq.Num
-	tsEcr       seq.Num
-	window      uint16
-	source      uint16
-	ipid        uint16
-	flags       uint16 // segment.Flags, with the bits below
-	ttl         uint8
-	_           [3]uint8
+	timeHigh, timeLow uint32
+	frame             uint32
+	sourceFrame       uint32
+	seq, ack          seq.Num
+	lenTTL            uint32 // payload length, at most 2^24-1, above 8 bits of TTL
+	tsVal, tsEcr      seq.Num
+	window            uint16
+	source            uint16
+	ipid              uint16
+	flags             uint16 // segment.Flags, with the bits below
 }
 
 // Bits above segment.Flags in packedFrame.flags.
@@ -42,14 +41,13 @@ const (
 type frameBlock struct {
 	f    [blockFrames]packedFrame
 	next uint32
-	_    uint32
 }
 
-// frameList is the list of frames that a connection keeps: blocks in a row for
-// the first headFrames, then a ring of two blocks for the last ones.
+// frameList is the list of frames that a connection keeps: those in its extra,
+// then blocks in a row for the rest of the first headFrames, then a ring of two
+// blocks, named in its rare, for the last ones.
 type frameList struct {
 	head, tail uint32
-	ring       [tailFrames / blockFrames]uint32
 	count      uint32 // all frames, those left out among them
 }
 
@@ -59,14 +57,19 @@ func (t *Table) keepFrame(r *record, s *segment.Segment, e Side) {
 	if x == nil {
 		return
 	}
-	if p := t.frameSlot(&x.frames); p != nil {
-		packFrame(p, s, e)
-		x.frames.count++
+	var p *packedFrame
+	if x.frames.count < blockFrames {
+		p = &x.first[x.frames.count]
+	} else if p = t.frameSlot(x); p == nil {
+		return
 	}
+	p.pack(s, e)
+	x.frames.count++
 }
 
-// frameSlot returns the place for the next frame of the list.
-func (t *Table) frameSlot(l *frameList) *packedFrame {
+// frameSlot returns the place for the next frame, which is not among the first.
+func (t *Table) frameSlot(x *extra) *packedFrame {
+	l := &x.frames
 	i := l.count
 	if i < headFrames {
 		if i%blockFrames == 0 {
@@ -74,7 +77,7 @@ func (t *Table) frameSlot(l *frameList) *packedFrame {
 			if b == nil {
 				return nil
 			}
-			if i == 0 {
+			if l.head == 0 {
 				l.head = n
 			} else {
 				t.blocks.at(l.tail).next = n
@@ -83,8 +86,12 @@ func (t *Table) frameSlot(l *frameList) *packedFrame {
 		}
 		return &t.blocks.at(l.tail).f[i%blockFrames]
 	}
+	y := t.rareOf(x)
+	if y == nil {
+		return nil
+	}
 	i = (i - headFrames) % tailFrames
-	at := &l.ring[i/blockFrames]
+	at := &y.ring[i/blockFrames]
 	if *at == 0 {
 		n, b := t.blocks.alloc()
 		if b == nil {
@@ -95,80 +102,85 @@ func (t *Table) frameSlot(l *frameList) *packedFrame {
 	return &t.blocks.at(*at).f[i%blockFrames]
 }
 
-// dropFrames forgets the frames of a list.
-func (t *Table) dropFrames(l *frameList) {
-	for n := l.head; n != 0; {
+// dropFrames forgets the frames of a connection.
+func (t *Table) dropFrames(x *extra) {
+	for n := x.frames.head; n != 0; {
 		next := t.blocks.at(n).next
 		t.blocks.release(n)
 		n = next
 	}
-	for _, n := range l.ring {
+	x.frames = frameList{}
+	if x.rare == 0 {
+		return
+	}
+	y := t.rares.at(x.rare)
+	for i, n := range y.ring {
 		if n != 0 {
 			t.blocks.release(n)
+			y.ring[i] = 0
 		}
 	}
-	*l = frameList{}
 }
 
-func packFrame(p *packedFrame, s *segment.Segment, e Side) {
+func (p *packedFrame) pack(s *segment.Segment, e Side) {
 	fl := uint16(s.Flags) & frameFlags
 	if e == Listener {
 		fl |= frameListener
 	}
+	p.tsVal, p.tsEcr = seq.Num{}, seq.Num{}
 	if s.HasTS() {
 		fl |= frameTS
+		p.tsVal, p.tsEcr = s.TSVal, s.TSEcr
 	}
 	if s.Options != 0 || len(s.RawOptions) > 0 {
 		fl |= frameOptions
 	}
-	*p = packedFrame{
-		time: s.Time, frame: uint32(s.Frame), sourceFrame: uint32(s.SourceFrame), source: s.Source,
-		seq: s.Seq, ack: s.Ack, len: s.Len, window: s.Window, flags: fl, ttl: s.TTL, ipid: s.IPID,
-	}
-	if s.HasTS() {
-		p.tsVal, p.tsEcr = s.TSVal, s.TSEcr
-	}
+	p.timeHigh, p.timeLow = uint32(s.Time>>32), uint32(s.Time)
+	p.frame, p.sourceFrame, p.source = uint32(s.Frame), uint32(s.SourceFrame), s.Source
+	p.seq, p.ack, p.window, p.ipid, p.flags = s.Seq, s.Ack, s.Window, s.IPID, fl
+	p.lenTTL = min(s.Len, 1<<24-1)<<8 | uint32(s.TTL)
 }
 
-// appendFrames unpacks the frames of a list.
-func (t *Table) appendFrames(to []Frame, l *frameList) []Frame {
-	left := min(l.count, headFrames)
-	for n := l.head; n != 0 && left > 0; {
-		b := t.blocks.at(n)
-		for i := 0; i < blockFrames && left > 0; i++ {
-			to = append(to, t.unpackFrame(&b.f[i]))
-			left--
+// appendFrames unpacks the frames of a connection.
+func (t *Table) appendFrames(to []Frame, x *extra) []Frame {
+	at, count := len(to), x.frames.count
+	kept := int(min(count, headFrames+tailFrames))
+	to = slices.Grow(to, kept)[:at+kept]
+	left := min(kept, headFrames)
+	for f, next := x.first[:], x.frames.head; left > 0; {
+		for i := range f[:min(blockFrames, left)] {
+			t.unpackFrame(&to[at], &f[i])
+			at++
 		}
-		n = b.next
+		if left -= blockFrames; left > 0 {
+			b := t.blocks.at(next)
+			f, next = b.f[:], b.next
+		}
 	}
-	if l.count <= headFrames {
+	if count <= headFrames {
 		return to
 	}
-	more := l.count - headFrames
-	first := uint32(0)
-	if more > tailFrames {
-		first, more = more-tailFrames, tailFrames
-	}
-	for i := first; i < first+more; i++ {
+	y := t.rares.at(x.rare)
+	for i := count - headFrames - uint32(kept-headFrames); at < len(to); i++ {
 		j := i % tailFrames
-		to = append(to, t.unpackFrame(&t.blocks.at(l.ring[j/blockFrames]).f[j%blockFrames]))
+		t.unpackFrame(&to[at], &t.blocks.at(y.ring[j/blockFrames]).f[j%blockFrames])
+		at++
 	}
 	return to
 }
 
-func (t *Table) unpackFrame(p *packedFrame) Frame {
-	f := Frame{
-		Ref:  segment.Ref{Frame: t.widen(p.frame), Time: p.time, Source: p.source},
-		From: Opener, Seq: p.seq, Ack: p.ack, Flags: segment.Flags(p.flags & frameFlags),
-		Window: p.window, Len: p.len, HasTS: p.flags&frameTS != 0, TSVal: p.tsVal, TSEcr: p.tsEcr,
-		TTL: p.ttl, IPID: p.ipid, HasOptions: p.flags&frameOptions != 0,
-	}
+func (t *Table) unpackFrame(f *Frame, p *packedFrame) {
+	f.Frame, f.Time, f.Source = t.widen(p.frame), int64(p.timeHigh)<<32|int64(p.timeLow), p.source
+	// A file's own frame number is at most the merged one.
+	f.SourceFrame = widenTo(f.Frame, p.sourceFrame)
+	f.From = Opener
 	if p.flags&frameListener != 0 {
 		f.From = Listener
 	}
-	// A file's own frame number is at most the merged one.
-	f.SourceFrame = widenTo(f.Frame, p.sourceFrame)
-	return f
+	f.Seq, f.Ack, f.Flags = p.seq, p.ack, segment.Flags(p.flags&frameFlags)
+	f.Window, f.Len = p.window, p.lenTTL>>8
+	f.HasTS, f.TSVal, f.TSEcr = p.flags&frameTS != 0, p.tsVal, p.tsEcr
+	f.TTL, f.IPID, f.HasOptions = uint8(p.lenTTL), p.ipid, p.flags&frameOptions != 0
 }
 
 // widen restores a frame number that was cut to 32 bits: the highest one with

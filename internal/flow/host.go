@@ -1,19 +1,17 @@
 package flow
 
 import (
+	"unsafe"
+
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
 
-// What is remembered of an address, and how many addresses and pairs.
+// What is remembered of an address, and of how many.
 const (
-	maxHosts      = 1 << 16
-	maxWindows    = 4
-	maxSamples    = 8
-	maxPairs      = 1 << 16
-	maxClosings   = 4
-	stalePair     = 120e9 // nanoseconds
-	pairsLookedAt = 16
+	maxHosts   = 1 << 16
+	maxWindows = 4
+	maxSamples = 8
 )
 
 // Host is what an address showed of its kernel in its own SYNs and SYN-ACKs:
@@ -50,72 +48,118 @@ type ISNSample struct {
 	Point
 }
 
-// TimeWait is a connection with timestamps that an end closed first, so that it
-// then held TIME_WAIT.
-type TimeWait struct {
-	// TSVal is the peer's timestamp that the end remembers (ts_recent).
-	TSVal seq.Num
-	// At is when the connection was closed on both sides.
-	At Point
-	// Conn is the connection's ID.
-	Conn uint64
+// hostEntry is an address. Its first cache line is all that is looked at once
+// the entry is full.
+type hostEntry struct {
+	addr     segment.Addr
+	windows  [maxWindows]windowKind
+	nWindows uint8
+	nSamples uint8
+	full     bool // all samples come from different peers
+	_        [13]uint8
+	frames   [maxWindows]uint64 // where the windows were seen first
+	samples  [maxSamples]hostSample
 }
+
+// windowKind packs window, MSS, and whether it was a SYN with timestamps.
+type windowKind uint64
+
+const (
+	windowTS windowKind = 1 << iota
+	windowSYN
+)
 
 type hostSample struct {
-	peer     segment.Endpoint
-	frame    uint64
-	time     int64
-	isn      seq.Num
-	tsVal    seq.Num
-	port     uint16
-	syn, hts bool
+	peer           segment.Addr
+	frame          uint64
+	time           int64
+	isn, tsVal     seq.Num
+	peerPort, port uint16
+	syn, ts        bool
 }
 
-type hostEntry struct {
-	samples   [maxSamples]hostSample
-	windows   [maxWindows]FirstWindow
-	nWindows  uint8
-	nSamples  uint8
-	manyPeers bool // all samples come from different peers
-}
-
-// hosts remembers addresses.
+// hosts remembers addresses. It stays readable after Close.
 type hosts struct {
-	byAddr  map[segment.Addr]*hostEntry
+	seed    uint64
+	index   index
+	entries slab[hostEntry]
 	refused uint64
+}
+
+func (h *hosts) hash(a segment.Addr) uint32 {
+	x := fold(a.Lo^h.seed, a.Hi+0x9e3779b97f4a7c15)
+	return uint32(x ^ x>>32)
+}
+
+// find returns the entry of an address, nil if there is none.
+func (h *hosts) find(a segment.Addr, hash uint32) *hostEntry {
+	x := &h.index
+	for i := hash & x.mask; ; i = (i + 1) & x.mask {
+		s := x.slots[i]
+		if s == 0 {
+			return nil
+		}
+		if s.hash() == hash {
+			if e := h.entries.at(s.record()); e.addr == a {
+				return e
+			}
+		}
+	}
+}
+
+// prefetchSlot and prefetchEntry ask for what note will need.
+func (h *hosts) prefetchSlot(a segment.Addr) {
+	prefetch(unsafe.Pointer(&h.index.slots[h.hash(a)&h.index.mask]))
+}
+
+func (h *hosts) prefetchEntry(a segment.Addr) {
+	hash := h.hash(a)
+	if n := h.index.slots[hash&h.index.mask].record(); n != 0 {
+		prefetch5(unsafe.Pointer(h.entries.at(n)))
+	}
 }
 
 // note takes in a first SYN (or SYN-ACK) of a connection.
 func (h *hosts) note(s *segment.Segment) {
-	e := h.byAddr[s.Src.Addr]
+	hash := h.hash(s.Src.Addr)
+	e := h.find(s.Src.Addr, hash)
 	if e == nil {
-		if len(h.byAddr) >= maxHosts {
+		if h.entries.used >= maxHosts {
 			h.refused++
 			return
 		}
-		if h.byAddr == nil {
-			h.byAddr = make(map[segment.Addr]*hostEntry)
+		var n uint32
+		if n, e = h.entries.alloc(); e == nil {
+			h.refused++
+			return
 		}
-		e = new(hostEntry)
-		h.byAddr[s.Src.Addr] = e
+		e.addr = s.Src.Addr
+		h.index.insert(hash, n)
 	}
 	e.noteWindow(s)
-	e.noteSample(s)
+	if !e.full {
+		e.noteSample(s)
+	}
 }
 
 func (e *hostEntry) noteWindow(s *segment.Segment) {
-	w := FirstWindow{Window: s.Window, TS: s.HasTS(), SYN: s.Flags&segment.ACK == 0, Frame: s.Frame}
+	w := windowKind(s.Window) << 32
 	if s.Options.Has(segment.OptMSS) {
-		w.MSS = s.MSS
+		w |= windowKind(s.MSS) << 16
 	}
-	for i := range e.windows[:e.nWindows] {
-		x := &e.windows[i]
-		if x.Window == w.Window && x.MSS == w.MSS && x.TS == w.TS && x.SYN == w.SYN {
+	if s.HasTS() {
+		w |= windowTS
+	}
+	if s.Flags&segment.ACK == 0 {
+		w |= windowSYN
+	}
+	for _, x := range e.windows[:e.nWindows] {
+		if x == w {
 			return
 		}
 	}
 	if e.nWindows < maxWindows {
-		e.windows[e.nWindows] = w
+		e.windows[e.nWindows], e.frames[e.nWindows] = w, s.Frame
 		e.nWindows++
 	}
 }
@@ -123,124 +167,71 @@ func (e *hostEntry) noteWindow(s *segment.Segment) {
 // noteSample keeps samples of different peers where it can, as those tell most:
 // the same clock seen by several.
 func (e *hostEntry) noteSample(s *segment.Segment) {
-	if e.manyPeers {
-		return
-	}
-	at := int(e.nSamples)
 	known, twin := false, -1
 	for i := range e.samples[:e.nSamples] {
 		x := &e.samples[i]
-		if x.peer.Addr == s.Dst.Addr {
-			if x.peer.Port == s.Dst.Port && x.port == s.Src.Port {
+		if x.peer == s.Dst.Addr {
+			if x.peerPort == s.Dst.Port && x.port == s.Src.Port {
 				return
 			}
 			known = true
 		}
 		for j := range i {
-			if e.samples[j].peer.Addr == x.peer.Addr {
+			if e.samples[j].peer == x.peer {
 				twin = i
 			}
 		}
 	}
+	at := int(e.nSamples)
 	if at == maxSamples {
 		if known {
 			return
 		}
-		if twin < 0 {
-			e.manyPeers = true
-			return
-		}
+		// A new peer takes the place of the second sample of another one.
 		copy(e.samples[twin:], e.samples[twin+1:])
 		at--
 	}
-	x := hostSample{peer: s.Dst, port: s.Src.Port, frame: s.Frame, time: s.Time, isn: s.Seq, syn: s.Flags&segment.ACK == 0}
-	if s.HasTS() {
-		x.hts, x.tsVal = true, s.TSVal
+	x := &e.samples[at]
+	*x = hostSample{
+		peer: s.Dst.Addr, peerPort: s.Dst.Port, port: s.Src.Port, frame: s.Frame, time: s.Time,
+		isn: s.Seq, syn: s.Flags&segment.ACK == 0, ts: s.HasTS(),
 	}
-	e.samples[at] = x
+	if x.ts {
+		x.tsVal = s.TSVal
+	}
 	e.nSamples = uint8(at + 1)
+	e.full = at+1 == maxSamples && e.allDifferent()
+}
+
+func (e *hostEntry) allDifferent() bool {
+	for i := range e.samples {
+		for j := range i {
+			if e.samples[i].peer == e.samples[j].peer {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (h *hosts) get(a segment.Addr) (Host, bool) {
-	e := h.byAddr[a]
+	e := h.find(a, h.hash(a))
 	if e == nil {
 		return Host{}, false
 	}
-	v := Host{Windows: append([]FirstWindow(nil), e.windows[:e.nWindows]...)}
+	var v Host
+	for i, w := range e.windows[:e.nWindows] {
+		v.Windows = append(v.Windows, FirstWindow{
+			Window: uint16(w >> 32), MSS: uint16(w >> 16), TS: w&windowTS != 0, SYN: w&windowSYN != 0, Frame: e.frames[i],
+		})
+	}
 	for i := range e.samples[:e.nSamples] {
 		x := &e.samples[i]
-		p := Point{x.frame, x.time}
-		if x.hts {
-			v.TSVals = append(v.TSVals, TSSample{x.peer, x.port, x.tsVal, p})
+		peer, p := segment.Endpoint{Addr: x.peer, Port: x.peerPort}, Point{x.frame, x.time}
+		if x.ts {
+			v.TSVals = append(v.TSVals, TSSample{peer, x.port, x.tsVal, p})
 		}
-		v.ISNs = append(v.ISNs, ISNSample{x.peer, x.port, x.syn, x.isn, p})
+		v.ISNs = append(v.ISNs, ISNSample{peer, x.port, x.syn, x.isn, p})
 	}
 	return v, true
-}
-
-type pair struct{ server, client segment.Addr }
-
-type pairEntry struct {
-	of      pair
-	ring    [maxClosings]TimeWait
-	n, next uint8
-}
-
-// closings remembers for pairs of addresses which timestamps the one must
-// remember of the other in TIME_WAIT.
-type closings struct {
-	byPair  map[pair]uint32
-	entries []pairEntry
-	hand    int
-	refused uint64
-}
-
-func (c *closings) push(p pair, v TimeWait) {
-	i, ok := c.byPair[p]
-	if !ok {
-		if c.byPair == nil {
-			c.byPair = make(map[pair]uint32)
-		}
-		if i, ok = c.place(v.At.Time); !ok {
-			c.refused++
-			return
-		}
-		c.byPair[p] = i
-		c.entries[i] = pairEntry{of: p}
-	}
-	e := &c.entries[i]
-	e.ring[e.next] = v
-	e.next = (e.next + 1) % maxClosings
-	e.n = min(e.n+1, maxClosings)
-}
-
-// place returns a free entry, or one whose TIME_WAIT is long over.
-func (c *closings) place(now int64) (uint32, bool) {
-	if len(c.entries) < maxPairs {
-		c.entries = append(c.entries, pairEntry{})
-		return uint32(len(c.entries) - 1), true
-	}
-	for range pairsLookedAt {
-		i := c.hand
-		c.hand = (c.hand + 1) % maxPairs
-		e := &c.entries[i]
-		if now-e.ring[(e.next+maxClosings-1)%maxClosings].At.Time > stalePair {
-			delete(c.byPair, e.of)
-			return uint32(i), true
-		}
-	}
-	return 0, false
-}
-
-func (c *closings) get(p pair) []TimeWait {
-	i, ok := c.byPair[p]
-	if !ok {
-		return nil
-	}
-	e := &c.entries[i]
-	v := make([]TimeWait, 0, e.n)
-	for k := range e.n {
-		v = append(v, e.ring[(e.next+maxClosings-e.n+k)%maxClosings])
-	}
-	return v
 }

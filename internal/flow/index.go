@@ -16,30 +16,37 @@ func (x slot) record() uint32 { return uint32(x) }
 // so that growing and deleting never look at a record.
 type index struct {
 	slots []slot
-	raw   []byte
+	raw   []byte // the mapping that holds slots; nil: the Go heap does
 	mask  uint32
 	used  int
+	heap  bool // never map memory
 }
 
-// firstIndexBits gives the slots of an empty index.
-const firstIndexBits = 12
+const (
+	// firstIndexBits gives the slots of an empty index.
+	firstIndexBits = 12
+	// mappedIndexBits is the size from which an index has a mapping of its own.
+	mappedIndexBits = 17
+)
 
-func (x *index) init() bool { return x.resize(firstIndexBits) }
+func (x *index) init() { x.resize(firstIndexBits) }
 
+// resize moves everything to a new array, and tells whether there was memory for it.
 func (x *index) resize(bits uint) bool {
 	if bits > 31 {
 		return false
 	}
-	b := mapMemory(8 << bits)
-	if b == nil {
-		return false
-	}
-	if bits >= 18 {
-		adviseHuge(b)
-	}
 	old, oldRaw := x.slots, x.raw
-	x.slots = unsafe.Slice((*slot)(unsafe.Pointer(unsafe.SliceData(b))), 1<<bits)
-	x.raw, x.mask = b, 1<<bits-1
+	if bits < mappedIndexBits || x.heap {
+		x.slots, x.raw = make([]slot, 1<<bits), nil
+	} else {
+		raw, b := mapAligned(8 << bits)
+		if raw == nil {
+			return false
+		}
+		x.slots, x.raw = unsafe.Slice((*slot)(unsafe.Pointer(unsafe.SliceData(b))), 1<<bits), raw
+	}
+	x.mask = 1<<bits - 1
 	for _, s := range old {
 		if s != 0 {
 			x.place(s)

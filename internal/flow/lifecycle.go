@@ -239,14 +239,17 @@ func (t *Table) noteClosing(r *record, e Side) {
 	if !x.end[e].finAck.Before(x.end[p].fin) {
 		return
 	}
-	v := TimeWait{At: Point{t.widen(x.ended), x.endedTime}, Conn: r.id}
+	v := closing{
+		pair: t.closings.hash(r.endpoint(e).Addr, r.endpoint(p).Addr),
+		time: x.endedTime, frame: t.widen(x.ended), conn: r.id,
+	}
 	switch {
 	case r.has(e, endEcr):
-		v.TSVal = r.hot[e].tsEcr
+		v.tsVal = r.hot[e].tsEcr
 	case r.has(p, endTS):
-		v.TSVal = r.hot[p].tsVal
+		v.tsVal = r.hot[p].tsVal
 	default:
 		return
 	}
-	t.closings.push(pair{r.endpoint(e).Addr, r.endpoint(p).Addr}, v)
+	t.closings.push(&v)
 }

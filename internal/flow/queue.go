@@ -152,8 +152,3 @@ func (q *queue) popLate() event {
 	}
 	return e
 }
-
-func (q *queue) drop() {
-	q.blocks.drop()
-	*q = queue{}
-}

@@ -64,22 +64,36 @@ type coldEnd struct {
 	bits                   endBits
 }
 
-// extra is what only a connection needs that is closing, or of which frames
-// are kept, or that shows something odd.
+// extra is what a connection needs in addition once it closes, or once frames
+// of it are kept.
 type extra struct {
-	end       [2]extraEnd
+	end       [2]closingEnd
 	endedTime int64
 	ended     uint32 // frame
-	dups      uint32
+	rare      uint32 // number of its rare, 0: none
 	frames    frameList
+	first     [blockFrames]packedFrame
 }
 
-type extraEnd struct {
-	finTime, finAckedTime int64
-	rstTime, ecrTime      int64
-	fin, finAck, rst      seq.Num
-	finFrame, ackedFrame  uint32
-	rstFrame, ecrFrame    uint32
+// closingEnd is how an end closed.
+type closingEnd struct {
+	finTime, ackedTime   int64
+	fin, finAck          seq.Num
+	finFrame, ackedFrame uint32
+}
+
+// rare is what few connections need.
+type rare struct {
+	end  [2]rareEnd
+	ring [tailFrames / blockFrames]uint32 // blocks with the last of many frames
+	dups uint32
+	_    uint32
+}
+
+type rareEnd struct {
+	rstTime, ecrTime   int64
+	rst                seq.Num
+	rstFrame, ecrFrame uint32
 	// [holeLeft, holeRight) is the last stretch of sequence numbers that was
 	// skipped; empty where both are equal.
 	holeLeft, holeRight seq.Num
@@ -115,7 +129,7 @@ const (
 	endImplied                         // isn was worked out from the peer's ACK
 	endTS                              // segments carried timestamps
 	endEcr                             // tsEcr is set
-	endEcrElse                         // tsEcr's point is not the last segment's but in extra
+	endEcrElse                         // tsEcr's point is not the last segment's but in rare
 	endWindow                          // lastWindow is set
 	endTSOffered                       // in its SYN or SYN-ACK
 	endWSOffered                       // in its SYN or SYN-ACK

@@ -110,7 +110,11 @@ func (t *Table) retire(n uint32, r *record, now int64) {
 // forget releases a record and what hangs on it.
 func (t *Table) forget(n uint32, r *record) {
 	if r.extra != 0 {
-		t.dropFrames(&t.extras.at(r.extra).frames)
+		x := t.extras.at(r.extra)
+		t.dropFrames(x)
+		if x.rare != 0 {
+			t.rares.release(x.rare)
+		}
 		t.extras.release(r.extra)
 	}
 	r.bits = 0
@@ -151,7 +155,7 @@ func (t *Table) limitChain(r *record) {
 		return
 	}
 	if o.extra != 0 {
-		t.dropFrames(&t.extras.at(o.extra).frames)
+		t.dropFrames(t.extras.at(o.extra))
 	}
 	if o.bits&bitQueued == 0 && !o.quiet() {
 		t.enqueue(n, o, eventEnded)
@@ -248,10 +252,9 @@ func (t *Table) Close() {
 	}
 	t.announceRest()
 	t.index.drop()
-	t.records.drop()
-	t.extras.drop()
-	t.blocks.drop()
-	t.queue.drop()
+	t.records, t.extras, t.rares, t.blocks = slab[record]{}, slab[extra]{}, slab[rare]{}, slab[frameBlock]{}
+	t.queue = queue{}
+	t.mem.drop()
 }
 
 // announceRest announces what never ended, in the order of the first frames.

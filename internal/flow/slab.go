@@ -2,15 +2,17 @@ package flow
 
 import "unsafe"
 
-// chunkBits gives the elements of one slab chunk: 16,384.
-const chunkBits = 14
+// chunkBits gives the elements of one slab chunk: 1,024.
+const chunkBits = 10
+
+type chunk[T any] = [1 << chunkBits]T
 
 // slab hands out elements of one size by number, from 1, and takes them back.
-// They lie outside the Go heap; T must hold no pointers and be at least four
-// bytes long, because a free element's first four bytes link the free list.
+// T must hold no pointers and be at least four bytes long, because a free
+// element's first four bytes link the free list.
 type slab[T any] struct {
-	chunks [][]T
-	raw    [][]byte
+	chunks []*chunk[T]
+	mem    *arena
 	free   uint32 // head of the free list
 	next   uint32 // the first number never handed out
 	used   uint32 // elements handed out and not taken back
@@ -50,27 +52,13 @@ func (s *slab[T]) release(n uint32) {
 }
 
 func (s *slab[T]) grow() bool {
-	var z T
-	if len(s.chunks) == 1<<(32-chunkBits) {
+	if len(s.chunks) == 1<<(32-chunkBits)-1 {
 		return false
 	}
-	b := mapMemory(int(unsafe.Sizeof(z)) << chunkBits)
+	b := s.mem.take(int(unsafe.Sizeof(chunk[T]{})))
 	if b == nil {
 		return false
 	}
-	// The first chunk keeps small pages: a small capture should stay small.
-	if len(s.chunks) > 0 {
-		adviseHuge(b)
-	}
-	s.raw = append(s.raw, b)
-	s.chunks = append(s.chunks, unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), 1<<chunkBits))
+	s.chunks = append(s.chunks, (*chunk[T])(unsafe.Pointer(unsafe.SliceData(b))))
 	return true
-}
-
-// drop gives all memory back; every element is gone.
-func (s *slab[T]) drop() {
-	for _, b := range s.raw {
-		unmapMemory(b)
-	}
-	*s = slab[T]{}
 }

@@ -11,6 +11,7 @@ import (
 	"math"
 	"math/bits"
 	"math/rand/v2"
+	"runtime"
 	"time"
 	"unsafe"
 
@@ -45,9 +46,12 @@ type Table struct {
 	keep int64
 	seed [3]uint64
 
+	mem     *arena // given back by Close
+	lasting *arena // what is remembered of hosts: given back with the Table
 	index   index
 	records slab[record]
 	extras  slab[extra]
+	rares   slab[rare]
 	blocks  slab[frameBlock]
 	queue   queue
 
@@ -64,15 +68,15 @@ type Table struct {
 
 	probes  [batchSize]probe
 	scratch Connection // for Ended
-	touched uint64     // keeps the early loads alive
 }
 
 // Overflow counts what was left out because a bound or the memory was reached.
 type Overflow struct {
 	// Segments could not be entered for lack of memory.
 	Segments uint64
-	// Hosts and Closings were not taken in because their tables were full.
-	Hosts, Closings uint64
+	// Hosts are SYNs and SYN-ACKs of addresses that were not taken in because
+	// there are too many.
+	Hosts uint64
 }
 
 // NewTable returns an empty table that reports to sink.
@@ -84,7 +88,15 @@ func NewTable(cfg Config, sink Sink) *Table {
 	for i := range t.seed {
 		t.seed[i] = rand.Uint64() | 1
 	}
-	t.closed = !t.index.init()
+	t.mem, t.lasting = new(arena), new(arena)
+	runtime.AddCleanup(t, (*arena).drop, t.mem)
+	runtime.AddCleanup(t, (*arena).drop, t.lasting)
+	t.records.mem, t.extras.mem, t.rares.mem, t.blocks.mem, t.queue.blocks.mem = t.mem, t.mem, t.mem, t.mem, t.mem
+	t.hosts.entries.mem, t.closings.mem = t.lasting, t.lasting
+	t.index.init()
+	t.hosts.index.heap = true
+	t.hosts.index.init()
+	t.hosts.seed, t.closings.seed = t.seed[0], t.seed[1]
 	return t
 }
 
@@ -93,16 +105,17 @@ func (t *Table) Connections() uint64 { return t.connections }
 
 // Overflow returns what had to be left out so far.
 func (t *Table) Overflow() Overflow {
-	return Overflow{t.refused, t.hosts.refused, t.closings.refused}
+	return Overflow{t.refused, t.hosts.refused}
 }
 
 // Host returns what an address showed of its kernel so far.
 func (t *Table) Host(a segment.Addr) (Host, bool) { return t.hosts.get(a) }
 
 // Closings returns the last connections with timestamps between two addresses
-// that server closed first, the most recent last: its TIME_WAIT entries towards client.
+// that server closed first, the most recent last: its TIME_WAIT entries towards
+// client. There are at most four.
 func (t *Table) Closings(server, client segment.Addr) []TimeWait {
-	return t.closings.get(pair{server, client})
+	return t.closings.get(server, client)
 }
 
 // batchSize is how many segments are looked up together.
@@ -130,25 +143,35 @@ func (t *Table) Add(batch []segment.Segment) {
 }
 
 // addBatch first brings the index slots of all segments into the cache, then
-// their records, and only then works through the segments: the misses overlap.
+// their records, then what hangs on those, and only then works through the segments: so the
+// misses overlap.
 func (t *Table) addBatch(batch []segment.Segment) {
 	probes := t.probes[:len(batch)]
-	touched := t.touched
 	for i := range probes {
 		p := &probes[i]
 		p.fromHigh = p.key.set(&batch[i])
 		p.hash = t.hash(&p.key)
-		touched += uint64(t.index.slots[p.hash&t.index.mask])
+		prefetch(unsafe.Pointer(&t.index.slots[p.hash&t.index.mask]))
+		if batch[i].Flags&segment.SYN != 0 {
+			t.hosts.prefetchSlot(batch[i].Src.Addr)
+		}
 	}
 	for i := range probes {
 		p := &probes[i]
-		p.guess = t.guess(p.hash)
-		if p.guess != 0 {
-			r := t.records.at(p.guess)
-			touched += uint64(r.hot[0].segs) + uint64(r.hot[1].segs) + uint64(r.bits) + uint64(r.cold[0].bits) + uint64(r.isnFrame)
+		if p.guess = t.guess(p.hash); p.guess != 0 {
+			prefetch5(unsafe.Pointer(t.records.at(p.guess)))
+		}
+		if batch[i].Flags&segment.SYN != 0 {
+			t.hosts.prefetchEntry(batch[i].Src.Addr)
 		}
 	}
-	t.touched = touched
+	for i := range probes {
+		if n := probes[i].guess; n != 0 {
+			if x := t.records.at(n).extra; x != 0 {
+				prefetch5(unsafe.Pointer(t.extras.at(x)))
+			}
+		}
+	}
 	for i := range probes {
 		t.add(&batch[i], &probes[i])
 	}
@@ -239,7 +262,7 @@ func (t *Table) take(n, member uint32, s *segment.Segment, fromHigh bool) {
 	e := m.side(fromHigh)
 	print := fingerprint(s)
 	if m.duplicate(s, e, print) {
-		if x := t.extraOf(m); x != nil {
+		if x := t.rareFor(m); x != nil {
 			x.dups++
 		}
 		m.seenFrame, m.seenTime = uint32(s.Frame), s.Time

@@ -68,9 +68,13 @@ func (r *record) count(s *segment.Segment, e Side) {
 func (t *Table) update(r *record, s *segment.Segment, e Side, print uint32) {
 	h, c := &r.hot[e], &r.cold[e]
 	if s.Flags&segment.RST == 0 {
-		t.updateSeq(r, s, e)
+		if s.Seq != h.sndNxt || s.Len != 0 || s.Flags&(segment.SYN|segment.FIN) != 0 || c.bits&endSnd == 0 {
+			t.updateSeq(r, s, e)
+		}
 		if s.Flags&segment.ACK != 0 {
-			t.updateAck(r, s, e)
+			if s.Ack != h.rcvNxt || c.bits&endRcv == 0 {
+				t.updateAck(r, s, e)
+			}
 			if s.Flags&segment.SYN == 0 {
 				c.lastWindow = s.Window
 				c.bits |= endWindow
@@ -85,7 +89,7 @@ func (t *Table) update(r *record, s *segment.Segment, e Side, print uint32) {
 		h.tsEcr = s.TSEcr
 		c.bits = c.bits&^endEcrElse | endEcr
 	} else if c.bits&(endEcr|endEcrElse) == endEcr {
-		if x := t.extraOf(r); x != nil {
+		if x := t.rareFor(r); x != nil {
 			x.end[e].ecrFrame, x.end[e].ecrTime = h.lastFrame, h.lastTime
 			c.bits |= endEcrElse
 		}
@@ -110,7 +114,7 @@ func (t *Table) updateSeq(r *record, s *segment.Segment, e Side) {
 	skipped := s.Seq.Sub(h.sndNxt)
 	if skipped > 0 {
 		c.bits |= endHoles
-		if x := t.extraOf(r); x != nil {
+		if x := t.rareFor(r); x != nil {
 			x.end[e].holeLeft, x.end[e].holeRight = h.sndNxt, s.Seq
 		}
 	}
@@ -141,7 +145,11 @@ func (t *Table) fillHole(r *record, from, to seq.Num, e Side) bool {
 	if r.extra == 0 {
 		return false
 	}
-	x := &t.extras.at(r.extra).end[e]
+	y := t.extras.at(r.extra).rare
+	if y == 0 {
+		return false
+	}
+	x := &t.rares.at(y).end[e]
 	if from.Before(x.holeLeft) || to.After(x.holeRight) {
 		return false
 	}
@@ -180,7 +188,7 @@ func (t *Table) updateAck(r *record, s *segment.Segment, e Side) {
 	}
 	if pc.bits&(endFIN|endFINAcked) == endFIN {
 		if x := &t.extras.at(r.extra).end[e.Other()]; !s.Ack.Before(x.fin) {
-			x.ackedFrame, x.finAckedTime = uint32(s.Frame), s.Time
+			x.ackedFrame, x.ackedTime = uint32(s.Frame), s.Time
 			pc.bits |= endFINAcked
 		}
 	}
@@ -202,7 +210,7 @@ func (t *Table) noteFIN(r *record, s *segment.Segment, e Side) {
 	// Frames of two interfaces may stand in the wrong order: its ACK may have come first.
 	if p := e.Other(); r.has(p, endRcv) && !r.hot[p].rcvNxt.Before(f.fin) {
 		c.bits |= endFINAcked
-		f.ackedFrame, f.finAckedTime = r.hot[p].rcvFrm, r.hot[p].rcvTime
+		f.ackedFrame, f.ackedTime = r.hot[p].rcvFrm, r.hot[p].rcvTime
 	}
 }
 
@@ -212,7 +220,7 @@ func (t *Table) noteRST(r *record, s *segment.Segment, e Side) {
 	if c.bits&endRST != 0 {
 		return
 	}
-	if x := t.extraOf(r); x != nil {
+	if x := t.rareFor(r); x != nil {
 		c.bits |= endRST
 		f := &x.end[e]
 		f.rst, f.rstFrame, f.rstTime = s.Seq, uint32(s.Frame), s.Time
@@ -263,4 +271,23 @@ func (t *Table) extraOf(r *record) *extra {
 	n, x := t.extras.alloc()
 	r.extra = n
 	return x
+}
+
+// rareOf returns the rare of an extra, which it gets if it has none; nil where
+// memory is short.
+func (t *Table) rareOf(x *extra) *rare {
+	if x.rare != 0 {
+		return t.rares.at(x.rare)
+	}
+	n, y := t.rares.alloc()
+	x.rare = n
+	return y
+}
+
+func (t *Table) rareFor(r *record) *rare {
+	x := t.extraOf(r)
+	if x == nil {
+		return nil
+	}
+	return t.rareOf(x)
 }

@@ -2,34 +2,39 @@ package flow
 
 import "time"
 
-// view unpacks a record into c. The frames go into c.Frames as far as its
+// view unpacks a record into c, whose Frames are used again as far as their
 // capacity reaches.
 func (t *Table) view(r *record, c *Connection) {
-	frames := c.Frames[:0]
-	*c = Connection{
-		ID: r.id, MidStream: r.bits&bitMidStream != 0, State: r.state,
-		First: Point{r.firstFrame, r.firstTime}, LastSeen: Point{t.widen(r.seenFrame), r.seenTime},
-	}
+	c.ID, c.MidStream, c.State = r.id, r.bits&bitMidStream != 0, r.state
+	c.First, c.LastSeen = Point{r.firstFrame, r.firstTime}, Point{t.widen(r.seenFrame), r.seenTime}
+	c.EndedAt, c.Duplicates = Point{}, 0
+	c.FramesOmitted, c.OmittedAfter = 0, 0
+	c.Frames = c.Frames[:0]
+	c.Previous = nil
 	var x *extra
+	var y *rare
 	if r.extra != 0 {
 		x = t.extras.at(r.extra)
 		if r.ended() {
 			c.EndedAt = Point{t.widen(x.ended), x.endedTime}
 		}
-		c.Duplicates = x.dups
-		frames = t.appendFrames(frames, &x.frames)
+		if x.rare != 0 {
+			y = t.rares.at(x.rare)
+			c.Duplicates = y.dups
+		}
+		c.Frames = t.appendFrames(c.Frames, x)
 		if x.frames.count > headFrames+tailFrames {
 			c.FramesOmitted = x.frames.count - headFrames - tailFrames
 			c.OmittedAfter = headFrames - 1
 		}
 	}
-	c.Frames = frames
-	t.viewEnd(r, x, Opener, &c.Ends[Opener])
-	t.viewEnd(r, x, Listener, &c.Ends[Listener])
+	t.viewEnd(r, x, y, Opener, &c.Ends[Opener])
+	t.viewEnd(r, x, y, Listener, &c.Ends[Listener])
 }
 
-func (t *Table) viewEnd(r *record, x *extra, e Side, v *End) {
+func (t *Table) viewEnd(r *record, x *extra, y *rare, e Side, v *End) {
 	h, c := &r.hot[e], &r.cold[e]
+	*v = End{}
 	has := func(b endBits) bool { return c.bits&b != 0 }
 	v.Endpoint = r.endpoint(e)
 	if has(endISN) {
@@ -64,17 +69,20 @@ func (t *Table) viewEnd(r *record, x *extra, e Side, v *End) {
 		return
 	}
 	f := &x.end[e]
-	if has(endEcr) && has(endEcrElse) {
-		v.TSEcr.Point = Point{t.widen(f.ecrFrame), f.ecrTime}
-	}
 	if has(endFIN) {
 		p := Point{t.widen(f.finFrame), f.finTime}
 		v.FIN, v.FINAck = Mark{f.fin, p}, Mark{f.finAck, p}
 	}
 	if has(endFINAcked) {
-		v.FINAcked = Point{t.widen(f.ackedFrame), f.finAckedTime}
+		v.FINAcked = Point{t.widen(f.ackedFrame), f.ackedTime}
+	}
+	if y == nil {
+		return
+	}
+	if has(endEcr) && has(endEcrElse) {
+		v.TSEcr.Point = Point{t.widen(y.end[e].ecrFrame), y.end[e].ecrTime}
 	}
 	if has(endRST) {
-		v.RST = Mark{f.rst, Point{t.widen(f.rstFrame), f.rstTime}}
+		v.RST = Mark{y.end[e].rst, Point{t.widen(y.end[e].rstFrame), y.end[e].rstTime}}
 	}
 }

@@ -1,0 +1,60 @@
+package flow
+
+import "unsafe"
+
+const (
+	// hugePage is the size and alignment of a large page.
+	hugePage = 2 << 20
+	// arenaSize is how much is mapped at a time. What is not touched takes no memory.
+	arenaSize = 32 << 20
+)
+
+// arena hands out pieces of memory outside the Go heap that are given back all
+// at once.
+type arena struct {
+	rest []byte // what is left of the last mapping
+	maps [][]byte
+}
+
+// take returns n zeroed bytes aligned to a cache line, nil where there are no more.
+func (a *arena) take(n int) []byte {
+	n = (n + 63) &^ 63
+	if len(a.rest) < n {
+		if n > arenaSize/2 {
+			m, b := mapAligned(n)
+			if m != nil {
+				a.maps = append(a.maps, m)
+			}
+			return b
+		}
+		m, b := mapAligned(arenaSize)
+		if m == nil {
+			return nil
+		}
+		a.maps = append(a.maps, m)
+		a.rest = b
+	}
+	b := a.rest[:n:n]
+	a.rest = a.rest[n:]
+	return b
+}
+
+// mapAligned maps at least n bytes and returns the mapping and its n bytes that
+// begin at a large page.
+func mapAligned(n int) (mapping, b []byte) {
+	mapping = mapMemory(n + hugePage)
+	if mapping == nil {
+		return nil, nil
+	}
+	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(mapping)))) & (hugePage - 1)
+	b = mapping[skip : skip+n : skip+n]
+	adviseHuge(b)
+	return mapping, b
+}
+
+func (a *arena) drop() {
+	for _, m := range a.maps {
+		unmapMemory(m)
+	}
+	*a = arena{}
+}
