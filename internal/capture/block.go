@@ -138,7 +138,7 @@ func (s *source) block(kind uint32, body []byte) (why string) {
 		return s.interfaceBlock(body)
 	case blockStatistics:
 		s.statisticsBlock(body)
-	case blockJournal, blockEvent, blockEventFlags, blockEventV2, blockEventV2F, blockEventBig, blockEventBigF:
+	case blockJournal, blockEvent, blockEventV2, blockEventBig, blockCustom, blockCustomNC:
 		s.frames++
 		s.skipped[notPacket].add(s.frames + s.delta)
 	}

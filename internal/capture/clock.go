@@ -31,8 +31,10 @@ func clockOf(resolution uint8, offset int64) clock {
 	case exp <= 9:
 		c.mul = int64(pow10(9 - exp))
 		c.max = uint64(timeMax / c.mul)
+	case exp <= 28:
+		c.div = pow10(exp - 9)
 	default:
-		c.div = pow10(min(exp-9, 19))
+		c.shift = 127 // as there: less than a nanosecond whatever the ticks
 	}
 	return c
 }

@@ -120,8 +120,7 @@ func (s *source) unpack() error {
 		if err != nil {
 			return s.badPacking(err)
 		}
-		s.r = z
-		s.closers = append(s.closers, z)
+		s.r = z // its Close does nothing but repeat its last error
 	}
 	s.pos, s.end, s.eof = 0, 0, false
 	if err := s.need(4); err != nil {
@@ -171,15 +170,18 @@ func (s *source) unknown(b []byte) error {
 
 // isText tells whether b, the beginning of a file, is for people to read.
 func isText(b []byte) bool {
-	for len(b) > 0 {
-		r, n := utf8.DecodeRune(b)
-		if r == utf8.RuneError && n == 1 && len(b) >= utf8.UTFMax {
+	for i := 0; i < len(b); {
+		if i > 0 && !utf8.FullRune(b[i:]) {
+			return true // the beginning ends within a character
+		}
+		r, n := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && n == 1 {
 			return false
 		}
 		if r < ' ' && r != '\t' && r != '\n' && r != '\r' && r != '\f' && r != 0x1b || r == 0x7f {
 			return false
 		}
-		b = b[n:]
+		i += n
 	}
 	return true
 }

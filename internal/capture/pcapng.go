@@ -96,7 +96,7 @@ func (s *source) runPcapng(dst []segment.Segment, limit int64) (n int, st status
 			}
 			if s.packet(&dst[n], b.iface.link, b.id, b.time, b.data, b.wire) {
 				n++
-			} else if b.iface.link == linkOther {
+			} else if b.iface.link == linkOther && s.skipped[linkUnsupported].n == 1 {
 				s.badLink = b.iface.linkType
 			}
 		} else if why := s.block(kind, body); why != "" {

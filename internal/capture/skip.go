@@ -33,7 +33,7 @@ var reasons = [numReasons]struct{ code, says string }{
 	ipMalformed:     {"ip-malformed", "IP headers that contradict themselves (version, header length or total length)"},
 	tcpCut:          {"tcp-cut", "cut by the snap length inside the TCP header"},
 	tcpMalformed:    {"tcp-malformed", "TCP headers that contradict themselves (data offset, or longer than the packet)"},
-	notPacket:       {"not-packet", "records of a pcapng file that hold no packet (journal entries, system events)"},
+	notPacket:       {"not-packet", "records of a pcapng file that hold no packet (journal entries, system events, custom blocks)"},
 }
 
 // tally counts something and remembers the merged number of the first frame.

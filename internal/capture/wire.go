@@ -22,13 +22,14 @@ const (
 	blockSimple     = 3
 	blockStatistics = 5
 	blockPacket     = 6
-	blockJournal    = 9
-	blockEvent      = 0x204 // Sysdig events, with and without flags
-	blockEventFlags = 0x208
-	blockEventV2    = 0x216
-	blockEventV2F   = 0x217
-	blockEventBig   = 0x221
-	blockEventBigF  = 0x222
+	// Those that hold no packet, and yet are numbered as frames by Wireshark
+	// 4.0: systemd journal, Sysdig events, and custom blocks.
+	blockJournal  = 9
+	blockEvent    = 0x204
+	blockEventV2  = 0x216
+	blockEventBig = 0x221
+	blockCustom   = 0xbad
+	blockCustomNC = 0x40000bad
 
 	byteOrderMagic = 0x1a2b3c4d
 
