@@ -59,6 +59,41 @@ func (e *Engine) view(part string, addr segment.Addr, ends ...*flow.End) hostVie
 // known tells whether the kernel was given.
 func (v *hostView) known() bool { return v.facts.profile.Known() }
 
+// kernelWords says what a story assumes of the kernel where it fits only some: of
+// those the ones that the signs like best.
+func (v *hostView) kernelWords(fit []kernel.Profile) string {
+	if v.known() || len(fit) == 0 || len(fit) == len(v.suspects) {
+		return ""
+	}
+	in := map[kernel.Profile]bool{}
+	for _, p := range fit {
+		in[p] = true
+	}
+	best := -1
+	for _, s := range v.suspects {
+		if in[s.Profile] && (best < 0 || s.against < best) {
+			best = s.against
+		}
+	}
+	var liked []kernel.Profile
+	for _, s := range v.suspects {
+		if in[s.Profile] && s.against == best {
+			liked = append(liked, s.Profile)
+		}
+	}
+	words := "the " + v.part + "'s kernel is " + kernel.Words(liked)
+	if len(liked) < len(fit) {
+		words += " (by the signs of its age in the capture; else " + kernel.Words(fit) + ")"
+	}
+	if best > 0 {
+		for _, h := range v.against(liked[0]) {
+			words += ", though " + h.says
+			break
+		}
+	}
+	return words
+}
+
 // against returns the hints that speak against a profile.
 func (v *hostView) against(p kernel.Profile) []hint {
 	var out []hint

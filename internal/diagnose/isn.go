@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
@@ -111,8 +112,8 @@ func (q *asked) lineEvidence() report.Evidence {
 		ev.Says = "the capture shows no older ISN of this end, so the clock line cannot be drawn"
 		ev.Frames = frameList(x.frame)
 	case kernel.Yes:
-		ev.Says = fmt.Sprintf("the ISN %s lies on the clock line of the same boot: %s (frame %d) + elapsed / 64 ns = %s, off by %.1f ms of clock; by chance 1 in %.0f",
-			x.isn, x.base.Num, x.base.Frame, x.line.Predicted, float64(x.line.Off)*64e-6, 1/x.line.Chance)
+		ev.Says = fmt.Sprintf("the ISN %s lies on the clock line of the same boot: %s (frame %d) + elapsed / 64 ns = %s, %.1f ms of clock away; by chance 1 in %.0f",
+			x.isn, x.base.Num, x.base.Frame, x.line.Predicted, math.Abs(float64(x.line.Off))*64e-6, 1/x.line.Chance)
 	case kernel.No:
 		ev.Says = fmt.Sprintf("the ISN %s lies off the clock line: %s (frame %d) + elapsed / 64 ns = %s", x.isn, x.base.Num, x.base.Frame, x.line.Predicted)
 	}

@@ -30,6 +30,7 @@ func (e *Engine) explainOpening(c *flow.Connection) []*finding {
 	e.gate(ss, server, c, &syn, !c.Ends[flow.Listener].Addr.Is4())
 	e.noAnswer(ss, c, &syn, repeats)
 	ss.rename("filtered", "syn-lost-or-filtered", "The SYN may have been lost, or a box on the path dropped it.")
+	ss.assumeKernels(server)
 	f.verdict = ss.judge()
 	f.stories = ss.list
 	q := &asked{e: e, c: c, p: c, server: server, client: e.view("client", c.Ends[flow.Opener].Addr)}
@@ -89,6 +90,7 @@ func (q *asked) answer() *finding {
 			f.warnings = append(f.warnings, report.Warning{Code: "capture-ends", Says: "the capture ends less than a second after the SYN: an answer may have come later", Frame: r.syn.Frame})
 		}
 	}
+	ss.assumeKernels(q.server)
 	f.verdict = ss.judge()
 	f.stories = ss.list
 	q.aftermath(f)

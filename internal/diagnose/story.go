@@ -19,8 +19,9 @@ type story struct {
 	evidence []report.Evidence
 	// against is what the hints say against the kernels under which it fits, in
 	// decibans; kernels are those.
-	against int
-	kernels []kernel.Profile
+	against     int
+	kernels     []kernel.Profile
+	kernelWords string // what it assumes of the kernel; "" where nothing
 	// proven: the frames, or given facts, force this course; nothing is assumed.
 	proven bool
 	// names are the words for the sentence of the verdict.
@@ -69,6 +70,13 @@ type outcome struct {
 	says      string
 }
 
+// assumeKernels words the kernels under which each story fits.
+func (ss *stories) assumeKernels(v hostView) {
+	for i := range ss.list {
+		ss.list[i].kernelWords = v.kernelWords(ss.list[i].kernels)
+	}
+}
+
 // judge orders the stories and says how sure the best one is.
 func (ss *stories) judge() outcome {
 	slices.SortStableFunc(ss.list, func(a, b story) int {
@@ -97,7 +105,10 @@ func (ss *stories) judge() outcome {
 	switch {
 	case best.proven && len(best.assumes) == 0 && onlyUnseen(standing[1:]):
 		o = outcome{report.Certain, best.cause, best.verdict}
-	case len(standing) == 1 && best.cost() < 3*margin, len(standing) > 1 && standing[1].cost()-best.cost() >= margin:
+	case best.unseen() && best.cost() >= margin:
+		// Nothing speaks for an event that left no sign: it only remains.
+		o.says = openWords(standing)
+	case len(standing) == 1 && best.cost() < 2*margin, len(standing) > 1 && standing[1].cost()-best.cost() >= margin:
 		o = outcome{report.Likely, best.cause, best.verdict}
 	default:
 		o.says = openWords(standing)
@@ -131,7 +142,7 @@ func openWords(standing []*story) string {
 		}
 	}
 	if len(names) == 1 {
-		return fmt.Sprintf("Nothing fits well; %s comes closest.", names[0])
+		return fmt.Sprintf("Nothing in the capture explains it; what remains needs something that the capture does not show, %s first.", names[0])
 	}
 	return fmt.Sprintf("It stays open between %s.", orList(names))
 }
@@ -209,8 +220,8 @@ func (s *story) report() report.Cause {
 	if s.standing() {
 		out.AgainstDB = s.cost()
 	}
-	if s.standing() && len(s.kernels) > 0 && len(s.kernels) < len(kernel.Candidates()) {
-		out.Assumes = append(out.Assumes, "the server's kernel is one of: "+kernel.Words(s.kernels))
+	if s.standing() && s.kernelWords != "" {
+		out.Assumes = append(out.Assumes, s.kernelWords)
 	}
 	if out.Evidence == nil {
 		out.Evidence = []report.Evidence{}
