@@ -35,9 +35,11 @@ const (
 type row struct {
 	// right are the causes that answer it.
 	right []string
-	// also are causes that are true as well: of another SYN in the capture, of
-	// another question about the same frames.
+	// also are causes that are true as well, of another question about the same
+	// frames.
 	also []string
+	// earlier are causes that answer a SYN behind which the scenario has another.
+	earlier []string
 	// quiet: to find nothing worth asking is right, too.
 	quiet bool
 	// noSYN: there is no SYN to explain.
@@ -57,7 +59,7 @@ var rows = map[string]row{
 	"timewait_syn_rejected_paws_rfc1337": {right: []string{"time-wait-paws", "rfc1337"}},
 	"timewait_ack_rate_limited":          {right: []string{"time-wait-old-sequence", "time-wait-ack-rate-limited"}},
 	"timewait_survives_rst":              {right: []string{"time-wait-old-sequence", "time-wait-paws", "rfc1337"}},
-	"timewait_expired":                   {right: []string{"time-wait-expired", "time-wait-old-sequence"}}, // the trigger may be an earlier SYN
+	"timewait_expired":                   {right: []string{"time-wait-expired"}, earlier: []string{"time-wait-old-sequence"}},
 	"timewait_assassinated":              {right: []string{"time-wait-reset"}},
 	"timewait_recycled":                  {right: []string{"tw-recycle"}},
 	"timewait_syn_dropped_by_listener":   {right: []string{"syn-fin-dropped"}},
@@ -73,7 +75,7 @@ var rows = map[string]row{
 	"challenge_ack_rate_limited":         {right: []string{"established", "closing-peer"}},
 	"finwait2_syn_reset":                 {right: []string{"fin-wait2-orphan"}},
 	"finwait2_syn_rejected":              {right: []string{"fin-wait2-out-of-window", "fin-wait2-paws"}},
-	"finwait2_expired":                   {right: []string{"fin-wait2-timeout", "fin-wait2-out-of-window"}},
+	"finwait2_expired":                   {right: []string{"fin-wait2-timeout"}, earlier: []string{"fin-wait2-out-of-window"}},
 	"finwait2_reset_by_client":           {right: []string{"fin-wait2-reset"}},
 	"listener_gone_timewait":             {right: []string{"time-wait-no-listener", "time-wait-old-sequence"}},
 	"no_listener":                        {right: []string{"no-listener"}},
@@ -91,6 +93,14 @@ var rows = map[string]row{
 		right: []string{"accept-queue-full", "accept-queue-full-after-time-wait", "final-ack-ignored", "abort-on-overflow"},
 		also:  []string{"time-wait-old-sequence"},
 	},
+}
+
+// uneventful are captures, by scenario or by kernel and scenario, whose frames show
+// nothing out of the ordinary: to ask nothing about them is no mistake.
+var uneventful = map[string]string{
+	"accept_queue_full_final_ack_abort_0":                       "the final ACK is ignored, but the capture ends with it",
+	"linux-3.10.0-1127.el7/accept_queue_full_abort_on_overflow": "this kernel answers the SYN all the same, and the capture ends there",
+	"syncookies_1_flood":                                        "a cookie looks like any other SYN-ACK, and the handshake is completed",
 }
 
 // afterwards are causes that the SYNs behind the one asked about may have, once a
@@ -135,10 +145,25 @@ func (l *label) asked() uint64 {
 // allows tells whether the cause may be named for the SYN to explain. Where the
 // client's own TIME_WAIT was taken over, the question about that has an answer of its own.
 func (l *label) allows(cause string) bool {
-	if slices.Contains(l.row.right, cause) || slices.Contains(l.row.also, cause) {
+	if slices.Contains(l.row.right, cause) || slices.Contains(l.row.also, cause) || slices.Contains(l.row.earlier, cause) {
 		return true
 	}
 	return strings.Contains(l.Scenario, "tw_reuse") && slices.Contains(rows["client_timewait_reused"].right, cause)
+}
+
+// rights returns the causes that answer the SYN in the given frame.
+func (l *label) rights(frame uint64) []string {
+	for _, s := range l.Steps {
+		if s.Flags == "SYN" && s.Frame > frame {
+			return append(slices.Clone(l.row.right), l.row.earlier...)
+		}
+	}
+	return l.row.right
+}
+
+// eventful tells whether there is anything to ask about.
+func (l *label) eventful() bool {
+	return uneventful[l.Scenario] == "" && uneventful[l.String()] == ""
 }
 
 func (l *label) String() string { return strings.TrimPrefix(l.path, corpusDir+"/") }
@@ -198,6 +223,7 @@ func judge(l *label, r *report.Report, frame uint64) (grade, string) {
 	if l.row.quiet {
 		g, says = gradeRight, ""
 	}
+	right := l.rights(frame)
 	first := true
 	for i := range r.Findings {
 		f := &r.Findings[i]
@@ -207,11 +233,11 @@ func judge(l *label, r *report.Report, frame uint64) (grade, string) {
 		v := f.Verdict
 		var now grade
 		switch {
-		case v.Certainty != report.Open && slices.Contains(l.row.right, v.Cause):
+		case v.Certainty != report.Open && slices.Contains(right, v.Cause):
 			now = gradeRight
 		case v.Certainty == report.Certain && !l.allows(v.Cause):
 			return gradeWrong, fmt.Sprintf("%s: certain of %s: %s", f.Question, v.Cause, v.Says)
-		case v.Certainty == report.Open && len(f.Settle) > 0 && lists(f, l.row.right):
+		case v.Certainty == report.Open && len(f.Settle) > 0 && lists(f, right):
 			now = gradeListed
 		default:
 			now = gradeMissed
@@ -271,7 +297,7 @@ func TestCorpus(t *testing.T) {
 		defer mu.Unlock()
 		if l.row.noSYN {
 			for _, f := range r.Findings {
-				if f.Verdict.Certainty == report.Certain && strings.HasPrefix(f.Question, "reopened-") {
+				if f.Verdict.Certainty == report.Certain {
 					t.Errorf("%s (%s): nothing was reopened, yet it is certain of %s: %s", l, l.Cause, f.Verdict.Cause, f.Verdict.Says)
 				}
 			}
@@ -285,6 +311,7 @@ func TestCorpus(t *testing.T) {
 		total[g]++
 		switch {
 		case g == gradeRight:
+		case g == gradeUnasked && !l.eventful():
 		case g == gradeListed:
 			t.Logf("%s (%s), frame %d, is left open: %s", l, l.Cause, l.asked(), says)
 		default:
@@ -356,11 +383,17 @@ func TestJudge(t *testing.T) {
 }
 
 // TestCorpusWithoutAFrame takes each frame away in turn, on either side of the
-// wire: with less to see less may be said, but nothing wrong as certain.
+// wire: with less to see less may be said, but nothing wrong as certain. In short
+// mode every eighth capture stands for all.
 func TestCorpusWithoutAFrame(t *testing.T) {
+	all := labels(t)
+	if testing.Short() {
+		n := 0
+		all = slices.DeleteFunc(all, func(*label) bool { n++; return n%8 != 1 })
+	}
 	var mu sync.Mutex
 	runs, doubts := 0, 0
-	each(labels(t), func(l *label) {
+	each(all, func(l *label) {
 		server, err := os.ReadFile(l.path + ".pcap")
 		if err != nil {
 			t.Error(err)
@@ -387,7 +420,7 @@ func TestCorpusWithoutAFrame(t *testing.T) {
 		doubts += d
 	})
 	t.Logf("%d runs; other SYNs with an unexpected certain cause: %d", runs, doubts)
-	if runs < 10*fewestLabels {
+	if runs < 10*len(all) {
 		t.Errorf("only %d runs", runs)
 	}
 }
