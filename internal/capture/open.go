@@ -127,14 +127,27 @@ func (s *source) unpack() error {
 		return err
 	}
 	switch {
+	case s.broken == wideWindow:
+		return fmt.Errorf("%s: %s: unpack it first (zstd -dc --long=31 FILE | tcpwhy -)", s.title(), s.broken)
 	case s.broken != "" && s.end < 4:
-		return fmt.Errorf("%s: its %s data is damaged: copy it again", s.title(), s.packed)
+		return fmt.Errorf("%s: %s: copy it again", s.title(), s.broken)
 	case s.cut && s.end < 4:
 		return fmt.Errorf("%s: its %s data is cut off: copy it again", s.title(), s.packed)
 	case s.end == 0:
 		return fmt.Errorf("%s: holds nothing but %s packing: check that the capture was running", s.title(), s.packed)
 	}
 	return nil
+}
+
+// wideWindow is what is wrong with a stream that would take too much memory.
+const wideWindow = "its zstd data needs a window of more than 128 MiB"
+
+// damage puts the error of a decompressor into words.
+func (s *source) damage(err error) string {
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+		return wideWindow
+	}
+	return "its " + s.packed + " data is damaged"
 }
 
 func (s *source) badPacking(err error) error {

@@ -74,6 +74,7 @@ func TestOpenErrors(t *testing.T) {
 		{"gzip damaged", join(gz(t, good)[:10], bytes.Repeat([]byte{0xff}, 20)), "its gzip data is damaged: "},
 		{"zstd cut", zst(t, good)[:8], "its zstd data is cut off: "},
 		{"zstd damaged", setByte(zst(t, good), 4, 0xff), "its zstd data is "},
+		{"zstd, wide window", []byte("\x28\xb5\x2f\xfd\x00\x98\x01\x00\x00"), "its zstd data needs a window of more than 128 MiB: unpack it first"},
 		{"gzip, pcap header cut", gz(t, good[:20]), "the file header is cut off after 20 of 24 bytes: "},
 	} {
 		path := put(t, c.file)[0]

@@ -159,7 +159,7 @@ func (s *source) fill() error {
 		case errors.Is(err, io.ErrUnexpectedEOF):
 			s.eof, s.cut = true, true
 		default:
-			s.eof, s.broken = true, "its "+s.packed+" data is damaged"
+			s.eof, s.broken = true, s.damage(err)
 		}
 		return nil
 	}
