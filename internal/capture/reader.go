@@ -6,7 +6,6 @@ import (
 	"io"
 	"math"
 	"slices"
-	"sort"
 
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
@@ -162,7 +161,7 @@ func (r *Reader) Sources() []string {
 
 // Locate finds the file that a merged frame number stands for, as an index into
 // Sources, and the number of the frame in it. It is not ok for frames not yet
-// read, and for the oldest ones where files alternate more than a million times.
+// read, and for the oldest ones where files alternate more than a few million times.
 func (r *Reader) Locate(frame uint64) (source int, sourceFrame uint64, ok bool) {
 	if frame == 0 || frame > r.frames {
 		return 0, 0, false
@@ -181,37 +180,4 @@ func (r *Reader) Close() error {
 		r.err = errors.New("the capture is closed")
 	}
 	return err
-}
-
-// run is a stretch of frames that come from one source.
-type run struct {
-	start       uint64 // merged number of its first frame
-	sourceStart uint64
-	source      int
-}
-
-// maxRuns bounds the memory that Locate takes, at 24 bytes each.
-const maxRuns = 1 << 20
-
-// runList holds the last runs, in order.
-type runList []run
-
-// add appends a run, joined with the last one where that is of the same source:
-// a source's frames are never skipped, so that both are one stretch.
-func (l *runList) add(n run) {
-	if k := len(*l); k > 0 && (*l)[k-1].source == n.source {
-		return
-	}
-	if len(*l) == maxRuns {
-		*l = (*l)[:copy(*l, (*l)[maxRuns/2:])]
-	}
-	*l = append(*l, n)
-}
-
-func (l runList) find(frame uint64) (int, uint64, bool) {
-	i := sort.Search(len(l), func(i int) bool { return l[i].start > frame })
-	if i == 0 {
-		return 0, 0, false
-	}
-	return l[i-1].source, l[i-1].sourceStart + frame - l[i-1].start, true
 }

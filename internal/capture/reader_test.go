@@ -165,26 +165,6 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-func TestLocateForgets(t *testing.T) {
-	var l runList
-	const n = maxRuns + 10
-	for i := range uint64(n) {
-		l.add(run{i + 1, i/2 + 1, int(i % 2)})
-	}
-	if len(l) > maxRuns || cap(l) > 2*maxRuns {
-		t.Fatalf("%d runs, room for %d", len(l), cap(l))
-	}
-	if _, _, ok := l.find(1); ok {
-		t.Error("the first frame is still known")
-	}
-	if s, f, ok := l.find(n); !ok || s != (n-1)%2 || f != (n-1)/2+1 {
-		t.Errorf("the last frame: %d %d %v", s, f, ok)
-	}
-	if s, f, ok := l.find(maxRuns); !ok || s != (maxRuns-1)%2 || f != (maxRuns-1)/2+1 {
-		t.Errorf("frame %d: %d %d %v", maxRuns, s, f, ok)
-	}
-}
-
 type brokenReader struct {
 	io.Reader
 }
