@@ -34,18 +34,16 @@ func behaviour(b *kernel.Behaviour) clause {
 // saw tells whether the kernel looks at the segment's timestamp: the old
 // connection used timestamps, the segment has one, and the sysctl is on.
 func (c *Case) saw() kernel.Reading {
-	if !c.Segment.HasTS() {
-		if c.Segment.Options.Has(segment.OptCut) {
-			return unknown("the segment's options", "the capture cut the segment's options")
-		}
+	cut := c.Segment.Options.Has(segment.OptCut)
+	switch {
+	case !c.Segment.HasTS() && !cut:
 		return yesIf(false, "the segment has no timestamp")
-	}
-	switch c.HasTS {
-	case kernel.No:
+	case c.HasTS == kernel.No:
 		return yesIf(false, "the old connection had no timestamps, so that of the segment is not looked at")
-	case kernel.Unknown:
+	case !c.Segment.HasTS() && c.Host.Timestamps != kernel.No:
+		return unknown("the segment's options", "the capture cut the segment's options")
+	case c.HasTS == kernel.Unknown && c.Host.Timestamps != kernel.No:
 		return unknown(kernel.FactTSRecent, "it is not known whether the old connection used timestamps")
-	case kernel.Yes:
 	}
 	return kernel.Setting(c.Host.Timestamps, "timestamps are on", "tcp_timestamps is 0 now, so that the timestamp is not looked at", kernel.FactTimestamps)
 }
@@ -70,15 +68,16 @@ func pawsRejects(c *Case) kernel.Reading {
 			return r
 		}
 	}
-	if c.TSStored != 0 {
-		age := time.Duration(c.Now - c.TSStored)
-		if c.Segment.Flags.Has(segment.RST) && age >= Length {
-			return yesIf(false, "TSval %s is older than ts_recent %s, but a RST is let through 60 s after that was stored", val, recent)
-		}
-		if r := c.idle(age); r.Answer != kernel.No {
-			r.Answer = r.Answer.Not()
-			return r
-		}
+	if c.TSStored == 0 {
+		return unknown(kernel.FactTSRecent, fmt.Sprintf("TSval %s is older than ts_recent %s, but when that was stored is not known", val, recent))
+	}
+	age := time.Duration(c.Now - c.TSStored)
+	if c.Segment.Flags.Has(segment.RST) && age >= Length {
+		return yesIf(false, "TSval %s is older than ts_recent %s, but a RST is let through 60 s after that was stored", val, recent)
+	}
+	if r := c.idle(age); r.Answer != kernel.No {
+		r.Answer = r.Answer.Not()
+		return r
 	}
 	return yesIf(true, "TSval %s is older than ts_recent %s", val, recent)
 }
@@ -190,6 +189,9 @@ var (
 		if !c.subjectToLimit() {
 			return yesIf(false, "it carries data or FIN: never limited")
 		}
+		if c.LastACK == 0 && !c.LastACKUnknown {
+			return yesIf(false, "it is the first")
+		}
 		if r := c.Host.Profile.Has(&kernel.LimitsACKs); r.Answer != kernel.Yes {
 			return r
 		}
@@ -199,10 +201,7 @@ var (
 		if c.LastACKUnknown {
 			return unknown(kernel.FactLastACK, "when the last ACK was sent is not known")
 		}
-		if c.LastACK == 0 {
-			return yesIf(false, "it is the first")
-		}
 		d := time.Duration(c.Now - c.LastACK)
-		return yesIf(d < c.Host.RateLimit.Duration, "the last ACK was sent %d ms ago, the limit is %d ms", d.Milliseconds(), c.Host.RateLimit.Milliseconds())
+		return yesIf(d >= 0 && d < c.Host.RateLimit.Duration, "the last ACK was sent %d ms ago, the limit is %d ms", d.Milliseconds(), c.Host.RateLimit.Milliseconds())
 	}}
 )

@@ -133,13 +133,9 @@ var fw2FIN = Rule{
 	Says: "The peer's FIN turns FIN_WAIT2 into TIME_WAIT for 60 s, and is acknowledged.",
 	From: processFW2,
 	Then: func(c *Case) Outcome {
-		after := *c
-		after.Substate = TimeWait
-		after.RcvNxt = kernel.Known(c.Segment.End())
-		after.Armed = c.Now
-		if c.saw().Answer == kernel.Yes {
-			after.TSRecent, after.TSStored = kernel.Known(c.Segment.TSVal), c.Now
-		}
-		return Outcome{Rule: "fw2-fin", Reply: after.ack(), After: after.Socket}
+		o := c.kept("fw2-fin", kernel.Reply{}).rearm(c).remember(c)
+		o.After.Substate, o.After.RcvNxt = TimeWait, kernel.Known(c.Segment.End())
+		o.Reply = o.After.ack()
+		return o
 	},
 }

@@ -35,11 +35,8 @@ var rstIgnored1337 = Rule{
 	From: process,
 	When: []clause{isRST, pawsAccepts, atRcvNxt},
 	Then: func(c *Case) Outcome {
-		o := c.kept("rst-ignored-rfc1337", kernel.Reply{}).remember(c)
-		if c.Host.Profile.Has(&kernel.RearmsOnIgnoredRST).Answer == kernel.Yes {
-			o = o.rearm(c)
-		}
-		return o
+		rearms := c.Host.Profile.Has(&kernel.RearmsOnIgnoredRST).Answer
+		return c.kept("rst-ignored-rfc1337", kernel.Reply{}).remember(c).rearmIf(rearms, c)
 	},
 }
 
@@ -81,10 +78,7 @@ var synAccepted = Rule{
 		case kernel.Yes:
 			r.ISN, r.Seq = kernel.ISNInherited, kernel.InheritedISN(c.SndNxt)
 		case kernel.No:
-			r.ISN = kernel.ISNFresh
-			if c.Host.SynCookies == kernel.Yes {
-				r.ISN = kernel.ISNCookie
-			}
+			r.ISN = [...]kernel.ISNKind{kernel.Unknown: kernel.ISNUnknown, kernel.No: kernel.ISNFresh, kernel.Yes: kernel.ISNCookie}[c.Host.SynCookies]
 		case kernel.Unknown:
 		}
 		return gone("syn-accepted", r)
@@ -97,11 +91,7 @@ var ackLimited = Rule{
 	From: limiter,
 	When: []clause{isNotRST, underLimit},
 	Then: func(c *Case) Outcome {
-		o := c.kept("ack-limited", kernel.Reply{})
-		if rearms(c) {
-			o = o.rearm(c)
-		}
-		return o
+		return c.kept("ack-limited", kernel.Reply{}).rearmIf(rearms(c), c)
 	},
 }
 
@@ -123,7 +113,7 @@ var ackFlag = Rule{
 
 var ackOldSYN = Rule{
 	ID:   "ack-old-syn",
-	Says: "A SYN that is not newer gets the ACK of TIME_WAIT; the 60 s run on.",
+	Says: "A SYN that is not newer, or any other segment without ACK, gets the ACK of TIME_WAIT; the 60 s run on.",
 	From: process,
 	When: []clause{isNotRST},
 	Then: func(c *Case) Outcome { return c.kept("ack-old-syn", c.ack()).limited(c) },
@@ -137,6 +127,9 @@ var rstElsewhere = Rule{
 }
 
 // rearms tells whether an acknowledged (or limited) segment starts the 60 s anew.
-func rearms(c *Case) bool {
-	return hasACK.Ask(c).Answer == kernel.Yes || pawsRejects(c).Answer == kernel.Yes
+func rearms(c *Case) kernel.Answer {
+	if hasACK.Ask(c).Answer == kernel.Yes {
+		return kernel.Yes
+	}
+	return pawsRejects(c).Answer
 }

@@ -42,7 +42,7 @@ type Socket struct {
 	// nanoseconds; 0: none yet. LastACKUnknown: the capture does not tell.
 	LastACK        int64
 	LastACKUnknown bool
-	// Armed is when the 60 s were last set, in nanoseconds.
+	// Armed is when the 60 s were last set, in nanoseconds; 0: not known.
 	Armed int64
 }
 
@@ -106,11 +106,27 @@ func (o Outcome) rearm(c *Case) Outcome {
 	return o
 }
 
+// rearmIf sets the 60 s anew where the answer is yes; after an unknown one it is
+// not known any more when they were set.
+func (o Outcome) rearmIf(a kernel.Answer, c *Case) Outcome {
+	switch a {
+	case kernel.Yes:
+		o.After.Armed = c.Now
+	case kernel.Unknown:
+		o.After.Armed = 0
+	case kernel.No:
+	}
+	return o
+}
+
 // remember stores the segment's timestamp, if the kernel looked at it.
 func (o Outcome) remember(c *Case) Outcome {
-	if c.saw().Answer == kernel.Yes {
-		o.After.TSRecent = kernel.Known(c.Segment.TSVal)
-		o.After.TSStored = c.Now
+	switch c.saw().Answer {
+	case kernel.Yes:
+		o.After.TSRecent, o.After.TSStored = kernel.Known(c.Segment.TSVal), c.Now
+	case kernel.Unknown:
+		o.After.TSRecent, o.After.TSStored = kernel.Num{}, 0
+	case kernel.No:
 	}
 	return o
 }
@@ -130,16 +146,16 @@ func gone(rule string, r kernel.Reply) Outcome {
 
 // ack is the ACK that a TIME_WAIT sends (tcp_v4_timewait_ack): seq=snd_nxt,
 // ack=rcv_nxt, the old window, and timestamps if the remembered one is not 0.
-func (c *Case) ack() kernel.Reply {
-	r := kernel.Reply{Kind: kernel.ReplyACK, Seq: c.SndNxt, Ack: c.RcvNxt}
-	if c.RcvWnd.Known {
-		r.Window = kernel.Known(seq.Of(c.RcvWnd.Uint32() >> min(c.WScale, 14) & 0xffff))
+func (s *Socket) ack() kernel.Reply {
+	r := kernel.Reply{Kind: kernel.ReplyACK, Seq: s.SndNxt, Ack: s.RcvNxt}
+	if s.RcvWnd.Known {
+		r.Window = kernel.Known(seq.Of(s.RcvWnd.Uint32() >> min(s.WScale, 14) & 0xffff))
 	}
 	switch {
-	case c.HasTS == kernel.No:
+	case s.HasTS == kernel.No, s.TSRecent.Known && s.TSRecent.Uint32() == 0:
 		r.NoTS = true
-	case c.HasTS == kernel.Yes && c.TSRecent.Known && c.TSRecent.Uint32() != 0:
-		r.TSEcr = c.TSRecent
+	case s.HasTS == kernel.Yes:
+		r.TSEcr = s.TSRecent
 	}
 	return r
 }
