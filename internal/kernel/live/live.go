@@ -70,7 +70,7 @@ type clause = kernel.Clause[Case]
 
 // Rules is every rule of the synchronised states for SYN and RST, in order.
 func Rules() []*Rule {
-	return []*Rule{&rstExact, &rstInWindow, &rstIgnored, &synAborts, &synDuplicateACK, &synLimited, &synChallenged, &otherwise}
+	return []*Rule{&rstExact, &rstInWindow, &rstChallenged, &rstIgnored, &synAborts, &synDuplicateACK, &synLimited, &synChallenged, &otherwise}
 }
 
 // SynRecvRules is every rule of a request that waits for its last ACK, in order.
@@ -168,22 +168,32 @@ var (
 		if c.HasTS != kernel.Yes || !c.TSRecent.Known {
 			return kernel.Reading{Because: "ts_recent is not known", Missing: kernel.FactTSRecent}
 		}
-		// A live socket allows one tick (TCP_PAWS_WINDOW).
-		return yesIf(c.TSRecent.Sub(c.Segment.TSVal) > 1, "TSval %s, ts_recent %s", c.Segment.TSVal, c.TSRecent.Num)
+		// A live socket allows one tick (TCP_PAWS_WINDOW), a request none.
+		tick := int32(1)
+		if c.State == SynRecv {
+			tick = 0
+		}
+		old := c.TSRecent.Sub(c.Segment.TSVal) > tick
+		if old && c.TSRecent.Uint32() == 0 {
+			r := c.Host.Profile.Has(&kernel.ZeroTSRecentPasses)
+			r.Answer = r.Answer.Not()
+			return r
+		}
+		return yesIf(old, "TSval %s, ts_recent %s", c.Segment.TSVal, c.TSRecent.Num)
 	}}
 	pawsFine = not("its timestamp is not older than ts_recent (PAWS)", pawsOld.Ask)
 	limited  = clause{Says: "an ACK was sent less than tcp_invalid_ratelimit ago", Ask: func(c *Case) kernel.Reading {
+		if c.LastACK == 0 {
+			return yesIf(false, "it is the first")
+		}
 		if r := c.Host.Profile.Has(&kernel.LimitsACKs); r.Answer != kernel.Yes {
 			return r
 		}
 		if !c.Host.RateLimit.Known {
 			return kernel.Reading{Because: "tcp_invalid_ratelimit is not known", Missing: kernel.FactRateLimit}
 		}
-		if c.LastACK == 0 {
-			return yesIf(false, "it is the first")
-		}
 		d := time.Duration(c.Now - c.LastACK)
-		return yesIf(d < c.Host.RateLimit.Duration, "the last ACK was sent %d ms ago, the limit is %d ms", d.Milliseconds(), c.Host.RateLimit.Milliseconds())
+		return yesIf(d >= 0 && d < c.Host.RateLimit.Duration, "the last ACK was sent %d ms ago, the limit is %d ms", d.Milliseconds(), c.Host.RateLimit.Milliseconds())
 	}}
 	sameISS = clause{Says: "it is the pending SYN again", Ask: func(c *Case) kernel.Reading {
 		if !c.RcvNxt.Known {
@@ -209,6 +219,12 @@ var rstInWindow = Rule{
 	ID: "rst-in-window", Says: "Before RFC 5961 a RST anywhere in the window aborts the connection.", From: validate,
 	When: []clause{isRST, not("this kernel obeys any RST in the window", behaviour(&kernel.ExactRST).Ask), inWindow},
 	Then: func(*Case) Outcome { return Outcome{Rule: "rst-in-window", Gone: true} },
+}
+
+var rstChallenged = Rule{
+	ID: "rst-challenged", Says: "A RST elsewhere in the window gets a challenge ACK, unless the limiter holds.", From: validate + ", RFC 5961 §3.2",
+	When: []clause{isRST, behaviour(&kernel.ExactRST), inWindow, not("no ACK was sent less than tcp_invalid_ratelimit ago", limited.Ask)},
+	Then: func(c *Case) Outcome { return c.kept("rst-challenged", c.ack()) },
 }
 
 var rstIgnored = Rule{
@@ -270,12 +286,16 @@ var reqRepeat = Rule{
 
 // reqUnfit joins the two ways in which a pending request sends an ACK.
 func reqUnfit(c *Case) kernel.Reading {
-	if p := pawsOld.Ask(c); p.Answer != kernel.No {
+	p := pawsOld.Ask(c)
+	if p.Answer == kernel.Yes {
 		return p
 	}
-	r := inWindow.Ask(c)
-	r.Answer = r.Answer.Not()
-	return r
+	w := inWindow.Ask(c)
+	w.Answer = w.Answer.Not()
+	if w.Answer == kernel.No && p.Answer == kernel.Unknown {
+		return p
+	}
+	return w
 }
 
 var reqLimited = Rule{
@@ -292,13 +312,13 @@ var reqOld = Rule{
 
 var reqRST = Rule{
 	ID: "req-rst", Says: "A RST in the window drops the request.", From: checkReq,
-	When: []clause{isRST, inWindow},
+	When: []clause{isRST, pawsFine, inWindow},
 	Then: func(*Case) Outcome { return Outcome{Rule: "req-rst", Gone: true} },
 }
 
 var reqInWindow = Rule{
 	ID: "req-syn-in-window", Says: "Another SYN within the window gets a RST, and the request is dropped.", From: checkReq + ", EmbryonicRsts",
-	When: []clause{isSYN, inWindow},
+	When: []clause{isSYN, pawsFine, inWindow},
 	Then: func(c *Case) Outcome {
 		return Outcome{Rule: "req-syn-in-window", Reply: timewait.ResetFor(&c.Segment), Gone: true}
 	},

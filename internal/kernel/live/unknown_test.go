@@ -1,0 +1,101 @@
+package live_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/casefile"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+	"github.com/tcpwhy/tcpwhy/internal/seq"
+)
+
+var facts = []struct {
+	named kernel.Fact
+	hide  func(*live.Case)
+}{
+	{kernel.FactKernel, func(c *live.Case) { c.Host.Profile = kernel.Profile{} }},
+	{kernel.FactRateLimit, func(c *live.Case) { c.Host.RateLimit = kernel.Duration{} }},
+	{kernel.FactRcvNxt, func(c *live.Case) { c.RcvNxt = kernel.Num{} }},
+	{kernel.FactSndNxt, func(c *live.Case) { c.SndNxt = kernel.Num{} }},
+	{kernel.FactRcvWnd, func(c *live.Case) { c.RcvWnd = kernel.Num{} }},
+	{kernel.FactTSRecent, func(c *live.Case) { c.TSRecent = kernel.Num{} }},
+	{kernel.FactTSRecent, func(c *live.Case) { c.HasTS, c.TSRecent = kernel.Unknown, kernel.Num{} }},
+}
+
+func draw(r *rand.Rand) *live.Case {
+	pick := func(from ...uint32) uint32 { return from[r.IntN(len(from))] }
+	point := func() uint32 { return pick(0, 1, 1<<31-1, 1<<31, 1<<32-1, r.Uint32()) }
+	profiles := kernel.Candidates()
+	wnd := pick(0, 1, 65160, uint32(r.IntN(1<<30)))
+	rcvNxt, tsRecent := point(), point()
+	c := &live.Case{
+		Socket: live.Socket{
+			State:  states[r.IntN(len(states))],
+			RcvNxt: kernel.Known(seq.Of(rcvNxt)), SndNxt: kernel.Known(seq.Of(point())), RcvWnd: kernel.Known(seq.Of(wnd)),
+			WScale: uint8(r.IntN(15)), HasTS: kernel.If(r.IntN(3) > 0), TSRecent: kernel.Known(seq.Of(tsRecent)),
+		},
+		Host: kernel.Host{
+			Profile:   profiles[r.IntN(len(profiles))],
+			RateLimit: kernel.Duration{Duration: kernel.DefaultRateLimit, Known: true},
+		},
+		Segment: segment.Segment{
+			Seq: seq.Of(rcvNxt + pick(0, 1, ^uint32(0), ^uint32(1), wnd, wnd+1, wnd-1, 1<<31, 1<<31+1, r.Uint32())),
+			Ack: seq.Of(point()), Len: pick(0, 0, 0, 1, 1448), Flags: segment.Flags(r.UintN(1 << 9)),
+		},
+		Now: casefile.Start,
+	}
+	if r.IntN(3) > 0 {
+		c.Segment.Options = segment.OptTimestamps
+		c.Segment.TSVal = seq.Of(tsRecent + pick(0, 1, ^uint32(0), ^uint32(1), 1<<31, 1<<31+1, r.Uint32()))
+	}
+	if r.IntN(2) == 0 {
+		c.LastACK = c.Now - int64(pick(0, 1, 499, 500, 501))*int64(time.Millisecond)
+	}
+	return c
+}
+
+// A fact that is taken away never excludes what surely happens while it is known,
+// and nothing else is said to be missing.
+func TestUnknownKeepsTheTruth(t *testing.T) {
+	r := casefile.Random(t)
+	sure, kept := 0, 0
+	for range 30_000 {
+		c := draw(r)
+		truth, ok := live.Decide(c).Sure()
+		if !ok {
+			continue // what this kernel does was not read
+		}
+		sure++
+		less := *c
+		var hidden []kernel.Fact
+		for range 1 + r.IntN(2) {
+			f := facts[r.IntN(len(facts))]
+			f.hide(&less)
+			hidden = append(hidden, f.named)
+		}
+		d := live.Decide(&less)
+		if !slices.ContainsFunc(d.Possible, func(o live.Outcome) bool {
+			return o.Gone == truth.Gone && casefile.Fits(o.Reply, truth.Reply)
+		}) {
+			t.Fatalf("%+v\nwithout %q: %+v is not among %+v", *c, hidden, truth, d.Possible)
+		}
+		for _, f := range d.Missing() {
+			// A clause about the kernel may be asked only now.
+			if !slices.Contains(hidden, f) && f != kernel.FactKernel {
+				t.Fatalf("%+v\nwithout %q: %q is said to be missing", *c, hidden, f)
+			}
+		}
+		if len(d.Possible) == 1 {
+			kept++
+		} else if len(d.Missing()) == 0 {
+			t.Fatalf("%+v\nseveral outcomes, nothing missing", *c)
+		}
+	}
+	if sure < 20_000 || kept < sure/3 {
+		t.Errorf("%d of 30000 cases are sure, %d stay so", sure, kept)
+	}
+}
