@@ -77,7 +77,11 @@ var explicitBind = Rule{
 
 var twReuse = Rule{
 	ID: "tw-reuse", Says: "With tcp_tw_reuse connect() takes a TIME_WAIT over once it is old enough.", From: unique,
-	When: []clause{{Says: "tcp_tw_reuse allows it", Ask: reuseAllows}, {Says: "the TIME_WAIT is old enough", Ask: oldEnough}},
+	When: []clause{
+		{Says: "tcp_tw_reuse allows it", Ask: reuseAllows},
+		{Says: "it is no FIN_WAIT2 that this kernel spares", Ask: notSpared},
+		{Says: "the TIME_WAIT is old enough", Ask: oldEnough},
+	},
 	Then: func(c *TakeOver) Opening { return takenOver("tw-reuse", c) },
 }
 
@@ -100,6 +104,15 @@ func reuseAllows(c *TakeOver) kernel.Reading {
 	}
 }
 
+func notSpared(c *TakeOver) kernel.Reading {
+	if c.Own.Substate != timewait.FinWait2 {
+		return yesIf(true, "it is a true TIME_WAIT")
+	}
+	r := c.Host.Profile.Has(&kernel.SparesFinWait2)
+	r.Answer = r.Answer.Not()
+	return r
+}
+
 // oldEnough: how old is counted from when ts_recent was stored, in whole
 // seconds, so that a capture can only say "surely" outside one second.
 func oldEnough(c *TakeOver) kernel.Reading {
@@ -113,7 +126,7 @@ func oldEnough(c *TakeOver) kernel.Reading {
 		lo, hi = time.Second, time.Second
 	case c.Host.Profile.Has(&kernel.ReuseAfterASecond).Answer == kernel.Yes:
 		lo, hi = 0, time.Second
-	case !c.Host.Profile.Known():
+	case c.Host.Profile.Has(&kernel.ReuseAfterASecond).Answer == kernel.Unknown:
 		lo = 0
 	}
 	switch {
@@ -125,7 +138,7 @@ func oldEnough(c *TakeOver) kernel.Reading {
 	return kernel.Reading{Because: fmt.Sprintf("ts_recent is %.3f s old: it depends on where the second ends", age.Seconds()), Missing: kernel.FactKernel}
 }
 
-// SynSent is an opener that receives a segment with ACK but without SYN.
+// SynSent is an opener that receives a segment with ACK, without SYN and RST.
 type SynSent struct {
 	ISS     seq.Num
 	Host    kernel.Host
