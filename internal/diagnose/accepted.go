@@ -62,6 +62,25 @@ func (q *asked) fresh(s story) story {
 		s.assumes = append(s.assumes, assumeClockStep)
 		s.proven = false
 	}
+	switch s.cause {
+	case "no-time-wait", "closed-by-reset", "time-wait-expired", "fin-wait2-timeout":
+		// These hold on whatever host answers now.
+	default:
+		s = q.sameClock(s)
+	}
+	return s
+}
+
+// sameClock finishes a course on the host and boot of the old connection: its
+// timestamp clock towards this four-tuple must go on.
+func (q *asked) sameClock(s story) story {
+	ev, goesOn, _ := q.timestampClock(s.cause)
+	if ev.Says == "" || goesOn {
+		return s
+	}
+	s.evidence = append(s.evidence, ev)
+	s.assumes = append(append([]Assumption{}, s.assumes...), assumeTSJump)
+	s.proven = false
 	return s
 }
 
@@ -178,10 +197,14 @@ func (q *asked) killed(ss *stories, h holding, st state) {
 	} else {
 		s.verdict = fmt.Sprintf("The segment in frame %d had ended %s.", f.Frame, what)
 	}
+	if rst {
+		s.says = s.verdict
+	}
 	// With tcp_rfc1337 = 1 TIME_WAIT would have survived; that is tried in
 	// acceptedInTimeWait.
 	ss.add(q.fresh(s))
-	if cause != "time-wait-reset" && h.kind == twOrphan {
+	if rst && cause == "fin-wait2-reset" {
+		h.assumes = append([]Assumption{{"FIN_WAIT2 was over before that RST", 6, "the RST would then have met nothing", false}}, h.assumes...)
 		q.orphanExpired(ss, h, st)
 	}
 }
@@ -206,6 +229,9 @@ func (h *holding) expected() seqNum {
 
 // killedUnseen: a RST ended it that is not in the capture.
 func (q *asked) killedUnseen(ss *stories, h holding, cause string) {
+	if cost(h.assumes) >= margin {
+		return // two things that the capture does not show: not worth telling
+	}
 	as := append([]Assumption{assumeRSTUnseen}, h.assumes...)
 	if f := q.r().openerRST; q.i > 0 && f == nil {
 		// A SYN that was challenged is normally followed by the opener's RST.

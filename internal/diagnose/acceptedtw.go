@@ -192,7 +192,8 @@ func (q *asked) addTimeWait(ss *stories, h holding, a acceptance, fit []kernel.P
 		s.assumes = append([]Assumption{assumeRFC1337}, s.assumes...)
 	}
 	if a.st.sawSYN {
-		s.assumes = append([]Assumption{assumeStrayISN}, s.assumes...)
+		s.assumes = append([]Assumption{assumeEarlierLost}, s.assumes...)
+		q.droppedEarlier(ss, h)
 	}
 	for _, cause := range []string{"time-wait-sequence", "time-wait-timestamp"} {
 		x := s
@@ -210,6 +211,18 @@ func (q *asked) addTimeWait(ss *stories, h holding, a acceptance, fit []kernel.P
 	}
 }
 
+// droppedEarlier: an earlier SYN that TIME_WAIT would have let in got no answer, so
+// that a full accept queue may have swallowed it, and TIME_WAIT with it.
+func (q *asked) droppedEarlier(ss *stories, h holding) {
+	fit, against := q.server.under(func(p kernel.Profile) bool { return p.Has(&kernel.DropsOnFullQueue).Answer != kernel.No })
+	if len(fit) == 0 {
+		return
+	}
+	ss.add(q.fresh(story{cause: "accept-queue-full-after-time-wait", kernels: fit, against: against, assumes: append([]Assumption{assumeQueueFull}, h.assumes...),
+		says:    "An earlier SYN ended TIME_WAIT and was dropped by a full accept queue; this one met only the listener.",
+		verdict: "An earlier SYN had ended TIME_WAIT and was dropped by the listener's full accept queue; this one met only the listener."}))
+}
+
 // finishTimeWait weighs a course in TIME_WAIT by its ISN and adds it.
 func (q *asked) finishTimeWait(ss *stories, x story, a acceptance, unsure bool) {
 	x.stands = report.StaysOpen
@@ -222,6 +235,7 @@ func (q *asked) finishTimeWait(ss *stories, x story, a acceptance, unsure bool) 
 			x.evidence = append(x.evidence, ev...)
 		}
 		x.assumes = append(x.assumes, q.mismatch(x.kernels)...)
+		x = q.sameClock(x)
 	}
 	if q.behindBox(a) {
 		x.assumes = append(x.assumes, assumeNoRewrite)

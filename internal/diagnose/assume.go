@@ -32,17 +32,18 @@ var (
 	assumeNotCaptured = Assumption{"the answer was sent, and the capture does not show it", 9, "captures lose frames or see one direction", true}
 	assumeEndsTooSoon = Assumption{"the answer came after the capture ends", 3, "the capture ends right behind the SYN", true}
 
-	assumeRSTUnseen  = Assumption{"a RST killed it that is not in the capture", 16, "a capture at one of the ends seldom misses a frame", true}
-	assumeLost       = Assumption{"a frame that the capture shows did not arrive", 12, "loss behind the capture point", true}
-	assumeRebooted   = Assumption{"the host restarted in between", 30, "rare within minutes", true}
-	assumeOtherHost  = Assumption{"another host answered under the same address", 20, "a failover or a balancer", true}
-	assumeOtherStack = Assumption{"it is not Linux, or a vendor's kernel with rules of its own", 17, "nothing speaks for another system", false}
-	assumeDestroyed  = Assumption{"somebody destroyed the socket (ss -K, a namespace that went away)", 28, "done by hand", true}
-	assumeCookie     = Assumption{"the listener was sending SYN cookies", 12, "a flood, or tcp_syncookies = 2", false}
-	assumeProxy      = Assumption{"a SYN proxy in front answered", 20, "used by some balancers and firewalls", false}
-	assumeClockStep  = Assumption{"the server's clock was set in between, so that the ISN left its line", 20, "NTP steps are rare after boot", true}
-	assumeRemotely   = Assumption{"the first window was changed by tcp_rmem or tcp_wmem", 3, "people tune buffers", false}
-	assumeStrayISN   = Assumption{"the ISN was left over from an earlier SYN that was dropped", 6, "kernels 6.10 to 6.18.33 and 7.0.10 do that", false}
+	assumeRSTUnseen   = Assumption{"a RST killed it that is not in the capture", 16, "a capture at one of the ends seldom misses a frame", true}
+	assumeLost        = Assumption{"a frame that the capture shows did not arrive", 12, "loss behind the capture point", true}
+	assumeRebooted    = Assumption{"the host restarted in between", 30, "rare within minutes", true}
+	assumeOtherHost   = Assumption{"another host answered under the same address", 20, "a failover or a balancer", true}
+	assumeOtherStack  = Assumption{"it is not Linux, or a vendor's kernel with rules of its own", 17, "nothing speaks for another system", false}
+	assumeDestroyed   = Assumption{"somebody destroyed the socket (ss -K, a namespace that went away)", 28, "done by hand", true}
+	assumeCookie      = Assumption{"the listener was sending SYN cookies", 12, "a flood, or tcp_syncookies = 2", false}
+	assumeProxy       = Assumption{"a SYN proxy in front answered", 20, "used by some balancers and firewalls", false}
+	assumeClockStep   = Assumption{"the server's clock was set in between, so that the ISN left its line", 20, "NTP steps are rare after boot", true}
+	assumeTSJump      = Assumption{"the server's timestamp clock jumped, or a box rewrites timestamps", 20, "on one boot the clock of a four-tuple goes on", true}
+	assumeRemotely    = Assumption{"the first window was changed by tcp_rmem or tcp_wmem", 3, "people tune buffers", false}
+	assumeEarlierLost = Assumption{"the earlier SYN, which TIME_WAIT would have let in too, did not arrive", 8, "loss, or (kernels 6.10 to 6.18.33 and 7.0.10) its ISN was left to this one", false}
 
 	assumeFINUnseen     = Assumption{"a FIN that the capture does not show", 6, "the byte was acknowledged, the frame is missing", true}
 	assumeByteUnseen    = Assumption{"the byte that is missing from the capture was data, no FIN", 6, "the byte was acknowledged, the frame is missing", true}

@@ -89,7 +89,22 @@ func deciding(trace []kernel.Asked, rule string) ([]kernel.Reading, string) {
 			from = a.From
 		}
 	}
-	return out, from
+	return withoutRepeats(out), from
+}
+
+// withoutRepeats drops a reading whose words come again later.
+func withoutRepeats(in []kernel.Reading) []kernel.Reading {
+	var out []kernel.Reading
+	for i, r := range in {
+		again := false
+		for _, later := range in[i+1:] {
+			again = again || strings.Contains(later.Because, strings.TrimPrefix(r.Because, "the segment has "))
+		}
+		if !again {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // challenged tries every course in which the SYN gets an ACK without SYN.
@@ -111,8 +126,9 @@ func (q *asked) challenged() *stories {
 func (q *asked) tryHolding(ss *stories, h holding, listener, rfc1337 kernel.Answer, want kernel.ReplyKind) {
 	type tried struct {
 		predicted
-		cmp comparison
-		st  state
+		cmp     comparison
+		st      state
+		against int
 	}
 	best := map[string]*tried{}
 	fits := map[string][]kernel.Profile{}
@@ -133,8 +149,8 @@ func (q *asked) tryHolding(ss *stories, h holding, listener, rfc1337 kernel.Answ
 			continue
 		}
 		cmp := compare(x.reply, q.r().reply)
-		if best[x.cause] == nil || cmp.ok() && !best[x.cause].cmp.ok() {
-			best[x.cause] = &tried{x, cmp, st}
+		if b := best[x.cause]; b == nil || cmp.ok() && (!b.cmp.ok() || s.against <= b.against) {
+			best[x.cause] = &tried{x, cmp, st, s.against}
 		}
 		if cmp.ok() {
 			fits[x.cause] = append(fits[x.cause], s.Profile)
@@ -206,7 +222,7 @@ func provable(cause string) bool {
 
 func (q *asked) holdingWords(x predicted, st state, h holding) (says, verdict string) {
 	syn := &q.r().syn
-	answer := "answered it with an ACK that carries the old connection's numbers"
+	answer := "answered with an ACK that carries the old connection's numbers"
 	switch x.cause {
 	case "time-wait-old-sequence":
 		age := time.Duration(q.now() - st.tw.Armed)
@@ -220,10 +236,10 @@ func (q *asked) holdingWords(x predicted, st state, h holding) (says, verdict st
 		verdict = "The server still held TIME_WAIT; the SYN would have been accepted, but nobody listens on the port any more, and TIME_WAIT then answers with an ACK instead of a RST."
 	case "established":
 		says = fmt.Sprintf("The old connection is still alive at the server (%s).", st.live.State)
-		verdict = fmt.Sprintf("For the server the old connection still lives (%s): it never saw its end, and %s, a challenge ACK.", st.live.State, answer)
+		verdict = fmt.Sprintf("For the server the old connection still lives (%s): it never saw its end, so it %s, a challenge ACK.", st.live.State, answer)
 	case "closing-peer":
 		says = fmt.Sprintf("The server has not finished closing the old connection (%s).", st.live.State)
-		verdict = fmt.Sprintf("The server is still in %s: %s. It %s, a challenge ACK.", st.live.State, map[bool]string{true: "its application has not closed the socket", false: "nothing acknowledged its FIN"}[st.live.State == live.CloseWait], answer)
+		verdict = fmt.Sprintf("The server is still in %s: %s. It answered the SYN with an ACK that carries the old connection's numbers, a challenge ACK.", st.live.State, map[bool]string{true: "its application has not closed the socket", false: "nothing acknowledged its FIN"}[st.live.State == live.CloseWait])
 	case "fin-wait2-out-of-window":
 		says = fmt.Sprintf("The server waits in FIN_WAIT2 for the client's FIN, and the SYN's seq %s lies outside its window.", syn.Seq)
 		verdict = fmt.Sprintf("The server closed first and still waits in FIN_WAIT2; the SYN's seq %s lies outside the window, so it %s.", syn.Seq, answer)

@@ -17,6 +17,10 @@ func (q *asked) elsewhere(ss *stories) {
 		return
 	}
 	h := q.holds[0]
+	if q.explained(h) {
+		q.otherBoot(ss)
+		return
+	}
 	ss.add(q.sameBoot(story{cause: "destroyed", assumes: []Assumption{assumeDestroyed}, says: "Somebody removed the socket on the server by hand."}))
 	if h.kind == twTrue || h.kind == twOrphan {
 		ss.add(q.sameBoot(story{cause: "tw-bucket-overflow", assumes: []Assumption{assumeBuckets},
@@ -25,6 +29,21 @@ func (q *asked) elsewhere(ss *stories) {
 		q.answeredInFront(ss)
 	}
 	q.otherBoot(ss)
+}
+
+// explained: a frame in the capture ended what was held, or its time was surely
+// over, so that no hand and no limit is needed.
+func (q *asked) explained(h holding) bool {
+	for _, s := range q.server.suspects {
+		st := q.replay(h, q.server.host(s.Profile, q.ipv6))
+		if st.kind == nothing {
+			continue
+		}
+		if st.kind != twTrue || q.now()-st.tw.Armed <= int64(longest(s.Profile)) {
+			return false
+		}
+	}
+	return true
 }
 
 // sameBoot finishes a course on the same host and boot, with a fresh ISN.
@@ -103,8 +122,10 @@ func (q *asked) sameFirstSegment() (string, bool) {
 func (q *asked) otherBoot(ss *stories) {
 	x := &q.isn
 	for _, c := range []story{
-		{cause: "rebooted", assumes: []Assumption{assumeRebooted}, says: "The server restarted and remembers nothing."},
-		{cause: "other-host", assumes: []Assumption{assumeOtherHost}, says: "Another host answered under the server's address."},
+		{cause: "rebooted", assumes: []Assumption{assumeRebooted}, says: "The server restarted and remembers nothing.",
+			verdict: "The server restarted in between: it remembers nothing of the old connection, and neither its ISN nor its clock goes on."},
+		{cause: "other-host", assumes: []Assumption{assumeOtherHost}, says: "Another host answered under the server's address.",
+			verdict: "Another host answered under the server's address: the SYN-ACK does not continue what the old one showed of itself."},
 	} {
 		switch {
 		case x.inherits == kernel.Yes:
@@ -129,6 +150,9 @@ func (q *asked) otherBoot(ss *stories) {
 			if e, _ := q.old(); e.TTL != 0 && r.TTL != 0 && e.TTL != r.TTL {
 				c.evidence = append(c.evidence, note(fmt.Sprintf("TTL %d, before it was %d", r.TTL, e.TTL), r.Frame))
 				c.assumes = []Assumption{{c.assumes[0].Says, max(c.assumes[0].Cost-10, 2), c.assumes[0].Why, c.assumes[0].Unseen}}
+			} else if says, same := q.sameFirstSegment(); same {
+				c.evidence = append(c.evidence, noteNo(says, r.Frame))
+				c.assumes = []Assumption{{c.assumes[0].Says, c.assumes[0].Cost + 10, c.assumes[0].Why, c.assumes[0].Unseen}}
 			}
 		}
 		c.stands = report.StaysOpen

@@ -254,6 +254,10 @@ func (h *reader) closedFirst() []holding {
 	}
 	orphan := h.timeWait(timewait.FinWait2, since, "it closed first, its FIN was acknowledged, the peer did not close: an orphan in FIN_WAIT2", nums(e.FIN.Point, e.FINAcked))
 	full := h.alive(live.FinWait2, since, "it closed one direction only (shutdown), and its application still holds the socket in FIN_WAIT2", nums(e.FIN.Point, e.FINAcked), assumeHalfClose)
+	if len(out) > 0 {
+		orphan.assumes = append(orphan.assumes, assumeByteUnseen)
+		full.assumes = append(full.assumes, assumeByteUnseen)
+	}
 	return append(out, orphan, full)
 }
 

@@ -28,7 +28,7 @@ func (e *Engine) explainOpening(c *flow.Connection) []*finding {
 	ss := &stories{}
 	server := e.view("server", c.Ends[flow.Listener].Addr)
 	e.gate(ss, server, c, &syn, !c.Ends[flow.Listener].Addr.Is4())
-	e.noAnswer(ss, c, &syn, repeats)
+	e.noAnswer(ss, c, &syn, repeats, 0)
 	ss.rename("filtered", "syn-lost-or-filtered", "The SYN may have been lost, or a box on the path dropped it.")
 	ss.assumeKernels(server)
 	f.verdict = ss.judge()

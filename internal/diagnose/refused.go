@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/listen"
@@ -37,7 +38,7 @@ func (q *asked) noListener(ss *stories, h holding) {
 	}
 	s := story{cause: "no-listener", stands: report.StaysOpen, assumes: append([]Assumption{}, h.assumes...),
 		says:     "Nothing of the old connection was left at the server, and nobody listens on the port.",
-		evidence: []report.Evidence{note(h.why, h.frames...), note("the RST is what a host without a socket sends: "+fmt.Sprint(cmp.matches), q.r().reply.Frame)},
+		evidence: []report.Evidence{note(h.why, h.frames...), note("the RST is what a host without a socket sends: "+strings.Join(cmp.matches, ", "), q.r().reply.Frame)},
 		verdict:  "Nobody listens on the server's port any more, and nothing of the old connection is left there, so the host answered with a RST."}
 	switch st.kind {
 	case nothing:

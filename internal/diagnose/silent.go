@@ -22,7 +22,13 @@ func (q *asked) silent() *stories {
 	for _, h := range q.holds {
 		q.gated(ss, h)
 	}
-	q.e.noAnswer(ss, q.c, &q.r().syn, q.rest())
+	further := 0
+	for j := range q.rounds {
+		if q.rounds[j].kind != kernel.NoReply {
+			further = 8
+		}
+	}
+	q.e.noAnswer(ss, q.c, &q.r().syn, q.rest(), further)
 	if q.holds[0].kind == twTrue {
 		if q.server.known() {
 			ss.add(ruledOut("time-wait-drops", "The server's kernel was given, and Linux answers here.", note("given: kernel "+q.server.facts.profile.String())))
@@ -211,8 +217,14 @@ func gateEvidence(trace []kernel.Asked, frames ...uint64) []report.Evidence {
 }
 
 // noAnswer adds what can swallow any SYN, or hide its answer.
-func (e *Engine) noAnswer(ss *stories, c *flow.Connection, syn *flow.Frame, rest []flow.Frame) {
+// further is what each of them costs beyond its own weight: other SYNs of the same
+// four-tuple were answered, or something stands before the listener.
+func (e *Engine) noAnswer(ss *stories, c *flow.Connection, syn *flow.Frame, rest []flow.Frame, further int) {
 	missing := assumeNotCaptured
+	dearer := func(a Assumption) []Assumption {
+		a.Cost += further
+		return []Assumption{a}
+	}
 	ev := []report.Evidence{}
 	for i := range rest {
 		f := &rest[i]
@@ -237,7 +249,7 @@ func (e *Engine) noAnswer(ss *stories, c *flow.Connection, syn *flow.Frame, rest
 	s := story{cause: "not-captured", stands: report.StaysOpen, assumes: []Assumption{missing}, evidence: ev,
 		says: "The answer may have been sent without being captured.", verdict: "The answer is not in the capture."}
 	ss.add(s)
-	ss.add(story{cause: "filtered", stands: report.StaysOpen, assumes: []Assumption{assumeFiltered}, says: "A box on the path may have dropped the SYN, or its answer.", verdict: "A box on the path dropped the SYN or its answer."})
-	ss.add(story{cause: "accept-queue-full", stands: report.StaysOpen, assumes: []Assumption{assumeQueueFull}, says: "The listener's accept queue may be full: its application does not take connections fast enough.", verdict: "The listener's accept queue is full."})
-	ss.add(story{cause: "syn-queue-full", stands: report.StaysOpen, assumes: []Assumption{assumeSynQueue}, says: "The listener's SYN queue may be full with cookies off.", verdict: "The listener's SYN queue is full and cookies are off."})
+	ss.add(story{cause: "filtered", stands: report.StaysOpen, assumes: dearer(assumeFiltered), says: "A box on the path may have dropped the SYN, or its answer.", verdict: "A box on the path dropped the SYN or its answer."})
+	ss.add(story{cause: "accept-queue-full", stands: report.StaysOpen, assumes: dearer(assumeQueueFull), says: "The listener's accept queue may be full: its application does not take connections fast enough.", verdict: "The listener's accept queue is full."})
+	ss.add(story{cause: "syn-queue-full", stands: report.StaysOpen, assumes: dearer(assumeSynQueue), says: "The listener's SYN queue may be full with cookies off.", verdict: "The listener's SYN queue is full and cookies are off."})
 }

@@ -73,7 +73,13 @@ type outcome struct {
 // assumeKernels words the kernels under which each story fits.
 func (ss *stories) assumeKernels(v hostView) {
 	for i := range ss.list {
-		ss.list[i].kernelWords = v.kernelWords(ss.list[i].kernels)
+		s := &ss.list[i]
+		s.kernelWords = v.kernelWords(s.kernels)
+		if s.proven && s.kernelWords != "" {
+			// Not an assumption but what follows from it.
+			s.evidence = append(s.evidence, note("so "+s.kernelWords))
+			s.kernelWords = ""
+		}
 	}
 }
 

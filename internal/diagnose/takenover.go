@@ -141,16 +141,18 @@ func (q *asked) otherOpeners(ss *stories, h holding, match bool, isnEv report.Ev
 	}
 	nat := story{cause: "nat-port-reuse", stands: report.StaysOpen, assumes: []Assumption{assumeNAT}, says: "Another host behind the same address opened from that port."}
 	nat.verdict = "Another host behind the client's address opened from the same port."
+	notLinux := assumeNotLinux
 	if ev, ok := q.otherClient(); ok {
-		nat.assumes = []Assumption{{assumeNAT.Says, 2, assumeNAT.Why, false}}
+		nat.assumes = []Assumption{{assumeNAT.Says, 1, assumeNAT.Why, false}}
 		nat.evidence = append(nat.evidence, ev)
+		notLinux.Cost += 4
 	}
 	ss.add(nat)
 	ss.add(story{cause: "own-time-wait-killed", stands: report.StaysOpen, assumes: []Assumption{assumeOwnKill}, says: "The client's own TIME_WAIT may have been killed.", verdict: "The client's own TIME_WAIT was killed."})
 	if q.client.known() {
 		ss.add(ruledOut("other-stack", "The client's kernel was given.", note("given: kernel "+q.client.facts.profile.String())))
 	} else {
-		ss.add(story{cause: "other-stack", stands: report.StaysOpen, assumes: []Assumption{assumeNotLinux}, says: "The client may not be Linux, or sends its SYNs by itself.", verdict: "The client is not Linux."})
+		ss.add(story{cause: "other-stack", stands: report.StaysOpen, assumes: []Assumption{notLinux}, says: "The client may not be Linux, or sends its SYNs by itself.", verdict: "The client is not Linux."})
 	}
 }
 
