@@ -59,7 +59,7 @@ func (s *source) ipv4(seg *segment.Segment, p []byte, wire uint32) reason {
 		if proto != protoAH {
 			return other(proto, p[min(int(hl), len(p)):])
 		}
-		if proto, at, r = s.extensions(seg, proto, p, at, total); r != 0 {
+		if at, r = s.extensions(seg, proto, p, at, total); r != 0 {
 			return r
 		}
 		if at > total {
@@ -108,7 +108,7 @@ func (s *source) ipv6(seg *segment.Segment, p []byte, wire uint32) reason {
 	next, at := p[6], uint32(40)
 	if next != protoTCP {
 		var r reason
-		if next, at, r = s.extensions(seg, next, p, at, total); r != 0 {
+		if at, r = s.extensions(seg, next, p, at, total); r != 0 {
 			return r
 		}
 		if at > total {
@@ -127,25 +127,25 @@ func (s *source) ipv6(seg *segment.Segment, p []byte, wire uint32) reason {
 // extensions walks the headers from next at p[at:] up to TCP's and returns
 // where that begins, which may lie behind the captured bytes. Each header is at
 // least eight bytes, so that the walk ends.
-func (s *source) extensions(seg *segment.Segment, next uint8, p []byte, at, total uint32) (uint8, uint32, reason) {
+func (s *source) extensions(seg *segment.Segment, next uint8, p []byte, at, total uint32) (uint32, reason) {
 	for next != protoTCP {
 		switch next {
 		case protoHopByHop, protoRouting, protoDestOpts, protoFragment, protoAH:
 		default:
-			return next, at, other(next, p[min(int(at), len(p)):])
+			return at, other(next, p[min(int(at), len(p)):])
 		}
 		if uint32(len(p)) < at+8 {
-			return next, at, cutOr(ipMalformed, ipCut, int(at+8), total)
+			return at, cutOr(ipMalformed, ipCut, int(at+8), total)
 		}
 		h := p[at : at+8]
 		switch next {
 		case protoFragment:
 			first := h[2] == 0 && h[3]&0xf8 == 0
 			if h[0] == protoTCP && (!first || h[3]&1 != 0 && total < at+8+20) {
-				return next, at, laterFragment
+				return at, laterFragment
 			}
 			if !first {
-				return next, at, other(h[0], nil)
+				return at, other(h[0], nil)
 			}
 			seg.IPID = binary.BigEndian.Uint16(h[6:])
 			at += 8
@@ -156,7 +156,7 @@ func (s *source) extensions(seg *segment.Segment, next uint8, p []byte, at, tota
 		}
 		next = h[0]
 	}
-	return next, at, 0
+	return at, 0
 }
 
 // other says what a packet is that does not carry TCP; p is what follows the
