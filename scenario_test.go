@@ -18,7 +18,7 @@ import (
 var update = flag.Bool("update", false, "rewrite what the scenarios expect")
 
 // fewestScenarios guards against a walk that finds nothing and therefore passes.
-const fewestScenarios = 25
+const fewestScenarios = 55
 
 // TestScenarios writes the packets of every story into a capture, lets the whole
 // program explain it, and compares what it says with what the story expects.
@@ -157,11 +157,18 @@ func compactEvidence(b *strings.Builder, c *report.Cause) {
 	}
 }
 
-// against returns the evidence that ruled a cause out, or else what is said of it.
+// against returns what is said of a cause that was ruled out, with the first
+// evidence that says no: evidence stands in the order of its weight.
 func against(c *report.Cause) string {
-	for i := len(c.Evidence) - 1; i >= 0; i-- {
-		if e := c.Evidence[i]; e.Answer == "no" {
+	for _, e := range c.Evidence {
+		switch {
+		case e.Answer != "no":
+		case c.Says == "":
 			return e.Says
+		case !strings.Contains(c.Says, e.Says):
+			return c.Says + " No: " + e.Says
+		default:
+			return c.Says
 		}
 	}
 	return c.Says
