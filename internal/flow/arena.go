@@ -5,7 +5,10 @@ import "unsafe"
 const (
 	// hugePage is the size and alignment of a large page.
 	hugePage = 2 << 20
-	// arenaSize is how much is mapped at a time. What is not touched takes no memory.
+	// firstArena is mapped first, in small pages: most captures need no more.
+	firstArena = 2 << 20
+	// arenaSize is how much is mapped at a time from then on. What is not
+	// touched takes no memory.
 	arenaSize = 32 << 20
 )
 
@@ -20,14 +23,11 @@ type arena struct {
 func (a *arena) take(n int) []byte {
 	n = (n + 63) &^ 63
 	if len(a.rest) < n {
-		if n > arenaSize/2 {
-			m, b := mapAligned(n)
-			if m != nil {
-				a.maps = append(a.maps, m)
-			}
-			return b
+		size, mapped := arenaSize, mapAligned
+		if a.maps == nil && n <= firstArena {
+			size, mapped = firstArena, mapPlain
 		}
-		m, b := mapAligned(arenaSize)
+		m, b := mapped(max(size, n))
 		if m == nil {
 			return nil
 		}
@@ -50,6 +50,11 @@ func mapAligned(n int) (mapping, b []byte) {
 	b = mapping[skip : skip+n : skip+n]
 	adviseHuge(b)
 	return mapping, b
+}
+
+func mapPlain(n int) (mapping, b []byte) {
+	mapping = mapMemory(n)
+	return mapping, mapping
 }
 
 func (a *arena) drop() {

@@ -1,8 +1,6 @@
 package flow
 
 import (
-	"unsafe"
-
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
@@ -37,11 +35,11 @@ type closing struct {
 }
 
 // closings is a log of who closed first towards whom. Entries of one pair of
-// addresses are chained, so that writing goes on in a row. It stays readable after Close.
+// addresses are chained, so that writing goes on in a row. It stays readable
+// after Close.
 type closings struct {
 	seed    uint64
-	mem     *arena
-	log     []closing
+	log     [1 << (closingBits - chunkBits)]*chunk[closing]
 	n       uint32 // entries written so far, from 1
 	buckets [1 << bucketBits]uint32
 }
@@ -53,18 +51,19 @@ func (c *closings) hash(server, client segment.Addr) uint64 {
 	return fold(x^server.Hi, client.Hi^0x8ebc6af09c88c6e3^c.seed)
 }
 
+func (c *closings) at(n uint32) **chunk[closing] {
+	return &c.log[n>>chunkBits%uint32(len(c.log))]
+}
+
 func (c *closings) push(v *closing) {
-	if c.log == nil {
-		b := c.mem.take(int(unsafe.Sizeof(closing{})) << closingBits)
-		if b == nil {
-			return
-		}
-		c.log = unsafe.Slice((*closing)(unsafe.Pointer(unsafe.SliceData(b))), 1<<closingBits)
-	}
-	at := &c.buckets[v.pair>>(64-bucketBits)]
+	head := &c.buckets[v.pair>>(64-bucketBits)]
 	c.n++
-	v.before, *at = *at, c.n
-	c.log[c.n%(1<<closingBits)] = *v
+	v.before, *head = *head, c.n
+	at := c.at(c.n)
+	if *at == nil {
+		*at = new(chunk[closing])
+	}
+	(*at)[c.n%(1<<chunkBits)] = *v
 }
 
 // get returns the last entries of a pair of addresses, the oldest first.
@@ -76,7 +75,7 @@ func (c *closings) get(server, client segment.Addr) []TimeWait {
 		if at == 0 || c.n-at >= 1<<closingBits || len(v) == maxClosings {
 			break
 		}
-		e := &c.log[at%(1<<closingBits)]
+		e := &(*c.at(at))[at%(1<<chunkBits)]
 		if e.pair == pair {
 			v = append(v, TimeWait{e.tsVal, Point{e.frame, e.time}, e.conn})
 		}

@@ -28,7 +28,7 @@ type queue struct {
 }
 
 type eventBlock struct {
-	e    [255]event
+	e    [31]event
 	next uint32
 	_    [3]uint32
 }

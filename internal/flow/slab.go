@@ -12,7 +12,7 @@ type chunk[T any] = [1 << chunkBits]T
 // element's first four bytes link the free list.
 type slab[T any] struct {
 	chunks []*chunk[T]
-	mem    *arena
+	mem    *arena // nil: the Go heap
 	free   uint32 // head of the free list
 	next   uint32 // the first number never handed out
 	used   uint32 // elements handed out and not taken back
@@ -54,6 +54,10 @@ func (s *slab[T]) release(n uint32) {
 func (s *slab[T]) grow() bool {
 	if len(s.chunks) == 1<<(32-chunkBits)-1 {
 		return false
+	}
+	if s.mem == nil {
+		s.chunks = append(s.chunks, new(chunk[T]))
+		return true
 	}
 	b := s.mem.take(int(unsafe.Sizeof(chunk[T]{})))
 	if b == nil {

@@ -47,7 +47,6 @@ type Table struct {
 	seed [3]uint64
 
 	mem     *arena // given back by Close
-	lasting *arena // what is remembered of hosts: given back with the Table
 	index   index
 	records slab[record]
 	extras  slab[extra]
@@ -88,11 +87,9 @@ func NewTable(cfg Config, sink Sink) *Table {
 	for i := range t.seed {
 		t.seed[i] = rand.Uint64() | 1
 	}
-	t.mem, t.lasting = new(arena), new(arena)
+	t.mem = new(arena)
 	runtime.AddCleanup(t, (*arena).drop, t.mem)
-	runtime.AddCleanup(t, (*arena).drop, t.lasting)
 	t.records.mem, t.extras.mem, t.rares.mem, t.blocks.mem, t.queue.blocks.mem = t.mem, t.mem, t.mem, t.mem, t.mem
-	t.hosts.entries.mem, t.closings.mem = t.lasting, t.lasting
 	t.index.init()
 	t.hosts.index.heap = true
 	t.hosts.index.init()
