@@ -15,26 +15,39 @@ type Describer struct {
 	dates dateCache
 }
 
-// dateCache keeps the text of the last second, which most times share.
+// dateCache keeps the text of the last day, which most times share.
 type dateCache struct {
-	second int64
-	text   string // "2006-01-02T15:04:05"
+	day  int64
+	text string // "2006-01-02T"
 }
 
+// append writes nanoseconds since the Unix epoch as report.FormatTime does.
 func (d *dateCache) append(b []byte, ns int64) []byte {
-	sec, frac := ns/1e9, ns%1e9
-	if frac < 0 {
-		sec, frac = sec-1, frac+1e9
+	const perDay = 24 * 3600 * 1e9
+	day, rest := ns/perDay, ns%perDay
+	if rest < 0 {
+		day, rest = day-1, rest+perDay
 	}
-	if d.text == "" || sec != d.second {
-		d.second, d.text = sec, report.FormatTime(sec * 1e9)[:19]
+	if d.text == "" || day != d.day {
+		d.day, d.text = day, report.FormatTime(ns)[:11]
 	}
 	b = append(b, d.text...)
-	b = append(b, '.')
-	for div := int64(1e8); div > 0; div /= 10 {
-		b = append(b, byte('0'+frac/div%10))
+	sec, frac := uint32(rest/1e9), uint32(rest%1e9)
+	b = appendTwoDigits(b, sec/3600)
+	b = append(b, ':')
+	b = appendTwoDigits(b, sec/60%60)
+	b = append(b, ':')
+	b = appendTwoDigits(b, sec%60)
+	b = append(b, '.', byte('0'+frac/1e8))
+	for _, pair := range [...]uint32{frac / 1e6, frac / 1e4, frac / 1e2, frac} {
+		b = appendTwoDigits(b, pair%100)
 	}
 	return append(b, 'Z')
+}
+
+// appendTwoDigits writes a number below 100.
+func appendTwoDigits(b []byte, n uint32) []byte {
+	return append(b, byte('0'+n/10), byte('0'+n%10))
 }
 
 func appendEndpoint(b []byte, e segment.Endpoint) []byte {
