@@ -18,11 +18,18 @@ type seqNum = seq.Num
 // comparison with the best kernel of all.
 func (v *hostView) under(fits func(kernel.Profile) bool) (fit []kernel.Profile, against int) {
 	best, bestFit := -1, -1
-	for _, s := range v.suspects {
+	in := make([]bool, len(v.suspects))
+	for _, g := range v.alike {
+		ok := fits(v.suspects[g[0]].Profile)
+		for _, i := range g {
+			in[i] = ok
+		}
+	}
+	for i, s := range v.suspects {
 		if best < 0 || s.against < best {
 			best = s.against
 		}
-		if !fits(s.Profile) {
+		if !in[i] {
 			continue
 		}
 		fit = append(fit, s.Profile)
@@ -184,7 +191,7 @@ func (q *asked) addTimeWait(ss *stories, h holding, a acceptance, fit []kernel.P
 	age := time.Duration(q.now() - a.st.tw.Armed)
 	s := story{assumes: h.assumes, against: against, kernels: fit,
 		evidence: []report.Evidence{note(h.why, h.frames...), bySeq}}
-	if a.byTS.Because != "" && q.r().syn.HasTS {
+	if a.byTS.Because() != "" && q.r().syn.HasTS {
 		s.evidence = append(s.evidence, byTS)
 	}
 	s.evidence = append(s.evidence, q.inheritedEvidence(), q.worth())
@@ -315,7 +322,7 @@ func (q *asked) mismatch(fit []kernel.Profile) []Assumption {
 func (q *asked) notThisTest(cause string, a acceptance, bySeq, byTS report.Evidence) (string, []report.Evidence) {
 	if cause == "time-wait-sequence" {
 		if a.bySeq.Answer == kernel.No {
-			return "The SYN's sequence number is not after rcv_nxt: " + a.bySeq.Because + ".", []report.Evidence{bySeq}
+			return "The SYN's sequence number is not after rcv_nxt: " + a.bySeq.Because() + ".", []report.Evidence{bySeq}
 		}
 		return "", nil
 	}
@@ -323,7 +330,7 @@ func (q *asked) notThisTest(cause string, a acceptance, bySeq, byTS report.Evide
 	case a.bySeq.Answer == kernel.Yes:
 		return "The sequence number alone lets the SYN in; the kernel tests it first.", []report.Evidence{bySeq}
 	case a.byTS.Answer == kernel.No:
-		return "No newer timestamp: " + a.byTS.Because + ".", []report.Evidence{byTS}
+		return "No newer timestamp: " + a.byTS.Because() + ".", []report.Evidence{byTS}
 	}
 	return "", nil
 }

@@ -80,7 +80,7 @@ func deciding(trace []kernel.Asked, rule string) ([]kernel.Reading, string) {
 	for _, a := range trace {
 		if a.Rule == "syn-accepted" || a.Rule == rule {
 			for _, r := range a.Readings {
-				if r.Because != "" && !strings.HasPrefix(r.Because, "flags ") {
+				if r.Because() != "" && !strings.HasPrefix(r.Because(), "flags ") {
 					out = append(out, r)
 				}
 			}
@@ -98,7 +98,7 @@ func withoutRepeats(in []kernel.Reading) []kernel.Reading {
 	for i, r := range in {
 		again := false
 		for _, later := range in[i+1:] {
-			again = again || strings.Contains(later.Because, strings.TrimPrefix(r.Because, "the segment has "))
+			again = again || strings.Contains(later.Because(), strings.TrimPrefix(r.Because(), "the segment has "))
 		}
 		if !again {
 			out = append(out, r)
@@ -132,7 +132,8 @@ func (q *asked) tryHolding(ss *stories, h holding, listener, rfc1337 kernel.Answ
 	}
 	best := map[string]*tried{}
 	fits := map[string][]kernel.Profile{}
-	for _, s := range q.server.suspects {
+	for _, g := range q.server.alike {
+		s := q.server.best(g)
 		host := q.server.host(s.Profile, q.ipv6)
 		host.Listener = listener
 		if rfc1337 == kernel.Yes && q.server.facts.answer(kernel.FactRFC1337) == kernel.Unknown {
@@ -153,7 +154,9 @@ func (q *asked) tryHolding(ss *stories, h holding, listener, rfc1337 kernel.Answ
 			best[x.cause] = &tried{x, cmp, st, s.against}
 		}
 		if cmp.ok() {
-			fits[x.cause] = append(fits[x.cause], s.Profile)
+			for _, i := range g {
+				fits[x.cause] = append(fits[x.cause], q.server.suspects[i].Profile)
+			}
 		}
 	}
 	for _, cause := range append(append([]string{}, causesChallenged...), causesRefused...) {

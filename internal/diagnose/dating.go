@@ -33,16 +33,20 @@ type hostView struct {
 	part     string // client or server
 	facts    hostFacts
 	suspects []suspect
-	hints    []hint
+	// alike groups the suspects by their index that the model cannot tell apart.
+	alike [][]int
+	hints []hint
 }
 
 // view dates a host.
 func (e *Engine) view(part string, addr segment.Addr, ends ...*flow.End) hostView {
 	v := hostView{part: part, facts: e.facts.of(part, addr)}
 	v.hints = e.hints(addr, ends...)
-	profiles := kernel.Candidates()
+	profiles := e.candidates
+	v.alike = e.alike
 	if v.facts.profile.Known() {
 		profiles = []kernel.Profile{v.facts.profile}
+		v.alike = [][]int{{0}}
 	}
 	for _, p := range profiles {
 		s := suspect{Profile: p}
@@ -54,6 +58,21 @@ func (e *Engine) view(part string, addr segment.Addr, ends ...*flow.End) hostVie
 		v.suspects = append(v.suspects, s)
 	}
 	return v
+}
+
+// modelled are the behaviours that stories ask for; kernels that agree in them
+// need to be tried once.
+func modelled() []*kernel.Behaviour {
+	var out []*kernel.Behaviour
+	for _, b := range kernel.Behaviours() {
+		switch b {
+		case &kernel.LargeFirstWindow, &kernel.OffsetsTimestamps, &kernel.OffsetPerTuple, &kernel.MillisecondTimestamps, &kernel.ClockISN:
+			// Signs of a kernel's age: they weigh a kernel, the model does not ask them.
+		default:
+			out = append(out, b)
+		}
+	}
+	return out
 }
 
 // known tells whether the kernel was given.
@@ -92,6 +111,17 @@ func (v *hostView) kernelWords(fit []kernel.Profile) string {
 		}
 	}
 	return words
+}
+
+// best returns the suspect of a group that the signs like best, the newest of equals.
+func (v *hostView) best(group []int) suspect {
+	out := v.suspects[group[0]]
+	for _, i := range group[1:] {
+		if v.suspects[i].against <= out.against {
+			out = v.suspects[i]
+		}
+	}
+	return out
 }
 
 // against returns the hints that speak against a profile.

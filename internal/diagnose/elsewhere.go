@@ -34,7 +34,8 @@ func (q *asked) elsewhere(ss *stories) {
 // explained: a frame in the capture ended what was held, or its time was surely
 // over, so that no hand and no limit is needed.
 func (q *asked) explained(h holding) bool {
-	for _, s := range q.server.suspects {
+	for _, g := range q.server.alike {
+		s := q.server.suspects[g[0]]
 		st := q.replay(h, q.server.host(s.Profile, q.ipv6))
 		if st.kind == nothing {
 			continue

@@ -38,6 +38,10 @@ type Engine struct {
 	capture  Capture
 	asked    []*flow.Connection
 	inherits map[segment.Addr]inheritance
+	// candidates are the kernels that an unknown host may run; alike groups those
+	// that the model cannot tell apart.
+	candidates []kernel.Profile
+	alike      [][]int
 }
 
 // inheritance is an address that was seen to keep the ISN that TIME_WAIT chose.
@@ -48,7 +52,8 @@ type inheritance struct {
 
 // New returns an engine that knows the given facts.
 func New(facts *Facts, hosts Hosts) *Engine {
-	return &Engine{facts: facts, hosts: hosts, inherits: map[segment.Addr]inheritance{}}
+	c := kernel.Candidates()
+	return &Engine{facts: facts, hosts: hosts, inherits: map[segment.Addr]inheritance{}, candidates: c, alike: kernel.Alike(c, modelled())}
 }
 
 // Ask takes an attempt that raised a question. It keeps c.

@@ -249,7 +249,7 @@ func plural(n int) string {
 
 // evidence words a reading of the model with the frames it rests on.
 func evidence(r kernel.Reading, source string, frames ...uint64) report.Evidence {
-	return report.Evidence{Says: r.Because, Answer: r.Answer.String(), Frames: frameList(frames...), Source: source}
+	return report.Evidence{Says: r.Because(), Answer: r.Answer.String(), Frames: frameList(frames...), Source: source}
 }
 
 // note is evidence that is a plain observation.

@@ -201,7 +201,7 @@ func lastNo(trace []kernel.Asked) string {
 	for _, a := range trace {
 		for _, r := range a.Readings {
 			if r.Answer == kernel.No && a.Rule == "tw-reuse" || r.Answer == kernel.Yes && a.Rule == "no-timestamps" {
-				out = r.Because
+				out = r.Because()
 			}
 		}
 	}

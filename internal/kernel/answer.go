@@ -7,7 +7,11 @@
 // knows no files, clocks or captures: time and segments are arguments.
 package kernel
 
-import "github.com/tcpwhy/tcpwhy/internal/seq"
+import (
+	"fmt"
+
+	"github.com/tcpwhy/tcpwhy/internal/seq"
+)
 
 // Answer is yes, no or unknown. Unknown is the zero value.
 type Answer uint8
@@ -61,8 +65,47 @@ const (
 // answer is Unknown, Missing names the fact that would decide it.
 type Reading struct {
 	Answer  Answer
-	Because string
 	Missing Fact
+	// The words are put together only when somebody reads them: a story asks a
+	// hundred clauses and tells three.
+	format string
+	args   []any
+}
+
+// Because puts the reading into words.
+func (r Reading) Because() string {
+	if len(r.args) == 0 {
+		return r.format
+	}
+	return fmt.Sprintf(r.format, r.args...)
+}
+
+// String is Because, so that a reading may stand within the words of another.
+func (r Reading) String() string { return r.Because() }
+
+// Read returns a reading with its words, which are formatted only on demand.
+// Without args the format stands as it is.
+func Read(a Answer, format string, args ...any) Reading {
+	return Reading{Answer: a, format: format, args: args}
+}
+
+// YesIf returns a reading that is yes or no.
+func YesIf(b bool, format string, args ...any) Reading { return Read(If(b), format, args...) }
+
+// Missing returns an unknown reading and the fact that would decide it.
+func Missing(f Fact, format string, args ...any) Reading {
+	r := Read(Unknown, format, args...)
+	r.Missing = f
+	return r
+}
+
+// Not turns a condition round; its words stay.
+func Not[C any](says string, ask func(*C) Reading) Clause[C] {
+	return Clause[C]{Says: says, Ask: func(c *C) Reading {
+		r := ask(c)
+		r.Answer = r.Answer.Not()
+		return r
+	}}
 }
 
 // Num is a wrapping number that a model may not know. The zero value is unknown.

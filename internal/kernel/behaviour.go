@@ -1,7 +1,5 @@
 package kernel
 
-import "fmt"
-
 // Behaviour is one thing that some kernels do and others do not. Where a
 // boundary lies between two versions that were read, those between answer
 // unknown: a remembered boundary is never used.
@@ -24,23 +22,20 @@ type Change struct {
 }
 
 // Has tells whether a kernel of this profile behaves so.
-func (p Profile) Has(b *Behaviour) Reading {
-	unknown := func(why string) Reading {
-		return Reading{Unknown, why, FactKernel}
-	}
+func (p *Profile) Has(b *Behaviour) Reading {
 	say := func(a Answer) Reading {
 		switch a {
 		case Yes:
-			return Reading{Yes, fmt.Sprintf("kernel %s %s", p, b.Says), ""}
+			return Read(Yes, "kernel %s %s", p, b.Says)
 		case No:
-			return Reading{No, fmt.Sprintf("it is not so of kernel %s that it %s", p, b.Says), ""}
+			return Read(No, "kernel %s is not one that %s", p, b.Says)
 		case Unknown:
 		}
-		return unknown(fmt.Sprintf("it was not read whether kernel %s %s", p, b.Says))
+		return Missing(FactKernel, "it was not read whether kernel %s %s", p, b.Says)
 	}
 	switch p.Vendor {
 	case AnyVendor:
-		return unknown("the kernel is not known")
+		return Missing(FactKernel, "the kernel is not known")
 	case RHEL6:
 		return say(b.RHEL6)
 	case RHEL7:
@@ -52,10 +47,10 @@ func (p Profile) Has(b *Behaviour) Reading {
 	lo, hi := p.span()
 	a := b.at(lo)
 	if b.at(hi) != a || b.changesWithin(lo, hi) {
-		return unknown(fmt.Sprintf("within the series %s it changes whether a kernel %s", p, b.Says))
+		return Missing(FactKernel, "within the series %s it changes whether a kernel %s", p, b.Says)
 	}
 	if p.Backports && b.changesAfter(hi) {
-		return unknown(fmt.Sprintf("the vendor of %s may have back-ported the change by which a kernel %s", p, b.Says))
+		return Missing(FactKernel, "the vendor of %s may have back-ported the change by which a kernel %s", p, b.Says)
 	}
 	return say(a)
 }

@@ -55,12 +55,12 @@ func TestHas(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := p.Has(c.b); got.Answer != c.want {
-			t.Errorf("%s %s: %v, want %v (%s)", c.release, c.b.ID, got.Answer, c.want, got.Because)
+			t.Errorf("%s %s: %v, want %v (%s)", c.release, c.b.ID, got.Answer, c.want, got.Because())
 		} else if (got.Answer == Unknown) != (got.Missing == FactKernel) {
 			t.Errorf("%s %s: answer %v with missing %q", c.release, c.b.ID, got.Answer, got.Missing)
 		}
 	}
-	if r := (Profile{}).Has(&KeepsISN); r.Answer != Unknown || r.Missing != FactKernel {
+	if r := new(Profile).Has(&KeepsISN); r.Answer != Unknown || r.Missing != FactKernel {
 		t.Errorf("the zero profile: %+v", r)
 	}
 }

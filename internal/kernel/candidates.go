@@ -66,6 +66,27 @@ func Candidates() []Profile {
 	return out
 }
 
+// Alike groups profiles that answer every one of the behaviours alike, by their
+// indexes, in order: what asks only those needs to be asked once a group.
+func Alike(profiles []Profile, by []*Behaviour) [][]int {
+	var out [][]int
+	at := map[string]int{}
+	for i, p := range profiles {
+		key := make([]byte, len(by))
+		for j, b := range by {
+			key[j] = byte(p.Has(b).Answer)
+		}
+		g, ok := at[string(key)]
+		if !ok {
+			g = len(out)
+			at[string(key)] = g
+			out = append(out, nil)
+		}
+		out[g] = append(out[g], i)
+	}
+	return out
+}
+
 // Words names a set of profiles by ranges: "up to 4.11, rhel6, rhel7".
 func Words(set []Profile) string {
 	in := map[Profile]bool{}

@@ -46,12 +46,12 @@ func (h *Host) KeepsISN() Reading {
 func Setting(a Answer, yes, no string, f Fact) Reading {
 	switch a {
 	case Yes:
-		return Reading{Yes, yes, ""}
+		return Read(Yes, yes)
 	case No:
-		return Reading{No, no, ""}
+		return Read(No, no)
 	case Unknown:
 	}
-	return Reading{Unknown, string(f) + " is not known", f}
+	return Missing(f, "%s is not known", string(f))
 }
 
 // ReplyKind is what a host sends back.

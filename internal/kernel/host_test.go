@@ -58,7 +58,7 @@ func TestAnswers(t *testing.T) {
 	if r := Setting(Unknown, "on", "off", FactRFC1337); r.Answer != Unknown || r.Missing != FactRFC1337 {
 		t.Errorf("an unknown setting reads %+v", r)
 	}
-	if r := Setting(No, "on", "off", FactRFC1337); r != (Reading{Answer: No, Because: "off"}) {
+	if r := Setting(No, "on", "off", FactRFC1337); r.Answer != No || r.Because() != "off" || r.Missing != "" {
 		t.Errorf("a setting that is off reads %+v", r)
 	}
 }

@@ -126,7 +126,7 @@ func vendorSuffix(s string) bool {
 }
 
 // span returns the first and the last version that the profile may mean.
-func (p Profile) span() (lo, hi Version) {
+func (p *Profile) span() (lo, hi Version) {
 	lo, hi = p.Version, p.Version
 	if p.Version.Patch < 0 {
 		lo.Patch, hi.Patch = 0, lastPatch

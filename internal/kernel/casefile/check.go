@@ -136,12 +136,12 @@ func missed(id string, always bool, trace []kernel.Asked) seen {
 func writeTrace(b *strings.Builder, trace []kernel.Asked) {
 	for _, a := range trace {
 		if len(a.Readings) == 1 { // most are turned away by their first clause
-			fmt.Fprintf(b, "%s: %s: %s (%s)\n", a.Answer, a.Rule, a.Clauses[0], a.Readings[0].Because)
+			fmt.Fprintf(b, "%s: %s: %s (%s)\n", a.Answer, a.Rule, a.Clauses[0], a.Readings[0].Because())
 			continue
 		}
 		fmt.Fprintf(b, "%s: %s\n", a.Answer, a.Rule)
 		for i, r := range a.Readings {
-			fmt.Fprintf(b, "  %-7s %s (%s)\n", r.Answer, a.Clauses[i], r.Because)
+			fmt.Fprintf(b, "  %-7s %s (%s)\n", r.Answer, a.Clauses[i], r.Because())
 		}
 	}
 }

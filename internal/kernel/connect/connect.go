@@ -4,7 +4,6 @@
 package connect
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
@@ -55,10 +54,6 @@ func takenOver(rule string, c *TakeOver) Opening {
 	return Opening{Rule: rule, ISN: kernel.InheritedISN(c.Own.SndNxt), TSEcr: c.Own.TSRecent}
 }
 
-func yesIf(b bool, format string, args ...any) kernel.Reading {
-	return kernel.Reading{Answer: kernel.If(b), Because: fmt.Sprintf(format, args...)}
-}
-
 var noTimestamps = Rule{
 	ID: "no-timestamps", Says: "A TIME_WAIT without timestamps is never taken over.", From: unique,
 	When: []clause{{Says: "the old connection had no timestamps", Ask: func(c *TakeOver) kernel.Reading {
@@ -92,21 +87,21 @@ var refused = Rule{
 
 func reuseAllows(c *TakeOver) kernel.Reading {
 	if !c.Reuse.Known {
-		return kernel.Reading{Because: "tcp_tw_reuse is not known", Missing: kernel.FactTWReuse}
+		return kernel.Missing(kernel.FactTWReuse, "tcp_tw_reuse is not known")
 	}
 	switch v := c.Reuse.Uint32(); v {
 	case 0:
-		return yesIf(false, "tcp_tw_reuse = 0")
+		return kernel.YesIf(false, "tcp_tw_reuse = 0")
 	case 2:
-		return yesIf(c.Loopback, "tcp_tw_reuse = 2: loopback only")
+		return kernel.YesIf(c.Loopback, "tcp_tw_reuse = 2: loopback only")
 	default:
-		return yesIf(true, "tcp_tw_reuse = %d", v)
+		return kernel.YesIf(true, "tcp_tw_reuse = %d", v)
 	}
 }
 
 func notSpared(c *TakeOver) kernel.Reading {
 	if c.Own.Substate != timewait.FinWait2 {
-		return yesIf(true, "it is a true TIME_WAIT")
+		return kernel.YesIf(true, "it is a true TIME_WAIT")
 	}
 	r := c.Host.Profile.Has(&kernel.SparesFinWait2)
 	r.Answer = r.Answer.Not()
@@ -117,7 +112,7 @@ func notSpared(c *TakeOver) kernel.Reading {
 // seconds, so that a capture can only say "surely" outside one second.
 func oldEnough(c *TakeOver) kernel.Reading {
 	if c.Own.TSStored == 0 {
-		return kernel.Reading{Because: "when ts_recent was stored is not known", Missing: kernel.FactTSRecent}
+		return kernel.Missing(kernel.FactTSRecent, "when ts_recent was stored is not known")
 	}
 	age := time.Duration(c.Now - c.Own.TSStored)
 	lo, hi := time.Second, 2*time.Second
@@ -131,11 +126,11 @@ func oldEnough(c *TakeOver) kernel.Reading {
 	}
 	switch {
 	case age > hi:
-		return yesIf(true, "ts_recent is %.3f s old", age.Seconds())
+		return kernel.YesIf(true, "ts_recent is %.3f s old", age.Seconds())
 	case age < lo:
-		return yesIf(false, "ts_recent is %.3f s old, and %.0f s are needed", age.Seconds(), lo.Seconds())
+		return kernel.YesIf(false, "ts_recent is %.3f s old, and %.0f s are needed", age.Seconds(), lo.Seconds())
 	}
-	return kernel.Reading{Because: fmt.Sprintf("ts_recent is %.3f s old: it depends on where the second ends", age.Seconds()), Missing: kernel.FactKernel}
+	return kernel.Missing(kernel.FactKernel, "ts_recent is %.3f s old: it depends on where the second ends", age.Seconds())
 }
 
 // SynSent is an opener that receives a segment with ACK, without SYN and RST.
@@ -168,7 +163,7 @@ const synSent = "net/ipv4/tcp_input.c tcp_rcv_synsent_state_process"
 var badACK = kernel.Rule[SynSent, Reaction]{
 	ID: "bad-ack", Says: "An ACK that does not acknowledge the SYN gets a RST with its own number as seq.", From: synSent,
 	When: []kernel.Clause[SynSent]{{Says: "its ack is not ISS + 1", Ask: func(c *SynSent) kernel.Reading {
-		return yesIf(c.Segment.Ack != c.ISS.Add(1), "ack %s, ISS + 1 = %s", c.Segment.Ack, c.ISS.Add(1))
+		return kernel.YesIf(c.Segment.Ack != c.ISS.Add(1), "ack %s, ISS + 1 = %s", c.Segment.Ack, c.ISS.Add(1))
 	}}},
 	Then: func(c *SynSent) Reaction {
 		return Reaction{"bad-ack", kernel.Reply{Kind: kernel.ReplyRST, Seq: kernel.Known(c.Segment.Ack), NoTS: true}, c.Host.Profile.Has(&kernel.ResendsAtOnce).Answer}
@@ -179,13 +174,13 @@ var oldEcho = kernel.Rule[SynSent, Reaction]{
 	ID: "old-echo", Says: "An ACK that echoes a timestamp from before the SYN gets a RST too.", From: synSent + " (PAWSActive)",
 	When: []kernel.Clause[SynSent]{{Says: "its TSecr was not sent by this SYN", Ask: func(c *SynSent) kernel.Reading {
 		if !c.Segment.HasTS() || c.Segment.TSEcr.Uint32() == 0 {
-			return yesIf(false, "no echoed timestamp")
+			return kernel.YesIf(false, "no echoed timestamp")
 		}
 		if !c.FirstTSVal.Known || !c.LastTSVal.Known {
-			return kernel.Reading{Because: "the SYN's timestamps are not known", Missing: kernel.FactTSRecent}
+			return kernel.Missing(kernel.FactTSRecent, "the SYN's timestamps are not known")
 		}
 		in := !c.Segment.TSEcr.Before(c.FirstTSVal.Num) && !c.Segment.TSEcr.After(c.LastTSVal.Num)
-		return yesIf(!in, "TSecr %s, the SYNs carried %s to %s", c.Segment.TSEcr, c.FirstTSVal.Num, c.LastTSVal.Num)
+		return kernel.YesIf(!in, "TSecr %s, the SYNs carried %s to %s", c.Segment.TSEcr, c.FirstTSVal.Num, c.LastTSVal.Num)
 	}}},
 	Then: func(c *SynSent) Reaction {
 		return Reaction{"old-echo", kernel.Reply{Kind: kernel.ReplyRST, Seq: kernel.Known(c.Segment.Ack), NoTS: true}, kernel.No}

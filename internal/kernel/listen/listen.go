@@ -5,7 +5,6 @@
 package listen
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
@@ -51,18 +50,6 @@ func Rules() []*Rule {
 // Decide asks them.
 func Decide(c *Case) kernel.Decision[Outcome] { return kernel.Decide(Rules(), c) }
 
-func yesIf(b bool, format string, args ...any) kernel.Reading {
-	return kernel.Reading{Answer: kernel.If(b), Because: fmt.Sprintf(format, args...)}
-}
-
-func not(says string, ask func(*Case) kernel.Reading) clause {
-	return clause{Says: says, Ask: func(c *Case) kernel.Reading {
-		r := ask(c)
-		r.Answer = r.Answer.Not()
-		return r
-	}}
-}
-
 func behaviour(b *kernel.Behaviour) clause {
 	return clause{Says: "this kernel " + b.Says, Ask: func(c *Case) kernel.Reading { return c.Host.Profile.Has(b) }}
 }
@@ -79,29 +66,29 @@ var (
 	}}
 	family = clause{Says: "the gate exists for this family", Ask: func(c *Case) kernel.Reading {
 		if !c.Host.IPv6 {
-			return yesIf(true, "IPv4")
+			return kernel.YesIf(true, "IPv4")
 		}
 		return c.Host.Profile.Has(&kernel.GateOnIPv6)
 	}}
 	remembered = clause{Says: "a connection with timestamps from that address was closed here within 60 s", Ask: func(c *Case) kernel.Reading {
 		if !c.Gate.TS.Known {
-			return kernel.Reading{Because: "no such connection is in the capture", Missing: kernel.FactTSRecent}
+			return kernel.Missing(kernel.FactTSRecent, "no such connection is in the capture")
 		}
 		age := time.Duration(c.Now - c.Gate.Stored)
-		return yesIf(age < GateLength, "TSval %s was stored %.1f s ago", c.Gate.TS.Num, age.Seconds())
+		return kernel.YesIf(age < GateLength, "TSval %s was stored %.1f s ago", c.Gate.TS.Num, age.Seconds())
 	}}
 	hasTS = clause{Says: "it carries a timestamp", Ask: func(c *Case) kernel.Reading {
 		if c.Segment.HasTS() {
-			return yesIf(true, "TSval %s", c.Segment.TSVal)
+			return kernel.YesIf(true, "TSval %s", c.Segment.TSVal)
 		}
-		return yesIf(false, "no timestamp")
+		return kernel.YesIf(false, "no timestamp")
 	}}
 	older = clause{Says: "its timestamp is older than that by more than 1", Ask: func(c *Case) kernel.Reading {
 		if !c.Gate.TS.Known {
-			return kernel.Reading{Because: "that is not known", Missing: kernel.FactTSRecent}
+			return kernel.Missing(kernel.FactTSRecent, "that is not known")
 		}
 		d := c.Gate.TS.Sub(c.Segment.TSVal)
-		return yesIf(d > 1, "TSval %s against %s: %d older", c.Segment.TSVal, c.Gate.TS.Num, d)
+		return kernel.YesIf(d > 1, "TSval %s against %s: %d older", c.Segment.TSVal, c.Gate.TS.Num, d)
 	}}
 )
 
@@ -109,7 +96,7 @@ const connRequest = "net/ipv4/tcp_input.c tcp_conn_request"
 
 var noListener = Rule{
 	ID: "no-listener", Says: "A SYN for which nobody listens gets a RST.", From: "net/ipv4/tcp_ipv4.c tcp_v4_rcv, no_tcp_socket",
-	When: []clause{not("nobody listens on the port", listens.Ask)},
+	When: []clause{kernel.Not("nobody listens on the port", listens.Ask)},
 	Then: func(c *Case) Outcome {
 		return Outcome{"no-listener", timewait.ResetFor(&c.Segment)}
 	},
@@ -118,7 +105,7 @@ var noListener = Rule{
 var synFIN = Rule{
 	ID: "syn-fin", Says: "A SYN with FIN is dropped by the listener.", From: "net/ipv4/tcp_input.c tcp_rcv_state_process",
 	When: []clause{{Says: "it carries FIN as well", Ask: func(c *Case) kernel.Reading {
-		return yesIf(c.Segment.Flags.Has(segment.FIN), "flags %s", c.Segment.Flags)
+		return kernel.YesIf(c.Segment.Flags.Has(segment.FIN), "flags %s", c.Segment.Flags)
 	}}, behaviour(&kernel.DropsSYNFIN)},
 	Then: func(*Case) Outcome { return Outcome{"syn-fin", kernel.Reply{}} },
 }
@@ -141,7 +128,7 @@ var gateOlder = Rule{
 
 var gateNoTimestamp = Rule{
 	ID: "gate-no-timestamp", Says: "With tcp_tw_recycle some kernels also drop a SYN without a timestamp from such an address.", From: connRequest + ", tcp_peer_is_proven (PAWSPassive)",
-	When: []clause{recycles, family, remembered, not("it carries no timestamp", hasTS.Ask), behaviour(&kernel.GateWantsTimestamps)},
+	When: []clause{recycles, family, remembered, kernel.Not("it carries no timestamp", hasTS.Ask), behaviour(&kernel.GateWantsTimestamps)},
 	Then: func(*Case) Outcome { return Outcome{"gate-no-timestamp", kernel.Reply{}} },
 }
 

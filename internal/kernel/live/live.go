@@ -4,7 +4,6 @@
 package live
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
@@ -86,18 +85,6 @@ func Decide(c *Case) kernel.Decision[Outcome] {
 	return kernel.Decide(Rules(), c)
 }
 
-func yesIf(b bool, format string, args ...any) kernel.Reading {
-	return kernel.Reading{Answer: kernel.If(b), Because: fmt.Sprintf(format, args...)}
-}
-
-func not(says string, ask func(*Case) kernel.Reading) clause {
-	return clause{Says: says, Ask: func(c *Case) kernel.Reading {
-		r := ask(c)
-		r.Answer = r.Answer.Not()
-		return r
-	}}
-}
-
 func behaviour(b *kernel.Behaviour) clause {
 	return clause{Says: "this kernel " + b.Says, Ask: func(c *Case) kernel.Reading { return c.Host.Profile.Has(b) }}
 }
@@ -127,46 +114,46 @@ func (c *Case) ack() kernel.Reply {
 
 var (
 	isRST = clause{Says: "it is a RST", Ask: func(c *Case) kernel.Reading {
-		return yesIf(c.Segment.Flags.Has(segment.RST), "flags %s", c.Segment.Flags)
+		return kernel.YesIf(c.Segment.Flags.Has(segment.RST), "flags %s", c.Segment.Flags)
 	}}
 	isSYN = clause{Says: "it carries SYN", Ask: func(c *Case) kernel.Reading {
-		return yesIf(c.Segment.Flags.Has(segment.SYN), "flags %s", c.Segment.Flags)
+		return kernel.YesIf(c.Segment.Flags.Has(segment.SYN), "flags %s", c.Segment.Flags)
 	}}
 	exact = clause{Says: "its seq is exactly rcv_nxt", Ask: func(c *Case) kernel.Reading {
 		if !c.RcvNxt.Known {
-			return kernel.Reading{Because: "rcv_nxt is not known", Missing: kernel.FactRcvNxt}
+			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 		}
-		return yesIf(c.Segment.Seq == c.RcvNxt.Num, "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
+		return kernel.YesIf(c.Segment.Seq == c.RcvNxt.Num, "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
 	}}
 	inWindow = clause{Says: "it lies in the receive window", Ask: func(c *Case) kernel.Reading {
 		if !c.RcvNxt.Known {
-			return kernel.Reading{Because: "rcv_nxt is not known", Missing: kernel.FactRcvNxt}
+			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 		}
 		if c.Segment.Seq == c.RcvNxt.Num {
-			return yesIf(true, "seq %s is rcv_nxt", c.Segment.Seq)
+			return kernel.YesIf(true, "seq %s is rcv_nxt", c.Segment.Seq)
 		}
 		if !c.RcvWnd.Known {
 			if !c.Segment.End().After(c.RcvNxt.Num) || c.Segment.Seq.Sub(c.RcvNxt.Num) > 1<<30 {
-				return yesIf(false, "seq %s lies outside any window at rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
+				return kernel.YesIf(false, "seq %s lies outside any window at rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
 			}
-			return kernel.Reading{Because: "the last advertised window is not known", Missing: kernel.FactRcvWnd}
+			return kernel.Missing(kernel.FactRcvWnd, "the last advertised window is not known")
 		}
 		right := c.RcvNxt.Add(c.RcvWnd.Uint32())
 		in := c.Segment.Seq.InWindow(c.Segment.End(), c.RcvNxt.Num, right)
-		return yesIf(in, "seq %s, window %s to %s", c.Segment.Seq, c.RcvNxt.Num, right)
+		return kernel.YesIf(in, "seq %s, window %s to %s", c.Segment.Seq, c.RcvNxt.Num, right)
 	}}
 	notBefore = clause{Says: "its seq is not before rcv_nxt", Ask: func(c *Case) kernel.Reading {
 		if !c.RcvNxt.Known {
-			return kernel.Reading{Because: "rcv_nxt is not known", Missing: kernel.FactRcvNxt}
+			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 		}
-		return yesIf(!c.Segment.Seq.Before(c.RcvNxt.Num), "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
+		return kernel.YesIf(!c.Segment.Seq.Before(c.RcvNxt.Num), "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
 	}}
 	pawsOld = clause{Says: "its timestamp is older than ts_recent (PAWS)", Ask: func(c *Case) kernel.Reading {
 		if !c.Segment.HasTS() || c.HasTS == kernel.No {
-			return yesIf(false, "no timestamps to compare")
+			return kernel.YesIf(false, "no timestamps to compare")
 		}
 		if c.HasTS != kernel.Yes || !c.TSRecent.Known {
-			return kernel.Reading{Because: "ts_recent is not known", Missing: kernel.FactTSRecent}
+			return kernel.Missing(kernel.FactTSRecent, "ts_recent is not known")
 		}
 		// A live socket allows one tick (TCP_PAWS_WINDOW), a request none.
 		tick := int32(1)
@@ -179,28 +166,28 @@ var (
 			r.Answer = r.Answer.Not()
 			return r
 		}
-		return yesIf(old, "TSval %s, ts_recent %s", c.Segment.TSVal, c.TSRecent.Num)
+		return kernel.YesIf(old, "TSval %s, ts_recent %s", c.Segment.TSVal, c.TSRecent.Num)
 	}}
-	pawsFine = not("its timestamp is not older than ts_recent (PAWS)", pawsOld.Ask)
+	pawsFine = kernel.Not("its timestamp is not older than ts_recent (PAWS)", pawsOld.Ask)
 	limited  = clause{Says: "an ACK was sent less than tcp_invalid_ratelimit ago", Ask: func(c *Case) kernel.Reading {
 		if c.LastACK == 0 {
-			return yesIf(false, "it is the first")
+			return kernel.YesIf(false, "it is the first")
 		}
 		if r := c.Host.Profile.Has(&kernel.LimitsACKs); r.Answer != kernel.Yes {
 			return r
 		}
 		if !c.Host.RateLimit.Known {
-			return kernel.Reading{Because: "tcp_invalid_ratelimit is not known", Missing: kernel.FactRateLimit}
+			return kernel.Missing(kernel.FactRateLimit, "tcp_invalid_ratelimit is not known")
 		}
 		d := time.Duration(c.Now - c.LastACK)
-		return yesIf(d >= 0 && d < c.Host.RateLimit.Duration, "the last ACK was sent %d ms ago, the limit is %d ms", d.Milliseconds(), c.Host.RateLimit.Milliseconds())
+		return kernel.YesIf(d >= 0 && d < c.Host.RateLimit.Duration, "the last ACK was sent %d ms ago, the limit is %d ms", d.Milliseconds(), c.Host.RateLimit.Milliseconds())
 	}}
 	sameISS = clause{Says: "it is the pending SYN again", Ask: func(c *Case) kernel.Reading {
 		if !c.RcvNxt.Known {
-			return kernel.Reading{Because: "the pending SYN is not known", Missing: kernel.FactRcvNxt}
+			return kernel.Missing(kernel.FactRcvNxt, "the pending SYN is not known")
 		}
 		const deciding = segment.SYN | segment.ACK | segment.RST
-		return yesIf(c.Segment.Flags&deciding == segment.SYN && c.Segment.Seq.Add(1) == c.RcvNxt.Num, "seq %s, pending %s", c.Segment.Seq, c.RcvNxt.Add(^uint32(0)))
+		return kernel.YesIf(c.Segment.Flags&deciding == segment.SYN && c.Segment.Seq.Add(1) == c.RcvNxt.Num, "seq %s, pending %s", c.Segment.Seq, c.RcvNxt.Add(^uint32(0)))
 	}}
 )
 
@@ -217,13 +204,13 @@ var rstExact = Rule{
 
 var rstInWindow = Rule{
 	ID: "rst-in-window", Says: "Before RFC 5961 a RST anywhere in the window aborts the connection.", From: validate,
-	When: []clause{isRST, not("this kernel obeys any RST in the window", behaviour(&kernel.ExactRST).Ask), inWindow},
+	When: []clause{isRST, kernel.Not("this kernel obeys any RST in the window", behaviour(&kernel.ExactRST).Ask), inWindow},
 	Then: func(*Case) Outcome { return Outcome{Rule: "rst-in-window", Gone: true} },
 }
 
 var rstChallenged = Rule{
 	ID: "rst-challenged", Says: "A RST elsewhere in the window gets a challenge ACK, unless the limiter holds.", From: validate + ", RFC 5961 §3.2",
-	When: []clause{isRST, behaviour(&kernel.ExactRST), inWindow, not("no ACK was sent less than tcp_invalid_ratelimit ago", limited.Ask)},
+	When: []clause{isRST, behaviour(&kernel.ExactRST), inWindow, kernel.Not("no ACK was sent less than tcp_invalid_ratelimit ago", limited.Ask)},
 	Then: func(c *Case) Outcome { return c.kept("rst-challenged", c.ack()) },
 }
 
@@ -235,7 +222,7 @@ var rstIgnored = Rule{
 
 var synAborts = Rule{
 	ID: "syn-aborts", Says: "Before RFC 5961 a SYN in the window aborts the connection with a RST.", From: validate + ", TCPAbortOnSyn",
-	When: []clause{isSYN, not("this kernel does not challenge a SYN", behaviour(&kernel.ChallengesSYN).Ask), pawsFine, inWindow, notBefore},
+	When: []clause{isSYN, kernel.Not("this kernel does not challenge a SYN", behaviour(&kernel.ChallengesSYN).Ask), pawsFine, inWindow, notBefore},
 	Then: func(c *Case) Outcome {
 		return Outcome{Rule: "syn-aborts", Reply: timewait.ResetFor(&c.Segment), Gone: true}
 	},
@@ -243,7 +230,7 @@ var synAborts = Rule{
 
 var synDuplicateACK = Rule{
 	ID: "syn-duplicate-ack", Says: "Before RFC 5961 a SYN outside the window gets a duplicate ACK.", From: validate,
-	When: []clause{isSYN, not("this kernel does not challenge a SYN", behaviour(&kernel.ChallengesSYN).Ask)},
+	When: []clause{isSYN, kernel.Not("this kernel does not challenge a SYN", behaviour(&kernel.ChallengesSYN).Ask)},
 	Then: func(c *Case) Outcome { return c.kept("syn-duplicate-ack", c.ack()) },
 }
 
@@ -300,13 +287,13 @@ func reqUnfit(c *Case) kernel.Reading {
 
 var reqLimited = Rule{
 	ID: "req-ack-limited", Says: "A segment that the request would acknowledge stays without an answer while the limiter holds.", From: checkReq,
-	When: []clause{not("it is no RST", isRST.Ask), {Says: "its timestamp is older, or it lies outside the window", Ask: reqUnfit}, limited},
+	When: []clause{kernel.Not("it is no RST", isRST.Ask), {Says: "its timestamp is older, or it lies outside the window", Ask: reqUnfit}, limited},
 	Then: func(c *Case) Outcome { return c.kept("req-ack-limited", kernel.Reply{}) },
 }
 
 var reqOld = Rule{
 	ID: "req-ack", Says: "A SYN outside the window of a pending request gets an ACK with the request's numbers.", From: checkReq,
-	When: []clause{not("it is no RST", isRST.Ask), {Says: "its timestamp is older, or it lies outside the window", Ask: reqUnfit}},
+	When: []clause{kernel.Not("it is no RST", isRST.Ask), {Says: "its timestamp is older, or it lies outside the window", Ask: reqUnfit}},
 	Then: func(c *Case) Outcome { return c.kept("req-ack", c.ack()) },
 }
 

@@ -8,22 +8,12 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
 
-// yesIf words an answer that is known.
-func yesIf(b bool, format string, args ...any) kernel.Reading {
-	return kernel.Reading{Answer: kernel.If(b), Because: fmt.Sprintf(format, args...)}
-}
-
-func unknown(f kernel.Fact, why string) kernel.Reading {
-	return kernel.Reading{Answer: kernel.Unknown, Because: why, Missing: f}
-}
-
-// not turns a condition round; its words stay.
-func not(says string, ask func(*Case) kernel.Reading) clause {
-	return clause{Says: says, Ask: func(c *Case) kernel.Reading {
-		r := ask(c)
-		r.Answer = r.Answer.Not()
-		return r
-	}}
+// pick chooses between two words.
+func pick(b bool, yes, no string) string {
+	if b {
+		return yes
+	}
+	return no
 }
 
 // behaviour asks the host's kernel.
@@ -37,13 +27,13 @@ func (c *Case) saw() kernel.Reading {
 	cut := c.Segment.Options.Has(segment.OptCut)
 	switch {
 	case !c.Segment.HasTS() && !cut:
-		return yesIf(false, "the segment has no timestamp")
+		return kernel.YesIf(false, "the segment has no timestamp")
 	case c.HasTS == kernel.No:
-		return yesIf(false, "the old connection had no timestamps, so that of the segment is not looked at")
+		return kernel.YesIf(false, "the old connection had no timestamps, so that of the segment is not looked at")
 	case !c.Segment.HasTS() && c.Host.Timestamps != kernel.No:
-		return unknown("the segment's options", "the capture cut the segment's options")
+		return kernel.Missing("the segment's options", "the capture cut the segment's options")
 	case c.HasTS == kernel.Unknown && c.Host.Timestamps != kernel.No:
-		return unknown(kernel.FactTSRecent, "it is not known whether the old connection used timestamps")
+		return kernel.Missing(kernel.FactTSRecent, "it is not known whether the old connection used timestamps")
 	}
 	return kernel.Setting(c.Host.Timestamps, "timestamps are on", "tcp_timestamps is 0 now, so that the timestamp is not looked at", kernel.FactTimestamps)
 }
@@ -56,11 +46,11 @@ func pawsRejects(c *Case) kernel.Reading {
 		return saw
 	}
 	if !c.TSRecent.Known {
-		return unknown(kernel.FactTSRecent, "ts_recent is not known")
+		return kernel.Missing(kernel.FactTSRecent, "ts_recent is not known")
 	}
 	val, recent := c.Segment.TSVal, c.TSRecent.Num
 	if recent.Sub(val) <= 0 {
-		return yesIf(false, "TSval %s is not older than ts_recent %s", val, recent)
+		return kernel.YesIf(false, "TSval %s is not older than ts_recent %s", val, recent)
 	}
 	if recent.Uint32() == 0 {
 		if r := c.Host.Profile.Has(&kernel.ZeroTSRecentPasses); r.Answer != kernel.No {
@@ -69,61 +59,59 @@ func pawsRejects(c *Case) kernel.Reading {
 		}
 	}
 	if c.TSStored == 0 {
-		return unknown(kernel.FactTSRecent, fmt.Sprintf("TSval %s is older than ts_recent %s, but when that was stored is not known", val, recent))
+		return kernel.Missing(kernel.FactTSRecent, fmt.Sprintf("TSval %s is older than ts_recent %s, but when that was stored is not known", val, recent))
 	}
 	age := time.Duration(c.Now - c.TSStored)
 	if c.Segment.Flags.Has(segment.RST) && age >= Length {
-		return yesIf(false, "TSval %s is older than ts_recent %s, but a RST is let through 60 s after that was stored", val, recent)
+		return kernel.YesIf(false, "TSval %s is older than ts_recent %s, but a RST is let through 60 s after that was stored", val, recent)
 	}
 	if r := c.idle(age); r.Answer != kernel.No {
 		r.Answer = r.Answer.Not()
 		return r
 	}
-	return yesIf(true, "TSval %s is older than ts_recent %s", val, recent)
+	return kernel.YesIf(true, "TSval %s is older than ts_recent %s", val, recent)
 }
 
 // idle tells whether ts_recent is so old that it counts no more.
 func (c *Case) idle(age time.Duration) kernel.Reading {
 	const long, short = 24 * 24 * time.Hour, 2147 * time.Second
 	if age < short {
-		return yesIf(false, "ts_recent is %.0f s old", age.Seconds())
+		return kernel.YesIf(false, "ts_recent is %.0f s old", age.Seconds())
 	}
 	if age >= long {
-		return yesIf(true, "ts_recent is older than 24 days")
+		return kernel.YesIf(true, "ts_recent is older than 24 days")
 	}
 	return c.Host.Profile.Has(&kernel.ForgetsTSRecentSooner)
 }
 
 // newer is the heart: the kernel's own pair of tests.
 func newer(c *Case) kernel.Reading {
-	s := &c.Segment
 	bySeq := SeqAfter(c)
 	if bySeq.Answer == kernel.Yes {
 		return bySeq
 	}
 	byTS := TimestampNewer(c)
-	r := kernel.Reading{Answer: kernel.No, Because: bySeq.Because + ", and " + byTS.Because}
 	switch {
 	case byTS.Answer == kernel.Yes:
 		return byTS
 	case bySeq.Answer == kernel.Unknown:
 		return bySeq
 	case byTS.Answer == kernel.Unknown:
-		return kernel.Reading{Answer: kernel.Unknown, Because: r.Because, Missing: byTS.Missing}
-	case !s.HasTS():
-		r.Because = bySeq.Because + ", and it has no timestamp"
+		return kernel.Missing(byTS.Missing, "%s, and %s", bySeq, byTS)
+	case !c.Segment.HasTS():
+		return kernel.Read(kernel.No, "%s, and it has no timestamp", bySeq)
 	}
-	return r
+	return kernel.Read(kernel.No, "%s, and %s", bySeq, byTS)
 }
 
 // SeqAfter is the first of the two tests that let a SYN in: after(seq, rcv_nxt).
 func SeqAfter(c *Case) kernel.Reading {
 	if !c.RcvNxt.Known {
-		return unknown(kernel.FactRcvNxt, "rcv_nxt is not known")
+		return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 	}
 	after := c.Segment.Seq.After(c.RcvNxt.Num)
-	return yesIf(after, "after(%s, %s) = %t: seq %s is %s rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num, after,
-		c.Segment.Seq, map[bool]string{true: "after", false: "not after"}[after], c.RcvNxt.Num)
+	return kernel.YesIf(after, "after(%s, %s) = %t: seq %s is %s rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num, after,
+		c.Segment.Seq, pick(after, "after", "not after"), c.RcvNxt.Num)
 }
 
 // TimestampNewer is the second: the TSval is newer than ts_recent.
@@ -133,10 +121,10 @@ func TimestampNewer(c *Case) kernel.Reading {
 		return saw
 	}
 	if !c.TSRecent.Known {
-		return unknown(kernel.FactTSRecent, "ts_recent is not known")
+		return kernel.Missing(kernel.FactTSRecent, "ts_recent is not known")
 	}
-	return yesIf(c.TSRecent.Sub(c.Segment.TSVal) < 0, "TSval %s is %s than ts_recent %s", c.Segment.TSVal,
-		map[bool]string{true: "newer", false: "not newer"}[c.TSRecent.Sub(c.Segment.TSVal) < 0], c.TSRecent.Num)
+	return kernel.YesIf(c.TSRecent.Sub(c.Segment.TSVal) < 0, "TSval %s is %s than ts_recent %s", c.Segment.TSVal,
+		pick(c.TSRecent.Sub(c.Segment.TSVal) < 0, "newer", "not newer"), c.TSRecent.Num)
 }
 
 // subjectToLimit: SYNs and segments without sequence space are limited; data and
@@ -147,61 +135,61 @@ func (c *Case) subjectToLimit() bool {
 
 // The conditions that several rules share.
 var (
-	pawsAccepts = not("its timestamp is not older than the one remembered (PAWS)", pawsRejects)
+	pawsAccepts = kernel.Not("its timestamp is not older than the one remembered (PAWS)", pawsRejects)
 	pawsOld     = clause{Says: "its timestamp is older than the one remembered (PAWS)", Ask: pawsRejects}
 
 	isRST = clause{Says: "it is a RST", Ask: func(c *Case) kernel.Reading {
-		return yesIf(c.Segment.Flags.Has(segment.RST), "flags %s", c.Segment.Flags)
+		return kernel.YesIf(c.Segment.Flags.Has(segment.RST), "flags %s", c.Segment.Flags)
 	}}
 	isNotRST = clause{Says: "it is no RST", Ask: func(c *Case) kernel.Reading {
-		return yesIf(!c.Segment.Flags.Has(segment.RST), "flags %s", c.Segment.Flags)
+		return kernel.YesIf(!c.Segment.Flags.Has(segment.RST), "flags %s", c.Segment.Flags)
 	}}
 	bareSYN = clause{Says: "it is a SYN without ACK and RST", Ask: func(c *Case) kernel.Reading {
 		f := c.Segment.Flags
-		return yesIf(f.Has(segment.SYN) && !f.Has(segment.ACK) && !f.Has(segment.RST), "flags %s", f)
+		return kernel.YesIf(f.Has(segment.SYN) && !f.Has(segment.ACK) && !f.Has(segment.RST), "flags %s", f)
 	}}
 	hasFIN = clause{Says: "it carries FIN as well", Ask: func(c *Case) kernel.Reading {
-		return yesIf(c.Segment.Flags.Has(segment.FIN), "flags %s", c.Segment.Flags)
+		return kernel.YesIf(c.Segment.Flags.Has(segment.FIN), "flags %s", c.Segment.Flags)
 	}}
 	hasACK = clause{Says: "it carries ACK", Ask: func(c *Case) kernel.Reading {
-		return yesIf(c.Segment.Flags.Has(segment.ACK), "flags %s", c.Segment.Flags)
+		return kernel.YesIf(c.Segment.Flags.Has(segment.ACK), "flags %s", c.Segment.Flags)
 	}}
 	atRcvNxt = clause{Says: "its seq is exactly rcv_nxt", Ask: func(c *Case) kernel.Reading {
 		if !c.RcvNxt.Known {
-			return unknown(kernel.FactRcvNxt, "rcv_nxt is not known")
+			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 		}
-		return yesIf(c.Segment.Seq == c.RcvNxt.Num, "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
+		return kernel.YesIf(c.Segment.Seq == c.RcvNxt.Num, "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
 	}}
 	takesNoSpace = clause{Says: "it takes no sequence space", Ask: func(c *Case) kernel.Reading {
-		return yesIf(c.Segment.End() == c.Segment.Seq, "%d bytes, flags %s", c.Segment.Len, c.Segment.Flags)
+		return kernel.YesIf(c.Segment.End() == c.Segment.Seq, "%d bytes, flags %s", c.Segment.Len, c.Segment.Flags)
 	}}
 	isNewer = clause{Says: "its seq is after rcv_nxt, or its timestamp is newer", Ask: newer}
 
 	listens = clause{Says: "somebody listens on the port", Ask: func(c *Case) kernel.Reading {
 		return kernel.Setting(c.Host.Listener, "a listener is there", "nobody listens", kernel.FactListener)
 	}}
-	nobodyListens = not("nobody listens on the port", listens.Ask)
+	nobodyListens = kernel.Not("nobody listens on the port", listens.Ask)
 	queueFull     = clause{Says: "the listener's accept queue is full", Ask: func(c *Case) kernel.Reading {
 		return kernel.Setting(c.Host.AcceptQueueFull, "the accept queue is full", "the accept queue has room", kernel.FactAcceptQueue)
 	}}
 
 	underLimit = clause{Says: "an ACK was sent less than tcp_invalid_ratelimit ago", Ask: func(c *Case) kernel.Reading {
 		if !c.subjectToLimit() {
-			return yesIf(false, "it carries data or FIN: never limited")
+			return kernel.YesIf(false, "it carries data or FIN: never limited")
 		}
 		if c.LastACK == 0 && !c.LastACKUnknown {
-			return yesIf(false, "it is the first")
+			return kernel.YesIf(false, "it is the first")
 		}
 		if r := c.Host.Profile.Has(&kernel.LimitsACKs); r.Answer != kernel.Yes {
 			return r
 		}
 		if !c.Host.RateLimit.Known {
-			return unknown(kernel.FactRateLimit, "tcp_invalid_ratelimit is not known")
+			return kernel.Missing(kernel.FactRateLimit, "tcp_invalid_ratelimit is not known")
 		}
 		if c.LastACKUnknown {
-			return unknown(kernel.FactLastACK, "when the last ACK was sent is not known")
+			return kernel.Missing(kernel.FactLastACK, "when the last ACK was sent is not known")
 		}
 		d := time.Duration(c.Now - c.LastACK)
-		return yesIf(d >= 0 && d < c.Host.RateLimit.Duration, "the last ACK was sent %d ms ago, the limit is %d ms", d.Milliseconds(), c.Host.RateLimit.Milliseconds())
+		return kernel.YesIf(d >= 0 && d < c.Host.RateLimit.Duration, "the last ACK was sent %d ms ago, the limit is %d ms", d.Milliseconds(), c.Host.RateLimit.Milliseconds())
 	}}
 )

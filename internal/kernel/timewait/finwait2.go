@@ -10,52 +10,52 @@ const processFW2 = "net/ipv4/tcp_minisocks.c tcp_timewait_state_process, TCP_FIN
 // inWindow is tcp_in_window(seq, end_seq, rcv_nxt, rcv_nxt + rcv_wnd).
 func inWindow(c *Case) kernel.Reading {
 	if !c.RcvNxt.Known {
-		return unknown(kernel.FactRcvNxt, "rcv_nxt is not known")
+		return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 	}
 	s := &c.Segment
 	if s.Seq == c.RcvNxt.Num { // whatever the window is
-		return yesIf(true, "seq %s is rcv_nxt", s.Seq)
+		return kernel.YesIf(true, "seq %s is rcv_nxt", s.Seq)
 	}
 	if !c.RcvWnd.Known {
 		if ahead := s.Seq.Sub(c.RcvNxt.Num); ahead < 0 && !s.End().After(c.RcvNxt.Num) || ahead > 1<<30 {
-			return yesIf(false, "seq %s lies outside any window at rcv_nxt %s", s.Seq, c.RcvNxt.Num)
+			return kernel.YesIf(false, "seq %s lies outside any window at rcv_nxt %s", s.Seq, c.RcvNxt.Num)
 		}
-		return unknown(kernel.FactRcvWnd, "the last advertised window is not known")
+		return kernel.Missing(kernel.FactRcvWnd, "the last advertised window is not known")
 	}
 	right := c.RcvNxt.Add(c.RcvWnd.Uint32())
 	in := s.Seq.InWindow(s.End(), c.RcvNxt.Num, right)
-	return yesIf(in, "seq %s lies %s the window %s to %s", s.Seq, map[bool]string{true: "within", false: "outside"}[in], c.RcvNxt.Num, right)
+	return kernel.YesIf(in, "seq %s lies %s the window %s to %s", s.Seq, pick(in, "within", "outside"), c.RcvNxt.Num, right)
 }
 
 var (
 	inside    = clause{Says: "it lies in the receive window", Ask: inWindow}
-	outside   = not("it lies outside the receive window", inside.Ask)
+	outside   = kernel.Not("it lies outside the receive window", inside.Ask)
 	notBefore = clause{Says: "its seq is not before rcv_nxt", Ask: func(c *Case) kernel.Reading {
 		if !c.RcvNxt.Known {
-			return unknown(kernel.FactRcvNxt, "rcv_nxt is not known")
+			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 		}
-		return yesIf(!c.Segment.Seq.Before(c.RcvNxt.Num), "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
+		return kernel.YesIf(!c.Segment.Seq.Before(c.RcvNxt.Num), "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
 	}}
 	anySYN = clause{Says: "it carries SYN", Ask: func(c *Case) kernel.Reading {
-		return yesIf(c.Segment.Flags.Has(segment.SYN), "flags %s", c.Segment.Flags)
+		return kernel.YesIf(c.Segment.Flags.Has(segment.SYN), "flags %s", c.Segment.Flags)
 	}}
 	noNews = clause{Says: "it has no ACK, no payload, or nothing behind rcv_nxt", Ask: func(c *Case) kernel.Reading {
 		if !c.Segment.Flags.Has(segment.ACK) || c.Segment.End() == c.Segment.Seq {
-			return yesIf(true, "flags %s, %d bytes", c.Segment.Flags, c.Segment.Len)
+			return kernel.YesIf(true, "flags %s, %d bytes", c.Segment.Flags, c.Segment.Len)
 		}
 		if !c.RcvNxt.Known {
-			return unknown(kernel.FactRcvNxt, "rcv_nxt is not known")
+			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 		}
-		return yesIf(!c.Segment.End().After(c.RcvNxt.Num), "it ends at %s, rcv_nxt %s", c.Segment.End(), c.RcvNxt.Num)
+		return kernel.YesIf(!c.Segment.End().After(c.RcvNxt.Num), "it ends at %s, rcv_nxt %s", c.Segment.End(), c.RcvNxt.Num)
 	}}
 	notPureFIN = clause{Says: "it is not just the FIN at rcv_nxt", Ask: func(c *Case) kernel.Reading {
 		if !c.Segment.Flags.Has(segment.FIN) {
-			return yesIf(true, "flags %s", c.Segment.Flags)
+			return kernel.YesIf(true, "flags %s", c.Segment.Flags)
 		}
 		if !c.RcvNxt.Known {
-			return unknown(kernel.FactRcvNxt, "rcv_nxt is not known")
+			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 		}
-		return yesIf(c.Segment.End() != c.RcvNxt.Add(1), "it ends at %s, rcv_nxt %s", c.Segment.End(), c.RcvNxt.Num)
+		return kernel.YesIf(c.Segment.End() != c.RcvNxt.Add(1), "it ends at %s, rcv_nxt %s", c.Segment.End(), c.RcvNxt.Num)
 	}}
 )
 
