@@ -6,7 +6,7 @@ const (
 	// hugePage is the size and alignment of a large page.
 	hugePage = 2 << 20
 	// firstArena is mapped first, in small pages: most captures need no more.
-	firstArena = 2 << 20
+	firstArena = 1 << 20
 	// arenaSize is how much is mapped at a time from then on. What is not
 	// touched takes no memory.
 	arenaSize = 32 << 20

@@ -1,6 +1,8 @@
 package flow
 
 import (
+	"unsafe"
+
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
@@ -39,6 +41,7 @@ type closing struct {
 // after Close.
 type closings struct {
 	seed    uint64
+	mem     *arena
 	log     [1 << (closingBits - chunkBits)]*chunk[closing]
 	n       uint32 // entries written so far, from 1
 	buckets [1 << bucketBits]uint32
@@ -56,13 +59,17 @@ func (c *closings) at(n uint32) **chunk[closing] {
 }
 
 func (c *closings) push(v *closing) {
-	head := &c.buckets[v.pair>>(64-bucketBits)]
-	c.n++
-	v.before, *head = *head, c.n
-	at := c.at(c.n)
+	at := c.at(c.n + 1)
 	if *at == nil {
-		*at = new(chunk[closing])
+		b := c.mem.take(int(unsafe.Sizeof(chunk[closing]{})))
+		if b == nil {
+			return
+		}
+		*at = (*chunk[closing])(unsafe.Pointer(unsafe.SliceData(b)))
 	}
+	c.n++
+	head := &c.buckets[v.pair>>(64-bucketBits)]
+	v.before, *head = *head, c.n
 	(*at)[c.n%(1<<chunkBits)] = *v
 }
 

@@ -78,8 +78,7 @@ type hostSample struct {
 	syn, ts        bool
 }
 
-// hosts remembers addresses. It lies on the Go heap, small as it is, and stays
-// readable after Close.
+// hosts remembers addresses. It stays readable after Close.
 type hosts struct {
 	seed    uint64
 	index   index

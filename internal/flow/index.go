@@ -27,6 +27,8 @@ const (
 	firstIndexBits = 12
 	// mappedIndexBits is the size from which an index has a mapping of its own.
 	mappedIndexBits = 17
+	// Up to fastIndexBits it grows eightfold, as each time everything moves.
+	fastIndexBits = 18
 )
 
 func (x *index) init() { x.resize(firstIndexBits) }
@@ -74,9 +76,13 @@ func (x *index) insert(hash, n uint32) bool {
 		for 1<<bits < len(x.slots) {
 			bits++
 		}
+		more := bits + 1
+		if bits < fastIndexBits {
+			more = min(bits+3, fastIndexBits)
+		}
 		// A table that cannot grow may still fill up, as long as one slot stays
 		// empty to end every search.
-		if !x.resize(bits+1) && x.used+1 >= len(x.slots) {
+		if !x.resize(more) && x.used+1 >= len(x.slots) {
 			return false
 		}
 	}

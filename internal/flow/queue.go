@@ -61,6 +61,15 @@ func (q *queue) first() (event, bool) {
 	return q.blocks.at(q.head).e[q.at], true
 }
 
+// ahead returns the record of the event that is some places behind the head, 0 if it is not at hand.
+func (q *queue) ahead(places int) uint32 {
+	i := q.at + places
+	if q.head == 0 || i >= len(eventBlock{}.e) {
+		return 0
+	}
+	return q.blocks.at(q.head).e[i].n
+}
+
 // shift takes the head of the row out.
 func (q *queue) shift() {
 	q.at++

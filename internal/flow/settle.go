@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"unsafe"
 )
 
 // Bounds of what a four-tuple with a long past may hold.
@@ -49,9 +50,22 @@ func (t *Table) expire(now int64) {
 		if !ok {
 			break
 		}
+		t.prepare()
 		t.turn(e)
 	}
 	t.due = t.queue.nextDue()
+}
+
+// prepare asks for the memory of the next records in the queue.
+func (t *Table) prepare() {
+	if n := t.queue.ahead(8); n != 0 {
+		prefetch5(unsafe.Pointer(t.records.at(n)))
+	}
+	if n := t.queue.ahead(4); n != 0 {
+		if x := t.records.at(n).extra; x != 0 {
+			prefetch5(unsafe.Pointer(t.extras.at(x)))
+		}
+	}
 }
 
 // turn does what an event calls for, as at the time when it was due: so the
@@ -244,6 +258,7 @@ func (t *Table) Close() {
 		if !ok {
 			break
 		}
+		t.prepare()
 		t.queue.shift()
 		r := t.records.at(e.n)
 		if e.id&eventEnded != 0 && r.bits&(bitLive|bitAnnounced) == bitLive && uint32(r.id)&eventID == e.id&eventID {

@@ -2,8 +2,8 @@ package flow
 
 import "unsafe"
 
-// chunkBits gives the elements of one slab chunk: 1,024.
-const chunkBits = 10
+// chunkBits gives the elements of one slab chunk: 512.
+const chunkBits = 9
 
 type chunk[T any] = [1 << chunkBits]T
 
@@ -12,7 +12,7 @@ type chunk[T any] = [1 << chunkBits]T
 // element's first four bytes link the free list.
 type slab[T any] struct {
 	chunks []*chunk[T]
-	mem    *arena // nil: the Go heap
+	mem    *arena
 	free   uint32 // head of the free list
 	next   uint32 // the first number never handed out
 	used   uint32 // elements handed out and not taken back
@@ -54,10 +54,6 @@ func (s *slab[T]) release(n uint32) {
 func (s *slab[T]) grow() bool {
 	if len(s.chunks) == 1<<(32-chunkBits)-1 {
 		return false
-	}
-	if s.mem == nil {
-		s.chunks = append(s.chunks, new(chunk[T]))
-		return true
 	}
 	b := s.mem.take(int(unsafe.Sizeof(chunk[T]{})))
 	if b == nil {

@@ -47,6 +47,7 @@ type Table struct {
 	seed [3]uint64
 
 	mem     *arena // given back by Close
+	lasting *arena // what is remembered of hosts: given back with the Table
 	index   index
 	records slab[record]
 	extras  slab[extra]
@@ -87,8 +88,10 @@ func NewTable(cfg Config, sink Sink) *Table {
 	for i := range t.seed {
 		t.seed[i] = rand.Uint64() | 1
 	}
-	t.mem = new(arena)
+	t.mem, t.lasting = new(arena), new(arena)
 	runtime.AddCleanup(t, (*arena).drop, t.mem)
+	runtime.AddCleanup(t, (*arena).drop, t.lasting)
+	t.hosts.entries.mem, t.closings.mem = t.lasting, t.lasting
 	t.records.mem, t.extras.mem, t.rares.mem, t.blocks.mem, t.queue.blocks.mem = t.mem, t.mem, t.mem, t.mem, t.mem
 	t.index.init()
 	t.hosts.index.heap = true
@@ -231,6 +234,11 @@ func (t *Table) add(s *segment.Segment, p *probe) {
 		return
 	}
 	r := t.records.at(n)
+	if r.state == Established && r.bits&(bitPast|bitEnding) == 0 &&
+		s.Flags&(segment.ACK|segment.SYN|segment.FIN|segment.RST) == segment.ACK {
+		t.plain(r, s, r.side(p.fromHigh))
+		return
+	}
 	member := n
 	if opensConnection(s.Flags) {
 		if member = t.routeSYN(n, r, s, p.fromHigh); member == 0 {
@@ -251,6 +259,30 @@ func opensConnection(f segment.Flags) bool {
 	return f&(segment.SYN|segment.ACK|segment.RST) == segment.SYN
 }
 
+// plain is the short way of take and absorb for what most segments are: data
+// and ACKs of an established connection without a past.
+func (t *Table) plain(r *record, s *segment.Segment, e Side) {
+	print := fingerprint(s)
+	if r.duplicate(s, e, print) {
+		t.countCopy(r, s)
+		return
+	}
+	r.count(s, e)
+	if !r.near(s, e) {
+		t.keepFrame(r, s, e)
+		return
+	}
+	t.update(r, s, e, print)
+}
+
+// countCopy counts the second copy of a frame.
+func (t *Table) countCopy(r *record, s *segment.Segment) {
+	if x := t.rareFor(r); x != nil {
+		x.dups++
+	}
+	r.seenFrame, r.seenTime = uint32(s.Frame), s.Time
+}
+
 // take enters a segment into the record of its incarnation, member, and keeps it
 // as a frame of the current one, n, where that calls for it.
 func (t *Table) take(n, member uint32, s *segment.Segment, fromHigh bool) {
@@ -259,10 +291,7 @@ func (t *Table) take(n, member uint32, s *segment.Segment, fromHigh bool) {
 	e := m.side(fromHigh)
 	print := fingerprint(s)
 	if m.duplicate(s, e, print) {
-		if x := t.rareFor(m); x != nil {
-			x.dups++
-		}
-		m.seenFrame, m.seenTime = uint32(s.Frame), s.Time
+		t.countCopy(m, s)
 		return
 	}
 	opening := r.bits&bitEstablished == 0
