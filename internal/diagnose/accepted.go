@@ -31,22 +31,44 @@ func (q *asked) accepted() *stories {
 // acceptedHolding adds the courses in which what the end held is gone by the
 // time of the SYN, so that a listener answers.
 func (q *asked) acceptedHolding(ss *stories, h holding) {
-	host := q.server.host(q.server.suspects[0].Profile, q.ipv6)
-	st := q.replay(h, host)
-	switch {
-	case h.kind == nothing:
+	if h.kind == nothing {
 		q.nothingHeld(ss, h)
-	case st.kind == nothing:
-		q.killed(ss, h, st)
-	case st.kind == twTrue:
-		q.expired(ss, h)
-		q.killedUnseen(ss, h, "time-wait-reset")
-	case st.kind == twOrphan:
-		q.orphanExpired(ss, h, st)
-		q.killedUnseen(ss, h, "fin-wait2-reset")
-	default:
-		q.killedUnseen(ss, h, "closed-by-reset")
+		return
 	}
+	// Kernels may disagree on what the segments in between did.
+	type way struct {
+		kind kind
+		rule string
+	}
+	done := map[way]bool{}
+	for _, g := range q.server.alike {
+		st := q.replay(h, q.server.host(q.server.suspects[g[0]].Profile, q.ipv6))
+		w := way{st.kind, st.goneRule}
+		if done[w] {
+			continue
+		}
+		done[w] = true
+		switch st.kind {
+		case nothing:
+			q.killed(ss, h, st)
+		case twTrue:
+			q.expired(ss, h)
+			q.killedUnseen(ss, h, "time-wait-reset")
+		case twOrphan:
+			q.orphanExpired(ss, h, st)
+			q.killedUnseen(ss, h, "fin-wait2-reset")
+		case alive:
+			q.killedUnseen(ss, h, "closed-by-reset")
+		}
+	}
+}
+
+// endedBy tells the kernels with which the segments in between ended what was held by
+// this rule.
+func (q *asked) endedBy(h holding, rule string) (fit []kernel.Profile, against int) {
+	return q.server.under(func(p kernel.Profile) bool {
+		return q.replay(h, q.server.host(p, q.ipv6)).goneRule == rule
+	})
 }
 
 // fresh finishes a course that ends at a listener: the ISN must not be the
@@ -59,7 +81,10 @@ func (q *asked) fresh(s story) story {
 	s.stands = report.StaysOpen
 	s.evidence = append(s.evidence, q.lineEvidence())
 	if x.onLine == kernel.No {
-		s.assumes = append(s.assumes, assumeClockStep)
+		// A cookie has an ISN of its own; otherwise the clock must have been set.
+		as, ev := q.cookieSign()
+		s.assumes = append(append([]Assumption{}, s.assumes...), as)
+		s.evidence = append(s.evidence, ev...)
 		s.proven = false
 	}
 	switch s.cause {
@@ -183,6 +208,7 @@ func (q *asked) killed(ss *stories, h holding, st state) {
 	}
 	rst := f.Flags.Has(segment.RST)
 	s := story{cause: cause, assumes: h.assumes, proven: rst && f.Seq == h.expected()}
+	s.kernels, s.against = q.endedBy(h, st.goneRule)
 	s.says = fmt.Sprintf("The segment in frame %d ended %s, so the SYN met only the listener.", f.Frame, what)
 	s.evidence = []report.Evidence{note(h.why, h.frames...)}
 	if rst {
@@ -195,7 +221,7 @@ func (q *asked) killed(ss *stories, h holding, st state) {
 			s.verdict = fmt.Sprintf("The client's RST in frame %d answered the server's ACK and ended TIME_WAIT (its seq %s is rcv_nxt; tcp_rfc1337 is 0), so that this SYN met only the listener: the rescue dance SYN, ACK, RST, SYN.", f.Frame, f.Seq)
 		}
 	} else {
-		s.verdict = fmt.Sprintf("The segment in frame %d had ended %s.", f.Frame, what)
+		s.verdict = fmt.Sprintf("The segment in frame %d (%s) had ended %s, so this SYN met only the listener.", f.Frame, f.Flags, what)
 	}
 	if rst {
 		s.says = s.verdict

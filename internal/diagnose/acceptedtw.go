@@ -105,7 +105,7 @@ func (q *asked) acceptedAnswer(c *timewait.Case) kernel.Answer {
 		return kernel.If(o.Rule == "syn-accepted")
 	}
 	a := ask(c)
-	if other := numbersOf(q.p, q.es).tsOther; other.Known && other.Num != c.TSRecent.Num {
+	if other := numbersOf(q.p, q.es, q.firstSYN()).tsOther; other.Known && other.Num != c.TSRecent.Num {
 		d := *c
 		d.TSRecent = other
 		if ask(&d) != a {
@@ -132,10 +132,9 @@ func (q *asked) acceptedInTimeWait(ss *stories) {
 	if tried {
 		return
 	}
-	why := "The server held no TIME_WAIT when the SYN came."
-	var frames []uint64
-	if len(q.holds) > 0 {
-		why, frames = "The server held no TIME_WAIT: "+q.holds[0].why+".", q.holds[0].frames
+	why, frames := "The server held no TIME_WAIT: "+q.holds[0].why+".", q.holds[0].frames
+	if k := q.holds[0].kind; k == twTrue || k == twOrphan {
+		why = "TIME_WAIT was over, or had been ended, when the SYN came."
 	}
 	for _, cause := range []string{"time-wait-sequence", "time-wait-timestamp"} {
 		ss.add(ruledOut(cause, why, noteNo(why, frames...)))
@@ -187,7 +186,7 @@ func (q *asked) addTimeWait(ss *stories, h holding, a acceptance, fit []kernel.P
 	p := q.p.Ends[q.es.Other()]
 	seqFrames := []uint64{q.r().syn.Frame, p.FIN.Frame}
 	bySeq := evidence(a.bySeq, "net/ipv4/tcp_minisocks.c tcp_timewait_state_process", seqFrames...)
-	byTS := evidence(a.byTS, "net/ipv4/tcp_minisocks.c tcp_timewait_state_process", q.r().syn.Frame, tsFrame(q, h))
+	byTS := evidence(a.byTS, "net/ipv4/tcp_minisocks.c tcp_timewait_state_process", q.r().syn.Frame, numbersOf(q.p, q.es, q.firstSYN()).tsFrame)
 	age := time.Duration(q.now() - a.st.tw.Armed)
 	s := story{assumes: h.assumes, against: against, kernels: fit,
 		evidence: []report.Evidence{note(h.why, h.frames...), bySeq}}
@@ -400,15 +399,6 @@ func (q *asked) worth() report.Evidence {
 	return ev
 }
 
-// tsFrame is the frame that shows ts_recent.
-func tsFrame(q *asked, h holding) uint64 {
-	e, p := q.old()
-	if e.HasTSEcr {
-		return e.TSEcr.Frame
-	}
-	return p.Last.Frame
-}
-
 // recycled adds tw-recycle: TIME_WAIT was gone after 3.5 RTO.
 func (q *asked) recycled(ss *stories) {
 	const source = "net/ipv4/tcp_minisocks.c tcp_time_wait (recycle_ok)"
@@ -418,7 +408,7 @@ func (q *asked) recycled(ss *stories) {
 			continue
 		}
 		e, _ := q.old()
-		n := numbersOf(q.p, q.es)
+		n := numbersOf(q.p, q.es, q.firstSYN())
 		if n.hasTS == kernel.No {
 			ss.add(ruledOut(cause, "Recycling needs timestamps, and the old connection had none.", report.Evidence{Says: "the old connection had no timestamps", Answer: "yes", Frames: frameList(e.ISN.Frame, q.p.First.Frame), Source: source}))
 			continue

@@ -40,7 +40,6 @@ var (
 	assumeDestroyed   = Assumption{"somebody destroyed the socket (ss -K, a namespace that went away)", 28, "done by hand", true}
 	assumeCookie      = Assumption{"the listener was sending SYN cookies", 12, "a flood, or tcp_syncookies = 2", false}
 	assumeProxy       = Assumption{"a SYN proxy in front answered", 20, "used by some balancers and firewalls", false}
-	assumeClockStep   = Assumption{"the server's clock was set in between, so that the ISN left its line", 20, "NTP steps are rare after boot", true}
 	assumeTSJump      = Assumption{"the server's timestamp clock jumped, or a box rewrites timestamps", 20, "on one boot the clock of a four-tuple goes on", true}
 	assumeRemotely    = Assumption{"the first window was changed by tcp_rmem or tcp_wmem", 3, "people tune buffers", false}
 	assumeEarlierLost = Assumption{"the earlier SYN, which TIME_WAIT would have let in too, did not arrive", 8, "loss, or (kernels 6.10 to 6.18.33 and 7.0.10) its ISN was left to this one", false}

@@ -36,6 +36,7 @@ func Vocabulary() []Question {
 		{"reopened-refused", "A four-tuple with a past is opened again: why did the SYN get a RST?", refusedCauses},
 		{"reopened-silent", "A four-tuple with a past is opened again: why did the SYN get nothing?", silentCauses},
 		{"port-taken-over", "The opener should itself hold TIME_WAIT on the port: how could it open from it?", takenOverCauses},
+		{"connect-stuck", "The SYN-ACK comes again although it was acknowledged: why?", stuckCauses},
 		{"connect-silent", "A SYN on a fresh four-tuple got nothing: why?", openingCauses},
 	}
 }
@@ -173,6 +174,14 @@ var takenOverCauses = []Cause{
 	{"own-time-wait-killed", "the opener's own TIME_WAIT was killed", report.ClientHost, report.Notice, nil, nil},
 	{"other-stack", "the opener is not Linux, or sends its SYNs by itself", report.FaultUnknown, report.Notice,
 		[]report.Settle{on("client", "uname -a", "no Linux", "other-stack")}, nil},
+}
+
+var stuckCauses = []Cause{
+	{"final-ack-ignored", "the accept queue is full: the last ACK of the handshake is ignored", report.ServerApplication, report.Problem,
+		[]report.Settle{on("server", "ss -ltn; nstat -az TcpExtListenOverflows TcpExtListenDrops", "Recv-Q above Send-Q, or the counters grow", "final-ack-ignored")},
+		[]string{"Let the application accept faster, or raise its backlog and net.core.somaxconn."}},
+	{"final-ack-lost", "the last ACK of the handshake was lost", report.Path, report.Notice,
+		[]report.Settle{on("server", "tcpdump -ni any host CLIENT and port PORT", "the ACK does not arrive", "final-ack-lost")}, filterAdvice},
 }
 
 var openingCauses = []Cause{

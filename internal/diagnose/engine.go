@@ -101,7 +101,7 @@ func (e *Engine) learn(c *flow.Connection) {
 		return
 	}
 	s := sideOf(c.Previous, c.Ends[flow.Listener].Endpoint)
-	n := numbersOf(c.Previous, s)
+	n := numbersOf(c.Previous, s, c.First.Frame)
 	if want := kernel.InheritedISN(n.sndNxt); !want.Known || want.Num != c.Ends[flow.Listener].ISN.Num {
 		return
 	}

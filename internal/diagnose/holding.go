@@ -48,10 +48,49 @@ type numbers struct {
 	// tsOther is a second candidate for ts_recent where the end's last ACK is not
 	// in the capture.
 	tsOther kernel.Num
+	tsFrame uint64 // the frame that shows ts_recent
 }
 
-// numbersOf reads an end's variables off the marks of both ends.
-func numbersOf(c *flow.Connection, s flow.Side) numbers {
+// storeNewer follows ts_recent through the frames that the peer sent after the end's
+// last echo: a segment that begins at or before what was acknowledged is stored
+// (tcp_replace_ts_recent: seq not after rcv_wup, TSval not older).
+func (n *numbers) storeNewer(c *flow.Connection, s flow.Side, after, before uint64) {
+	if !n.tsRecent.Known || !n.rcvNxt.Known {
+		return
+	}
+	for i := range c.Frames {
+		f := &c.Frames[i]
+		if p := &c.Ends[s.Other()]; p.FIN.Seen() && f.Frame > p.FIN.Frame {
+			return // from the FIN on TIME_WAIT stores by rules of its own
+		}
+		if f.From == s || f.Frame <= after || f.Frame >= before || !f.HasTS || f.Flags.Has(segment.RST) || f.Flags.Has(segment.SYN) {
+			continue
+		}
+		if !f.Seq.After(n.rcvNxt.Num) && n.tsRecent.Sub(f.TSVal) <= 0 {
+			n.tsRecent, n.tsStored, n.tsFrame = kernel.Known(f.TSVal), f.Time, f.Frame
+		}
+	}
+}
+
+// lastEcho is the timestamp that an end echoed last before a frame: its ts_recent
+// at that moment.
+func lastEcho(c *flow.Connection, s flow.Side, before uint64) flow.Mark {
+	e := &c.Ends[s]
+	if e.HasTSEcr && e.TSEcr.Frame < before {
+		return e.TSEcr
+	}
+	for i := len(c.Frames) - 1; i >= 0; i-- {
+		f := &c.Frames[i]
+		if f.From == s && f.Frame < before && f.HasTS && f.Flags.Has(segment.ACK) {
+			return flow.Mark{Num: f.TSEcr, Point: f.Point()}
+		}
+	}
+	return flow.Mark{}
+}
+
+// numbersOf reads an end's variables off the marks of both ends, as they stood
+// before a frame: the answer that is to be judged must not explain itself.
+func numbersOf(c *flow.Connection, s flow.Side, before uint64) numbers {
 	e, p := &c.Ends[s], &c.Ends[s.Other()]
 	n := numbers{sndNxt: highest(e.SndNxt, p.RcvNxt), rcvNxt: highest(e.RcvNxt, flow.Mark{})}
 	if w, ok := c.ScaledWindow(s); ok {
@@ -67,15 +106,17 @@ func numbersOf(c *flow.Connection, s flow.Side) numbers {
 		n.hasTS = kernel.No
 	}
 	if n.hasTS == kernel.Yes {
-		if e.HasTSEcr {
-			n.tsRecent, n.tsStored = kernel.Known(e.TSEcr.Num), e.TSEcr.Time
+		echo := lastEcho(c, s, before)
+		if echo.Seen() {
+			n.tsRecent, n.tsStored, n.tsFrame = kernel.Known(echo.Num), echo.Time, echo.Frame
 		}
-		// After its last answer the peer may have sent a newer one, which may
-		// have been stored or not.
-		if p.HasTS && p.Last.Frame > e.TSEcr.Frame && p.TSVal != e.TSEcr.Num {
+		n.storeNewer(c, s, echo.Frame, before)
+		// After that the peer may have sent a newer one, which may have been
+		// stored or not.
+		if p.HasTS && p.Last.Frame > n.tsFrame && p.Last.Frame < before && p.TSVal != n.tsRecent.Num {
 			n.tsOther = kernel.Known(p.TSVal)
 			if !n.tsRecent.Known {
-				n.tsRecent, n.tsStored, n.tsOther = n.tsOther, p.Last.Time, kernel.Num{}
+				n.tsRecent, n.tsStored, n.tsFrame, n.tsOther = n.tsOther, p.Last.Time, p.Last.Frame, kernel.Num{}
 			}
 		}
 	}
@@ -103,10 +144,10 @@ func (n numbers) socket(s live.State) live.Socket {
 }
 
 // holdingsOf lists what end s of a connection may hold after the last frame that
-// belongs to it, the likeliest first.
-func holdingsOf(c *flow.Connection, s flow.Side) []holding {
+// belongs to it and before a later one, the likeliest first.
+func holdingsOf(c *flow.Connection, s flow.Side, before uint64) []holding {
 	e, p := &c.Ends[s], &c.Ends[s.Other()]
-	h := reader{c: c, s: s, e: e, p: p, n: numbersOf(c, s)}
+	h := reader{c: c, s: s, e: e, p: p, n: numbersOf(c, s, before)}
 	switch {
 	case e.RST.Seen():
 		return []holding{{kind: nothing, reset: e.RST, byEnd: true, since: e.RST.Point,

@@ -36,7 +36,7 @@ type isnReading struct {
 func (q *asked) readISN() isnReading {
 	r := q.r()
 	e, _ := q.old()
-	n := numbersOf(q.p, q.es)
+	n := numbersOf(q.p, q.es, q.firstSYN())
 	x := isnReading{sndNxt: n.sndNxt, want: kernel.InheritedISN(n.sndNxt)}
 	at := r.reply
 	if at != nil {

@@ -67,7 +67,7 @@ func rungsOf(c *flow.Connection, n int, client segment.Endpoint, f *finding) []r
 		e := &c.Ends[s]
 		if e.ISN.Seen() && !e.ISNImplied && !kept[e.ISN.Frame] {
 			fr := handshakeFrame(c, s)
-			add(s, e.ISN.Frame, e.ISN.Time, frameText(&fr), "")
+			add(s, e.ISN.Frame, e.ISN.Time, frameText(c, &fr), "")
 		}
 	}
 	if len(c.Frames) > 0 && !c.Ends[flow.Opener].FIN.Seen() && !c.Ends[flow.Listener].FIN.Seen() && c.State < flow.HalfClosed && c.Previous == nil {
@@ -78,7 +78,7 @@ func rungsOf(c *flow.Connection, n int, client segment.Endpoint, f *finding) []r
 	}
 	for i := range c.Frames {
 		fr := &c.Frames[i]
-		add(fr.From, fr.Frame, fr.Time, frameText(fr), "")
+		add(fr.From, fr.Frame, fr.Time, frameText(c, fr), "")
 	}
 	return out
 }
@@ -104,9 +104,21 @@ func handshakeFrame(c *flow.Connection, s flow.Side) flow.Frame {
 	return f
 }
 
-// frameText prints a kept frame in packetdrill's notation.
-func frameText(f *flow.Frame) string {
+// frameText prints a kept frame in packetdrill's notation, a SYN or SYN-ACK with the
+// options that its end offered.
+func frameText(c *flow.Connection, f *flow.Frame) string {
 	s := segmentOf(f)
+	if e := &c.Ends[f.From]; f.Flags.Has(segment.SYN) && e.ISN.Seen() && !e.ISNImplied && f.Seq == e.ISN.Num {
+		if e.MSS != 0 {
+			s.Options, s.MSS = s.Options|segment.OptMSS, e.MSS
+		}
+		if e.SACKOffered {
+			s.Options |= segment.OptSACKPermitted
+		}
+		if e.WScaleOffered {
+			s.Options, s.WScale = s.Options|segment.OptWScale, e.WScale
+		}
+	}
 	return string(segment.AppendPacketdrill(nil, &s))
 }
 

@@ -16,6 +16,9 @@ var one = seq.Of(1)
 // explainOpening answers for a four-tuple without a past: a SYN that nobody
 // answers. What the answers of a fresh SYN mean is not asked here.
 func (e *Engine) explainOpening(c *flow.Connection) []*finding {
+	if f := e.finalACKIgnored(c); f != nil {
+		return []*finding{f}
+	}
 	if c.MidStream || c.State != flow.SynOnly || c.Ends[flow.Listener].Segments > 0 {
 		return nil
 	}
@@ -39,6 +42,44 @@ func (e *Engine) explainOpening(c *flow.Connection) []*finding {
 		f.warnings = append(f.warnings, report.Warning{Code: "capture-ends", Says: "the capture ends less than a second after the SYN: an answer may have come later", Frame: syn.Frame})
 	}
 	return []*finding{f}
+}
+
+// finalACKIgnored: the SYN-ACK comes again although the opener acknowledged it.
+func (e *Engine) finalACKIgnored(c *flow.Connection) *finding {
+	o, l := &c.Ends[flow.Opener], &c.Ends[flow.Listener]
+	if c.MidStream || !o.ISN.Seen() || !l.ISN.Seen() || l.ISNImplied {
+		return nil
+	}
+	var ack, again *flow.Frame
+	var repeats []uint64
+	for i := range c.Frames {
+		f := &c.Frames[i]
+		switch {
+		case f.From == flow.Opener && f.Flags.Has(segment.ACK) && f.Ack == l.ISN.Num.Add(1) && ack == nil:
+			ack = f
+		case f.From == flow.Listener && f.Flags.Has(segment.SYN) && f.Point().Since(l.ISN.Point) > 500*time.Millisecond:
+			again = f
+			repeats = append(repeats, f.Frame)
+		}
+	}
+	if again == nil || !o.RcvNxt.Seen() || o.RcvNxt.Num.Before(l.ISN.Num.Add(1)) || o.RcvNxt.Time > again.Time {
+		return nil
+	}
+	f := &finding{question: "connect-stuck", c: c, time: o.ISN.Time, frames: append([]uint64{o.ISN.Frame, l.ISN.Frame, o.RcvNxt.Frame}, repeats...)}
+	f.asks = fmt.Sprintf("Why did the SYN-ACK come again in frame %d, though frame %d acknowledges it?", repeats[0], o.RcvNxt.Frame)
+	ss := &stories{}
+	ss.add(story{cause: "final-ack-ignored", stands: report.StaysOpen,
+		says:     "The server ignored the client's last ACK: its accept queue is full, so it repeats the SYN-ACK and waits for room.",
+		verdict:  fmt.Sprintf("The server ignored the ACK in frame %d and repeated its SYN-ACK: its accept queue is full, because the application does not accept connections fast enough. The client believes that it is connected.", o.RcvNxt.Frame),
+		evidence: []report.Evidence{{Says: fmt.Sprintf("the client acknowledged %s, and the SYN-ACK with ISN %s came again", o.RcvNxt.Num, l.ISN.Num), Answer: "yes", Frames: frameList(append([]uint64{o.RcvNxt.Frame}, repeats...)...), Source: "net/ipv4/tcp_ipv4.c tcp_v4_syn_recv_sock (ListenOverflows)"}}})
+	lost := assumeLost
+	lost.Cost += 4 * (len(repeats) - 1)
+	ss.add(story{cause: "final-ack-lost", stands: report.StaysOpen, assumes: []Assumption{lost}, says: "The client's ACK was lost behind the capture point.", verdict: "The client's ACK was lost behind the capture point."})
+	f.verdict, f.stories = ss.judge(), nil
+	f.stories = ss.list
+	q := &asked{e: e, c: c, p: c, server: e.view("server", l.Addr, l), client: e.view("client", o.Addr, o)}
+	q.dress(f, "server")
+	return f
 }
 
 func (ss *stories) rename(from, to, says string) {

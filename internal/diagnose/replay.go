@@ -57,7 +57,7 @@ func (s *state) timeWait(f *flow.Frame, host kernel.Host) {
 		s.since = f.Point()
 		return
 	}
-	if o.After.Armed != s.tw.Armed {
+	if o.After.Armed != s.tw.Armed && o.After.Armed != 0 {
 		s.rearmed = append(s.rearmed, f.Frame)
 	}
 	s.tw = o.After

@@ -110,11 +110,21 @@ func (e *Engine) ask(c *flow.Connection, rounds []round, i int) *asked {
 	q := &asked{e: e, c: c, p: p, rounds: rounds, i: i, es: sideOf(p, srv.Endpoint), ipv6: !srv.Addr.Is4()}
 	q.server = e.view("server", srv.Addr, &p.Ends[q.es], srv)
 	q.client = e.view("client", cli.Addr, cli)
-	q.holds = holdingsOf(p, q.es)
+	q.holds = holdingsOf(p, q.es, q.firstSYN())
 	if q.r().kind == kernel.ReplySYNACK {
 		q.isn = q.readISN()
 	}
 	return q
+}
+
+// firstSYN is the first frame after the old connection: what came from then on is
+// what is to be explained.
+func (q *asked) firstSYN() uint64 {
+	x := q.c
+	for x.Previous != nil && x.Previous != q.p {
+		x = x.Previous
+	}
+	return x.First.Frame
 }
 
 func (q *asked) r() *round { return &q.rounds[q.i] }

@@ -14,10 +14,10 @@ import (
 // hold TIME_WAIT. It is asked once an attempt, where the server's side has no
 // riddle of its own; the finding of the server's answer f may then be replaced.
 func (q *asked) takenOver(f *finding) *finding {
-	if q.i != 0 || q.r().kind != kernel.ReplySYNACK || f.verdict.cause != "no-time-wait" {
+	if q.i != 0 || q.r().kind != kernel.ReplySYNACK {
 		return nil
 	}
-	own := holdingsOf(q.p, q.es.Other())
+	own := holdingsOf(q.p, q.es.Other(), q.firstSYN())
 	if len(own) == 0 || own[0].kind != twTrue && own[0].kind != twOrphan {
 		return nil
 	}
@@ -31,7 +31,10 @@ func (q *asked) takenOver(f *finding) *finding {
 	g.verdict = ss.judge()
 	g.stories = ss.list
 	q.dress(g, "client")
-	if ss.takenOver() {
+	if f.verdict.cause != "no-time-wait" && !ss.takenOver() {
+		return nil // the server's answer is the riddle here, and a SYN of any host may meet it
+	}
+	if f.verdict.cause == "no-time-wait" && ss.takenOver() {
 		// The server's side has no riddle: it is told in this finding.
 		f.question = "port-taken-over"
 		f.asks, f.verdict, f.stories = g.asks, g.verdict, g.stories
@@ -56,7 +59,6 @@ func (ss *stories) takenOver() bool {
 func (q *asked) takeOverStories(h holding) *stories {
 	ss := &stories{}
 	syn := &q.r().syn
-	n := numbersOf(q.p, q.es.Other())
 	tw := h.tw
 	want := kernel.InheritedISN(tw.SndNxt)
 	match := want.Known && syn.Seq == want.Num
@@ -70,14 +72,14 @@ func (q *asked) takeOverStories(h holding) *stories {
 		ecrEv.Says = "the SYN echoes no timestamp, as a first SYN that inherits nothing"
 	}
 	for _, cause := range []string{"tw-reuse", "explicit-bind"} {
-		q.tryTakeOver(ss, cause, h, n, match, isnEv, ecrEv)
+		q.tryTakeOver(ss, cause, h, match, isnEv, ecrEv)
 	}
 	q.otherOpeners(ss, h, match, isnEv)
 	return ss
 }
 
 // tryTakeOver runs connect() over the kernels for one way of taking over.
-func (q *asked) tryTakeOver(ss *stories, cause string, h holding, n numbers, match bool, isnEv, ecrEv report.Evidence) {
+func (q *asked) tryTakeOver(ss *stories, cause string, h holding, match bool, isnEv, ecrEv report.Evidence) {
 	if !match {
 		ss.add(ruledOut(cause, "A TIME_WAIT that is taken over hands its snd_nxt + 65537 on; this SYN does not carry it.", isnEv, ecrEv))
 		return

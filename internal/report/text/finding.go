@@ -160,9 +160,21 @@ func (p *printer) evidence(e *report.Evidence, indent int, source bool) {
 	l.end()
 }
 
-// maxShown bounds the stories told at length and the evidence of each where many
-// remain: a finding should fit on a screen.
+// maxShown bounds the stories told at length: a finding should fit on a screen.
 const maxShown = 3
+
+// near is how far behind the best a story may stand to be told at length, in
+// decibans: within it a verdict stays open.
+const near = 10
+
+// nearest counts the stories between which the verdict cannot choose.
+func nearest(stand []*report.Cause) int {
+	n := 0
+	for n < len(stand) && n < maxShown && stand[n].AgainstDB-stand[0].AgainstDB < near {
+		n++
+	}
+	return n
+}
 
 // remaining shows the stories between which an open verdict cannot choose, in
 // the order of the report, whose first ones are the nearest.
@@ -173,24 +185,14 @@ func (p *printer) remaining(f *report.Finding) {
 	}
 	p.head("What it may be")
 	told := map[string]bool{}
-	for _, c := range stand[:min(len(stand), maxShown)] {
+	for _, c := range stand[:nearest(stand)] {
 		p.line(2, 4).words(bold, c.Cause+":").words(plain, c.Says).end()
 		p.assumes(c.Assumes, 4)
-		shown, more := 0, 0
 		for i := range c.Evidence {
-			e := &c.Evidence[i]
-			switch {
-			case told[e.Says]: // what two stories share is said once
-			case shown == maxShown && len(stand) > maxShown:
-				more++
-			default:
+			if e := &c.Evidence[i]; !told[e.Says] { // what two stories share is said once
 				told[e.Says] = true
 				p.evidence(e, 4, false)
-				shown++
 			}
-		}
-		if more > 0 {
-			p.line(13, 13).words(dim, fmt.Sprintf("(and %d more, see the JSON)", more)).end()
 		}
 	}
 }
@@ -215,7 +217,7 @@ func (p *printer) rivals(f *report.Finding) {
 	stand, out := split(f)
 	title := "Not ruled out"
 	if f.Verdict.Cause == "" {
-		stand = stand[min(len(stand), maxShown):] // the first are told already
+		stand = stand[nearest(stand):] // the first are told already
 		title = "Not ruled out either"
 	}
 	if len(stand) > 0 {
@@ -232,16 +234,35 @@ func (p *printer) rivals(f *report.Finding) {
 	if len(out) > 0 {
 		p.head("Ruled out")
 		col := p.causeColumn(out)
-		for _, c := range out {
-			l := p.line(2, col).words(plain, c.Cause).tab(col)
-			if e := against(c); e != nil {
-				l.words(dim, e.Says).frames(dim, e.Frames)
-			} else {
-				l.words(dim, c.Says)
+		for i, c := range out {
+			says, frames := reason(c)
+			if slices.ContainsFunc(out[:i], func(d *report.Cause) bool { return sameReason(d, c) }) {
+				continue // told with the first of them
 			}
-			l.end()
+			l := p.line(2, col).words(plain, c.Cause)
+			for _, d := range out[i+1:] {
+				if sameReason(d, c) {
+					l.words(plain, "and "+d.Cause)
+				}
+			}
+			l.tab(col).words(dim, says).frames(dim, frames).end()
 		}
 	}
+}
+
+// reason is what rules a cause out, in a sentence: its first evidence that says
+// no, since evidence stands in the order of its weight, else what it says.
+func reason(c *report.Cause) (string, []uint64) {
+	if e := against(c); e != nil {
+		return e.Says, e.Frames
+	}
+	return c.Says, nil
+}
+
+func sameReason(a, b *report.Cause) bool {
+	x, _ := reason(a)
+	y, _ := reason(b)
+	return x == y && x != ""
 }
 
 // causeColumn returns where the text behind the causes' names starts. A very
@@ -256,8 +277,7 @@ func (p *printer) causeColumn(cs []*report.Cause) int {
 	return min(2+longest+2, p.width/2)
 }
 
-// against returns the evidence that rules a cause out: the first "no", since
-// evidence stands in the order of its weight; nil where there is none.
+// against returns the first evidence that says no; nil where there is none.
 func against(c *report.Cause) *report.Evidence {
 	for i := range c.Evidence {
 		if c.Evidence[i].Answer == "no" {
