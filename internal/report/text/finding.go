@@ -20,6 +20,7 @@ func (p *printer) finding(f *report.Finding, n, of int) {
 	} else {
 		p.remaining(f)
 	}
+	p.consequences(f)
 	p.rivals(f)
 	p.settle(f.Settle)
 	p.advice(f.Advice)
@@ -197,11 +198,12 @@ func (p *printer) remaining(f *report.Finding) {
 	}
 }
 
-// split tells the causes beside the verdict's that still stand from those that are ruled out.
+// split tells the causes beside the verdict's that still stand from those that are
+// ruled out. One that fits beside the verdict is no rival but what came of it.
 func split(f *report.Finding) (stand, out []*report.Cause) {
 	for i := range f.Causes {
 		switch c := &f.Causes[i]; {
-		case f.Verdict.Cause != "" && c.Cause == f.Verdict.Cause:
+		case f.Verdict.Cause != "" && c.Cause == f.Verdict.Cause, c.Stands == report.Fits:
 		case c.Stands == report.RuledOut:
 			out = append(out, c)
 		default:
@@ -209,6 +211,25 @@ func split(f *report.Finding) (stand, out []*report.Cause) {
 		}
 	}
 	return stand, out
+}
+
+// consequences tells what came of what the verdict says.
+func (p *printer) consequences(f *report.Finding) {
+	first := true
+	for i := range f.Causes {
+		c := &f.Causes[i]
+		if c.Stands != report.Fits || c.Cause == f.Verdict.Cause {
+			continue
+		}
+		if first {
+			p.head("What came of it")
+			first = false
+		}
+		p.line(2, 4).words(bold, c.Cause+":").words(plain, c.Says).end()
+		for j := range c.Evidence {
+			p.evidence(&c.Evidence[j], 4, false)
+		}
+	}
 }
 
 // rivals gives each other cause a line: those that still stand with what they
@@ -239,11 +260,17 @@ func (p *printer) rivals(f *report.Finding) {
 			if slices.ContainsFunc(out[:i], func(d *report.Cause) bool { return sameReason(d, c) }) {
 				continue // told with the first of them
 			}
-			l := p.line(2, col).words(plain, c.Cause)
+			names := []string{c.Cause}
 			for _, d := range out[i+1:] {
 				if sameReason(d, c) {
-					l.words(plain, "and "+d.Cause)
+					names = append(names, d.Cause)
 				}
+			}
+			l := p.line(2, col)
+			if len(names) > 1 {
+				p.line(2, 2).words(plain, strings.Join(names, ", ")).end()
+			} else {
+				l.words(plain, c.Cause)
 			}
 			l.tab(col).words(dim, says).frames(dim, frames).end()
 		}
