@@ -261,30 +261,38 @@ func (q *asked) behindBox(a acceptance) bool {
 }
 
 // atClient tells whether the capture was taken nearer to the client: the client
-// answers the SYN-ACK much faster than the server answers the SYN.
+// answers much faster than the server, in the quickest of what was seen of both.
 func (q *asked) atClient() bool {
-	var syn, synack, ack int64
+	var server, client time.Duration
+	quicker := func(have *time.Duration, d time.Duration) {
+		if d > 0 && (*have == 0 || d < *have) {
+			*have = d
+		}
+	}
+	var syn, synack *flow.Frame
 	for i := range q.c.Frames {
 		f := &q.c.Frames[i]
 		switch {
 		case f.From == flow.Opener && isSYN(f):
-			syn, synack = f.Time, 0
-		case f.From == flow.Listener && f.Flags.Has(synFlag) && syn != 0 && synack == 0:
-			synack = f.Time
-		case f.From == flow.Opener && synack != 0 && ack == 0:
-			ack = f.Time
+			syn, synack = f, nil
+		case f.From == flow.Listener && f.Flags.Has(synFlag) && syn != nil && synack == nil:
+			synack = f
+			quicker(&server, f.Point().Since(syn.Point()))
+		case f.From == flow.Opener && synack != nil:
+			quicker(&client, f.Point().Since(synack.Point()))
 		}
-	}
-	if syn != 0 && synack != 0 && ack != 0 && 2*(ack-synack) < synack-syn {
-		return true
 	}
 	for x := q.p; x != nil; x = x.Previous {
 		o, l := &x.Ends[flow.Opener], &x.Ends[flow.Listener]
-		if o.SRTT != 0 && l.SRTT != 0 && x.Ends[flow.Opener].Endpoint == q.c.Ends[flow.Opener].Endpoint && 2*l.SRTT < o.SRTT {
-			return true
+		if o.Endpoint != q.c.Ends[flow.Opener].Endpoint {
+			continue
+		}
+		quicker(&client, l.SRTT)
+		if o.ISN.Seen() && l.ISN.Seen() && !o.ISNImplied && !l.ISNImplied {
+			quicker(&server, l.ISN.Since(o.ISN.Point))
 		}
 	}
-	return false
+	return server != 0 && client != 0 && 2*client < server
 }
 
 // cookieSign looks whether the SYN-ACK lacks options that the SYN offered and that
