@@ -75,6 +75,9 @@ func (q *asked) endedBy(h holding, rule string) (fit []kernel.Profile, against i
 // inherited one, and should lie on the clock line.
 func (q *asked) fresh(s story) story {
 	x := &q.isn
+	if x.inherits == kernel.Yes && (s.cause == "syn-fin-dropped" || s.cause == "accept-queue-full-after-time-wait") {
+		return q.leftOver(s)
+	}
 	if x.inherits == kernel.Yes {
 		return ruledOut(s.cause, "A listener would have drawn a fresh ISN; this one is the old snd_nxt + 65537.", q.inheritedEvidence())
 	}
@@ -93,6 +96,23 @@ func (q *asked) fresh(s story) story {
 	default:
 		s = q.sameClock(s)
 	}
+	return s
+}
+
+// leftOver: some kernels leave the ISN that TIME_WAIT chose for a SYN that the
+// listener then dropped to the next SYN.
+func (q *asked) leftOver(s story) story {
+	var fit []kernel.Profile
+	for _, p := range s.kernels {
+		if p.Has(&kernel.LeavesISN).Answer != kernel.No {
+			fit = append(fit, p)
+		}
+	}
+	if len(fit) == 0 {
+		return ruledOut(s.cause, "A listener would have drawn a fresh ISN; this one is the old snd_nxt + 65537.", q.inheritedEvidence())
+	}
+	s.stands, s.kernels, s.proven = report.StaysOpen, fit, false
+	s.evidence = append(s.evidence, q.inheritedEvidence(), report.Evidence{Says: "such kernels leave the ISN chosen for a dropped SYN to the next one", Answer: "yes", Source: kernel.LeavesISN.From})
 	return s
 }
 

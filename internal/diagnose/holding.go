@@ -287,7 +287,9 @@ func (h *reader) closedFirst() []holding {
 	var out []holding
 	if gaps(h.p, e) { // it acknowledged something of the peer that is not in the capture
 		out = append(out, h.timeWait(timewait.TimeWait, later(since, e.RcvNxt.Point),
-			"it closed first and acknowledged a byte of the peer that the capture does not show, which may be the FIN", nums(e.FIN.Point, e.RcvNxt.Point), assumeFINUnseen))
+			"it closed first and acknowledged a byte of the peer that the capture does not show, which may be the FIN", nums(e.FIN.Point, e.RcvNxt.Point), assumeFINUnseen),
+			holding{kind: nothing, closedSecond: true, since: since, frames: nums(e.FIN.Point, e.FINAcked), assumes: []Assumption{assumeFINUnseen, assumeOrder},
+				why: "the peer's FIN is not in the capture and may have come first"})
 	}
 	if !e.FINAcked.Seen() {
 		return append(out, h.alive(live.FinWait1, e.FIN.Point, "it closed first, and the capture shows no ACK of its FIN", nums(e.FIN.Point), assumeNoACK),
