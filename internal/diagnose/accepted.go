@@ -21,6 +21,11 @@ func (q *asked) accepted() *stories {
 	q.acceptedInTimeWait(ss)
 	q.recycled(ss)
 	q.elsewhere(ss)
+	deny := []string{"no-time-wait", "closed-by-reset", "fin-wait2-reset", "fin-wait2-timeout"}
+	if k := q.holds[0].kind; k == nothing || k == alive {
+		deny = append(deny, "time-wait-expired", "time-wait-reset", "tw-bucket-overflow")
+	}
+	q.denyRest(ss, deny)
 	if !ss.has("tw-reuse") {
 		ss.add(ruledOut("tw-reuse", "tcp_tw_reuse concerns only the side that opens a connection; this end answered one.",
 			report.Evidence{Says: "the SYN was sent by the other end", Answer: "yes", Frames: []uint64{q.r().syn.Frame}, Source: "net/ipv4/tcp_ipv4.c tcp_twsk_unique"}))
