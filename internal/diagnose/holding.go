@@ -1,6 +1,8 @@
 package diagnose
 
 import (
+	"strings"
+
 	"github.com/tcpwhy/tcpwhy/internal/flow"
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
@@ -145,7 +147,29 @@ func (n numbers) socket(s live.State) live.Socket {
 
 // holdingsOf lists what end s of a connection may hold after the last frame that
 // belongs to it and before a later one, the likeliest first.
-func holdingsOf(c *flow.Connection, s flow.Side, before uint64) []holding {
+func holdingsOf(c *flow.Connection, s flow.Side, before uint64, who string) []holding {
+	out := holdingsAt(c, s, before)
+	for i := range out {
+		out[i].why = named(out[i].why, who)
+	}
+	return out
+}
+
+// named puts the two ends' parts into a sentence that speaks of "it", "this end"
+// and "the peer".
+func named(why, who string) string {
+	peer := "the client"
+	if who == "client" {
+		peer = "the server"
+	}
+	if rest, ok := strings.CutPrefix(why, "it "); ok {
+		why = "this end " + rest
+	}
+	return strings.NewReplacer("this end", "the "+who, "the peer", peer).Replace(why)
+}
+
+// holdingsAt speaks of the end as "it" or "this end".
+func holdingsAt(c *flow.Connection, s flow.Side, before uint64) []holding {
 	e, p := &c.Ends[s], &c.Ends[s.Other()]
 	h := reader{c: c, s: s, e: e, p: p, n: numbersOf(c, s, before)}
 	switch {

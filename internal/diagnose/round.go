@@ -110,7 +110,7 @@ func (e *Engine) ask(c *flow.Connection, rounds []round, i int) *asked {
 	q := &asked{e: e, c: c, p: p, rounds: rounds, i: i, es: sideOf(p, srv.Endpoint), ipv6: !srv.Addr.Is4()}
 	q.server = e.view("server", srv.Addr, &p.Ends[q.es], srv)
 	q.client = e.view("client", cli.Addr, cli)
-	q.holds = holdingsOf(p, q.es, q.firstSYN())
+	q.holds = holdingsOf(p, q.es, q.firstSYN(), "server")
 	if q.r().kind == kernel.ReplySYNACK {
 		q.isn = q.readISN()
 	}

@@ -17,7 +17,7 @@ func (q *asked) takenOver(f *finding) *finding {
 	if q.i != 0 || q.r().kind != kernel.ReplySYNACK {
 		return nil
 	}
-	own := holdingsOf(q.p, q.es.Other(), q.firstSYN())
+	own := holdingsOf(q.p, q.es.Other(), q.firstSYN(), "client")
 	if len(own) == 0 || own[0].kind != twTrue && own[0].kind != twOrphan {
 		return nil
 	}
