@@ -17,10 +17,14 @@ const (
 type arena struct {
 	rest []byte // what is left of the last mapping
 	maps [][]byte
+	full bool // give nothing more, as if the system had no more
 }
 
 // take returns n zeroed bytes aligned to a cache line, nil where there are no more.
 func (a *arena) take(n int) []byte {
+	if a.full {
+		return nil
+	}
 	n = (n + 63) &^ 63
 	if len(a.rest) < n {
 		size, mapped := arenaSize, mapAligned

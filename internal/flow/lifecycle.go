@@ -14,7 +14,7 @@ func (t *Table) absorb(n uint32, r *record, s *segment.Segment, e Side, print ui
 	switch {
 	case s.Flags&segment.RST != 0:
 		t.noteRST(r, s, e)
-		if !t.rstCounts(r, s, e) {
+		if !r.rstCounts(s, e) {
 			return true
 		}
 	case s.Flags&(segment.SYN|segment.ACK) == segment.SYN:
@@ -39,13 +39,17 @@ func (t *Table) absorb(n uint32, r *record, s *segment.Segment, e Side, print ui
 }
 
 // near tells whether a segment's numbers can be progress or a repeat of end e.
+// Without ACK it cannot: a synchronised end drops it (RFC 9293 §3.10.7.4).
 func (r *record) near(s *segment.Segment, e Side) bool {
+	if s.Flags&segment.ACK == 0 {
+		return false
+	}
 	h := &r.hot[e]
 	b := r.cold[e].bits
 	if b&endSnd != 0 && !within(s.Seq, h.sndNxt, maxStep) {
 		return false
 	}
-	return b&endRcv == 0 || s.Flags&segment.ACK == 0 || within(s.Ack, h.rcvNxt, maxStep)
+	return b&endRcv == 0 || within(s.Ack, h.rcvNxt, maxStep)
 }
 
 func within(a, b seq.Num, d int32) bool {
@@ -207,7 +211,7 @@ func (t *Table) end(n uint32, r *record, s *segment.Segment) {
 // rstCounts tells whether a RST of end e can end the connection: it answers a
 // SYN, or its number is one that the peer takes or that a socket without memory
 // would give (RFC 9293 §3.10.7, RFC 5961 §3.2).
-func (t *Table) rstCounts(r *record, s *segment.Segment, e Side) bool {
+func (r *record) rstCounts(s *segment.Segment, e Side) bool {
 	p := e.Other()
 	if r.state < Established && e == Listener && r.answersSYN(s) {
 		return true

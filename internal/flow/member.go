@@ -18,11 +18,14 @@ func (t *Table) route(n uint32, r *record, s *segment.Segment, fromHigh bool) (m
 	if dims > 0 && (r.prev == 0 || far < certainlyNear && r.state >= Established) {
 		return n, false
 	}
+	// An opener that got no SYN-ACK yet sends a RST only for numbers that are
+	// not its own.
+	rescue := s.Flags&segment.RST != 0 && r.state == SynOnly && r.side(fromHigh) == Opener
 	best := n
 	for p := r.prev; p != 0; {
 		o := t.records.at(p)
 		f, d := t.closeness(o, s, o.side(fromHigh))
-		if d > 0 && (dims == 0 || f < far || f == far && d > dims) {
+		if d > 0 && (dims == 0 || f < far || f == far && (d > dims || rescue && best == n)) {
 			best, far, dims = p, f, d
 		}
 		p = o.prev

@@ -211,6 +211,7 @@ func (r *record) quiet() bool {
 		return true
 	case HalfClosed:
 		return !r.hasAny(Opener) || !r.hasAny(Listener)
+	case Established, Closed, Reset:
 	}
 	return false
 }

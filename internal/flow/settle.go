@@ -85,7 +85,7 @@ func (t *Table) turn(e event) {
 				return
 			}
 		}
-		t.announce(e.n, r)
+		t.announce(r)
 	}
 	t.retire(e.n, r, e.due)
 }
@@ -138,7 +138,7 @@ func (t *Table) forget(n uint32, r *record) {
 // supersede notes that a new connection takes the four-tuple over.
 func (t *Table) supersede(n uint32) {
 	r := t.records.at(n)
-	t.askIfOpen(n, r)
+	t.askIfOpen(r)
 	r.bits |= bitPinned
 }
 
@@ -198,48 +198,48 @@ func (t *Table) hurry() {
 				}
 				continue
 			}
-			t.announce(e.n, r)
+			t.announce(r)
 		}
 		t.retire(e.n, r, t.now)
 	}
 }
 
 // announce reports the end of a connection.
-func (t *Table) announce(n uint32, r *record) {
-	t.askIfOpen(n, r)
+func (t *Table) announce(r *record) {
+	t.askIfOpen(r)
 	r.bits |= bitAnnounced
 	t.view(r, &t.scratch)
 	t.sink.Ended(&t.scratch)
 }
 
 // askIfOpen asks about a connection whose question is settled by its being over.
-func (t *Table) askIfOpen(n uint32, r *record) {
+func (t *Table) askIfOpen(r *record) {
 	if r.bits&(bitAsked|bitNeverAsked) != 0 {
 		return
 	}
 	if r.bits&bitPast != 0 {
-		t.ask(n, r)
+		t.ask(r)
 		return
 	}
 	if r.bits&bitMidStream != 0 {
 		return
 	}
 	if r.state < Established || r.bits&bitLateSynAck != 0 || r.state == Reset && r.bits&bitEstablished == 0 {
-		t.ask(n, r)
+		t.ask(r)
 	}
 }
 
 // ask reports an attempt that raises a question, with its past.
-func (t *Table) ask(n uint32, r *record) {
+func (t *Table) ask(r *record) {
 	r.bits |= bitAsked
 	first := new(Connection)
 	c := first
 	for {
 		t.view(r, c)
-		if n = r.prev; n == 0 {
+		if r.prev == 0 {
 			break
 		}
-		r = t.records.at(n)
+		r = t.records.at(r.prev)
 		c.Previous = new(Connection)
 		c = c.Previous
 	}
@@ -262,7 +262,7 @@ func (t *Table) Close() {
 		t.queue.shift()
 		r := t.records.at(e.n)
 		if e.id&eventEnded != 0 && r.bits&(bitLive|bitAnnounced) == bitLive && uint32(r.id)&eventID == e.id&eventID {
-			t.announce(e.n, r)
+			t.announce(r)
 		}
 	}
 	t.announceRest()
@@ -288,7 +288,7 @@ func (t *Table) announceRest() {
 		// Nothing was freed in between, as when everything stays open.
 		for n := uint32(1); n < t.records.next; n++ {
 			if r := t.records.at(n); r.bits&(bitLive|bitAnnounced) == bitLive {
-				t.announce(n, r)
+				t.announce(r)
 			}
 		}
 		return
@@ -301,6 +301,6 @@ func (t *Table) announceRest() {
 	}
 	slices.SortFunc(rest, func(a, b uint32) int { return cmp.Compare(t.records.at(a).id, t.records.at(b).id) })
 	for _, n := range rest {
-		t.announce(n, t.records.at(n))
+		t.announce(t.records.at(n))
 	}
 }

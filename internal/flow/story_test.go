@@ -159,13 +159,18 @@ func describeEnd(e *End, side int) string {
 // run feeds segments to a new table in batches of a size and closes it.
 func run(segs []segment.Segment, sink Sink, batch int) *Table {
 	t := NewTable(Config{}, sink)
+	feed(t, segs, batch)
+	return t
+}
+
+// feed gives segments to a table in batches of a size and closes it.
+func feed(t *Table, segs []segment.Segment, batch int) {
 	for len(segs) > 0 {
 		n := min(batch, len(segs))
 		t.Add(segs[:n])
 		segs = segs[n:]
 	}
 	t.Close()
-	return t
 }
 
 // TestStories compares what comes of each story in testdata/story with what

@@ -318,7 +318,7 @@ func (t *Table) take(n, member uint32, s *segment.Segment, fromHigh bool) {
 		r.after++
 	}
 	if r.bits&(bitAsked|bitNeverAsked) == 0 && (r.ended() || r.after >= askedAfter) {
-		t.ask(n, r)
+		t.ask(r)
 	}
 }
 
@@ -400,6 +400,3 @@ func (t *Table) begin(n uint32, r *record, s *segment.Segment, fromHigh bool) {
 		t.keepFrame(r, s, e)
 	}
 }
-
-// recordSize is checked by a test: the layout is meant to fill whole cache lines.
-const recordSize = unsafe.Sizeof(record{})
