@@ -231,24 +231,28 @@ func (e *Engine) clockHints(addr segment.Addr, ends []*flow.End) []hint {
 			break
 		}
 	}
-	for _, s := range samples[1:] {
-		if s.Peer.Addr == first.Peer.Addr {
-			continue
-		}
-		elapsed := s.Since(first.Point)
-		if elapsed < 0 || elapsed > 10*time.Minute {
-			continue
-		}
-		if oneLine(first, s, elapsed) {
-			out = append(out, hint{fmt.Sprintf("its TSvals towards two peers (frames %d and %d) lie on one line, so there is no offset by peer", first.Frame, s.Frame),
-				[]uint64{first.Frame, s.Frame}, &kernel.OffsetsTimestamps, kernel.No, 20})
-		} else {
-			out = append(out, hint{fmt.Sprintf("its TSvals towards two peers (frames %d and %d) lie on different lines, so there is an offset", first.Frame, s.Frame),
-				[]uint64{first.Frame, s.Frame}, &kernel.OffsetsTimestamps, kernel.Yes, 20})
-		}
-		break
+	return append(out, e.peersHint(addr)...)
+}
+
+// peersHint compares the TSvals that a host sent to two peers.
+func (e *Engine) peersHint(addr segment.Addr) []hint {
+	h, ok := e.hosts.Host(addr)
+	if !ok || len(h.TSVals) < 2 {
+		return nil
 	}
-	return out
+	a := h.TSVals[0]
+	for _, b := range h.TSVals[1:] {
+		elapsed := b.Since(a.Point)
+		if b.Peer.Addr == a.Peer.Addr || elapsed < 0 || elapsed > 10*time.Minute {
+			continue
+		}
+		frames := []uint64{a.Frame, b.Frame}
+		if oneLine(a, b, elapsed) {
+			return []hint{{fmt.Sprintf("its TSvals towards two peers (frames %d and %d) lie on one line, so there is no offset by peer", a.Frame, b.Frame), frames, &kernel.OffsetsTimestamps, kernel.No, 20}}
+		}
+		return []hint{{fmt.Sprintf("its TSvals towards two peers (frames %d and %d) lie on different lines, so there is an offset", a.Frame, b.Frame), frames, &kernel.OffsetsTimestamps, kernel.Yes, 20}}
+	}
+	return nil
 }
 
 // oneLine tells whether two TSvals may come from one clock without an offset.
@@ -273,8 +277,7 @@ func (e *Engine) samples(addr segment.Addr, ends []*flow.End) []flow.TSSample {
 	}
 	if h, ok := e.hosts.Host(addr); ok {
 		for _, s := range h.TSVals {
-			if len(out) == 1 && out[0].Peer == (segment.Endpoint{}) && s.Frame == out[0].Frame {
-				out[0].Peer = s.Peer
+			if len(out) > 0 && s.Frame == out[0].Frame {
 				continue
 			}
 			out = append(out, s)
