@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/capture"
 	"github.com/tcpwhy/tcpwhy/internal/diagnose"
@@ -61,7 +62,7 @@ func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
 	}
 	defer r.Close() // read only: nothing is lost by a failing close
 	s := &sink{o: &o}
-	t := flow.NewTable(flow.Config{}, s)
+	t := flow.NewTable(flow.Config{Keep: o.keep()}, s)
 	s.engine = diagnose.New(facts, t)
 	if err := read(ctx, r, t, s); err != nil {
 		return nil, err
@@ -71,6 +72,15 @@ func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
 		return nil, s.err
 	}
 	return s.report(r, t), nil
+}
+
+// keep is how long a closed four-tuple is remembered. Where nothing is asked, a
+// connection only has to wait for its own late segments.
+func (o *Options) keep() time.Duration {
+	if o.NoFindings {
+		return 30 * time.Second
+	}
+	return 0 // flow's own, long enough for every TIME_WAIT
 }
 
 // read runs the capture through the table.
