@@ -69,10 +69,16 @@ var imports = []struct {
 		"the public API joins the parts; how a report looks is the caller's choice",
 	},
 	{
-		"cmd/...",
-		[]string{".", "internal/report/..."},
-		"a command asks the public API, as any program would, and presents the report",
+		"internal/whatif",
+		[]string{"internal/kernel/...", "internal/report/...", "internal/segment", "internal/seq"},
+		"it asks the model without a capture, and compares finished reports",
 	},
+	{
+		"cmd/...",
+		[]string{".", "internal/report/...", "internal/whatif"},
+		"a command asks the public API, as any program would, and presents the report; only a question to the model itself has no capture",
+	},
+	{"bench/...", nil, "it measures the finished program from outside"},
 }
 
 // fits tells whether the package is the one, or among those, that pattern names.

@@ -218,11 +218,11 @@ func TestExamplesRun(t *testing.T) {
 				t.Errorf("%s: an example without tcpwhy: %q", c.CommandPath(), line)
 				continue
 			}
-			if code, _, stderr := in(t, engine, strings.Fields(own)...); code != 0 {
+			if code, _, stderr := in(t, engine, shellWords(own)...); code != 0 {
 				t.Errorf("%s: %q: code %d: %s", c.CommandPath(), line, code, stderr)
 			}
 			// The engine itself finds no capture, but has nothing against the facts.
-			if code, _, stderr := in(t, tcpwhy.Explain, strings.Fields(own)...); code == exitUsage {
+			if code, _, stderr := in(t, tcpwhy.Explain, shellWords(own)...); code == exitUsage {
 				t.Errorf("%s: %q: %s", c.CommandPath(), line, stderr)
 			}
 			ran++
@@ -231,6 +231,19 @@ func TestExamplesRun(t *testing.T) {
 	if ran < 10 {
 		t.Errorf("only %d examples were run", ran)
 	}
+}
+
+// shellWords splits a command line as a shell does, as far as the examples need:
+// at spaces, but not within single quotes.
+func shellWords(s string) (words []string) {
+	for i, part := range strings.Split(s, "'") {
+		if i%2 == 1 {
+			words = append(words, part)
+			continue
+		}
+		words = append(words, strings.Fields(part)...)
+	}
+	return words
 }
 
 func TestUseColor(t *testing.T) {

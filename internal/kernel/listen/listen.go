@@ -59,7 +59,9 @@ var (
 		return kernel.Setting(c.Host.Listener, "a listener is there", "nobody listens", kernel.FactListener)
 	}}
 	recycles = clause{Says: "tcp_tw_recycle is 1", Ask: func(c *Case) kernel.Reading {
-		if r := c.Host.Profile.Has(&kernel.HasRecycle); r.Answer != kernel.Yes {
+		// Off is off, also where it is not known whether it exists.
+		r := c.Host.Profile.Has(&kernel.HasRecycle)
+		if r.Answer == kernel.No || r.Answer == kernel.Unknown && c.Host.Recycle != kernel.No {
 			return r
 		}
 		return kernel.Setting(c.Host.Recycle, "tcp_tw_recycle = 1", "tcp_tw_recycle = 0", kernel.FactTWRecycle)

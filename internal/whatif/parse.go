@@ -1,0 +1,331 @@
+package whatif
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+	"github.com/tcpwhy/tcpwhy/internal/seq"
+)
+
+// Input is a question as it was typed.
+type Input struct {
+	// Kernel is what uname -r prints, "all" for every kernel, empty for an unknown one.
+	Kernel string
+	// Set are sysctls, NAME=VALUE; the value "unknown" takes the default away.
+	Set []string
+	// Listener and QueueFull are yes, no, unknown, or empty for what is usual.
+	Listener, QueueFull string
+	IPv6                bool
+	// At is when the segment arrives, in seconds after the state began.
+	At float64
+	// Args are the state, its settings, and the segment.
+	Args []string
+}
+
+// maxSeconds bounds every span of time that is typed: 100 years.
+const maxSeconds = 100 * 365 * 86400
+
+// Parse reads a question. Every error is a mistake in the input, and names the
+// argument.
+func Parse(in Input) (*Question, error) {
+	if len(in.Args) == 0 {
+		return nil, errors.New("no state given")
+	}
+	q := &Question{state: stateOf(in.Args[0]), host: kernel.Host{IPv6: in.IPv6}, values: values{}, given: []string{}}
+	if q.state == nil {
+		return nil, fmt.Errorf("there is no state %q: it is one of %s", in.Args[0], strings.Join(stateNames(), ", "))
+	}
+	if in.At < 0 || in.At > maxSeconds || in.At != in.At {
+		return nil, fmt.Errorf("--at %v: expected seconds from 0 to %d", in.At, maxSeconds)
+	}
+	q.at = seconds(in.At)
+	if err := q.setKernel(in.Kernel); err != nil {
+		return nil, err
+	}
+	if err := q.setHost(in); err != nil {
+		return nil, err
+	}
+	args := in.Args[1:]
+	if q.state.takes != nil {
+		if len(args) == 0 || isSetting(args[len(args)-1]) {
+			return nil, errors.New("no segment given: the last argument is what arrives, for example '< S 1001:1001(0) win 64240'")
+		}
+		if err := q.setSegment(args[len(args)-1]); err != nil {
+			return nil, err
+		}
+		args = args[:len(args)-1]
+	}
+	if err := q.setState(args); err != nil {
+		return nil, err
+	}
+	q.assume()
+	return q, nil
+}
+
+// isSetting tells KEY=VALUE from a segment, in which no = can stand.
+func isSetting(arg string) bool { return strings.Contains(arg, "=") }
+
+func (q *Question) setKernel(s string) (err error) {
+	switch s {
+	case "":
+		return nil
+	case "all":
+		q.All = true
+		return nil
+	}
+	if q.host.Profile, err = kernel.ParseRelease(s); err != nil {
+		return fmt.Errorf("--kernel: %w", err)
+	}
+	return nil
+}
+
+// setSegment reads the segment; a leading < says that it arrives, as in packetdrill.
+func (q *Question) setSegment(arg string) error {
+	text := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(arg), "<"))
+	s, err := segment.ParsePacketdrill(text)
+	if err != nil {
+		return fmt.Errorf("segment %q: %w", text, err)
+	}
+	if !q.state.takes(s.Flags) {
+		return fmt.Errorf("segment %q: in state %s the rules speak of %s alone", text, q.state.name, q.state.only)
+	}
+	q.segment, q.text = s, string(segment.AppendPacketdrill(nil, &s))
+	return nil
+}
+
+// setState reads the settings of the state.
+func (q *Question) setState(args []string) error {
+	for _, arg := range args {
+		name, value, ok := strings.Cut(arg, "=")
+		if !ok {
+			return fmt.Errorf("%q is not KEY=VALUE; the segment stands last, in quotes", arg)
+		}
+		if !slices.Contains(q.state.keys, name) {
+			return fmt.Errorf("%s: state %s has no %s: it has %s", arg, q.state.name, name, strings.Join(q.state.keys, ", "))
+		}
+		if _, twice := q.values[name]; twice {
+			return fmt.Errorf("%s: %s is given twice", arg, name)
+		}
+		if name == "last_ack" && value == "unknown" && !q.state.limiterUnknown() {
+			return fmt.Errorf("%s: the rules of state %s want to know: seconds, or leave it out where there was none", arg, q.state.name)
+		}
+		v, err := parseValue(kinds[name], value)
+		if err != nil {
+			return fmt.Errorf("%s: %w", arg, err)
+		}
+		q.values[name] = v
+		q.given = append(q.given, arg)
+	}
+	for _, pair := range [][2]string{{"snd_nxt", "isn"}, {"rcv_nxt", "irs"}} {
+		if q.values.has(pair[0]) && q.values.has(pair[1]) {
+			return fmt.Errorf("%s and %s say the same: give one of them", pair[0], pair[1])
+		}
+	}
+	return nil
+}
+
+// setHost reads the flags about the host, and takes what is usual for the rest.
+func (q *Question) setHost(in Input) error {
+	for _, s := range in.Set {
+		if err := q.setSysctl(s); err != nil {
+			return err
+		}
+	}
+	for _, y := range []struct {
+		flag, value string
+		to          *kernel.Answer
+		usual       kernel.Answer
+		says        string
+		drop        func(*Question)
+	}{
+		{"--listener", in.Listener, &q.host.Listener, kernel.Yes, "somebody listens", func(q *Question) { q.host.Listener = kernel.Unknown }},
+		{"--queue-full", in.QueueFull, &q.host.AcceptQueueFull, kernel.No, "the accept queue has room", func(q *Question) { q.host.AcceptQueueFull = kernel.Unknown }},
+	} {
+		a, ok := parseAnswer(y.value)
+		switch {
+		case y.value == "":
+			*y.to = y.usual
+			q.assumed = append(q.assumed, assumption{y.says, y.flag + " " + y.usual.Not().String(), y.drop})
+		case !ok:
+			return fmt.Errorf("%s %q: expected yes, no or unknown", y.flag, y.value)
+		default:
+			*y.to = a
+		}
+	}
+	return nil
+}
+
+// setSysctl reads NAME=VALUE.
+func (q *Question) setSysctl(s string) error {
+	name, value, ok := strings.Cut(s, "=")
+	if !ok {
+		return fmt.Errorf("--set %s: expected NAME=VALUE, for example tcp_tw_recycle=1", s)
+	}
+	short := strings.TrimPrefix(strings.ReplaceAll(name, "/", "."), "net.ipv4.")
+	i := slices.IndexFunc(sysctls, func(c sysctl) bool { return c.name == short })
+	if i < 0 {
+		var names []string
+		for _, c := range sysctls {
+			names = append(names, c.name)
+		}
+		return fmt.Errorf("--set %s: no rule asks for %s; rules ask for %s", s, name, strings.Join(names, ", "))
+	}
+	if q.values.has(short) {
+		return fmt.Errorf("--set %s: %s is set twice", s, short)
+	}
+	if value == "unknown" {
+		q.values[short] = parsed{}
+		return nil
+	}
+	n, err := seq.Parse(value)
+	if err != nil {
+		return fmt.Errorf("--set %s: %w", s, err)
+	}
+	q.values[short] = parsed{num: kernel.Known(n)}
+	sysctls[i].set(q, n.Uint32())
+	if short == "tcp_syncookies" && n.Uint32() == 1 {
+		q.assumed = append(q.assumed, assumption{synQueue, "--set tcp_syncookies=2", sysctls[i].drop})
+	}
+	return nil
+}
+
+// synQueue is what tcp_syncookies = 1 rests on.
+const synQueue = "the SYN queue has room"
+
+// sysctl is one that rules ask for.
+type sysctl struct {
+	name string
+	set  func(*Question, uint32)
+	// usual is the default that is taken where it is not given; nil: it stays unknown.
+	usual *uint32
+	drop  func(*Question)
+	other string // how to say otherwise
+}
+
+func usual(n uint32) *uint32 { return &n }
+
+var sysctls = []sysctl{
+	{"tcp_timestamps", func(q *Question, n uint32) { q.host.Timestamps = kernel.If(n != 0) }, usual(1), func(q *Question) { q.host.Timestamps = kernel.Unknown }, "0"},
+	{"tcp_rfc1337", func(q *Question, n uint32) { q.host.RFC1337 = kernel.If(n != 0) }, usual(0), func(q *Question) { q.host.RFC1337 = kernel.Unknown }, "1"},
+	{"tcp_invalid_ratelimit", func(q *Question, n uint32) {
+		q.host.RateLimit = kernel.Duration{Duration: time.Duration(n) * time.Millisecond, Known: true}
+	}, usual(uint32(kernel.DefaultRateLimit / time.Millisecond)), func(q *Question) { q.host.RateLimit = kernel.Duration{} }, "MILLISECONDS"},
+	{"tcp_tw_recycle", func(q *Question, n uint32) { q.host.Recycle = kernel.If(n != 0) }, usual(0), func(q *Question) { q.host.Recycle = kernel.Unknown }, "1"},
+	// With 1, the default, cookies are sent only while the SYN queue is full: that
+	// is not taken for granted.
+	{"tcp_syncookies", func(q *Question, n uint32) { q.host.SynCookies = kernel.If(n >= 2) }, usual(1), func(q *Question) { q.host.SynCookies = kernel.Unknown }, "2"},
+	// Its default is 2 since 4.19 and its meaning has changed: nothing is taken.
+	{"tcp_tw_reuse", func(q *Question, n uint32) { q.reuse = kernel.Known(seq.Of(n)) }, nil, nil, "1"},
+}
+
+// assume takes what is usual where nothing was said.
+func (q *Question) assume() {
+	for _, c := range sysctls {
+		if c.usual == nil || q.values.has(c.name) {
+			continue
+		}
+		c.set(q, *c.usual)
+		says := fmt.Sprintf("%s = %d", c.name, *c.usual)
+		if c.name == "tcp_syncookies" {
+			says += ", and " + synQueue
+		}
+		q.assumed = append(q.assumed, assumption{says, "--set " + c.name + "=" + c.other, c.drop})
+	}
+	// Each of these is seen by states that have the setting alone.
+	for _, k := range []struct {
+		name, says, give string
+		known            parsed
+	}{
+		{"last_ack", "no limited ACK was sent yet", "last_ack=SECONDS", parsed{never: true, set: true}},
+		{"ts_stored", "ts_recent was stored when the state began", "ts_stored=SECONDS", parsed{ago: q.at, set: true}},
+	} {
+		if !slices.Contains(q.state.keys, k.name) || q.values.has(k.name) {
+			continue
+		}
+		q.values[k.name] = k.known
+		other := parsed{}
+		if k.name == "last_ack" && !q.state.limiterUnknown() {
+			other = parsed{set: true} // one just now
+		}
+		q.assumed = append(q.assumed, assumption{k.says, k.give, func(q *Question) { q.values = q.values.with(k.name, other) }})
+	}
+}
+
+// kind is how a setting of a state is read.
+type kind uint8
+
+const (
+	number   kind = iota // one that wraps
+	stamp                // the same, or none
+	shift                // 0 to 14
+	ago                  // seconds before the segment
+	duration             // seconds
+	yesNo
+)
+
+var kinds = map[string]kind{
+	"rcv_nxt": number, "snd_nxt": number, "rcv_wnd": number, "isn": number, "irs": number, "iss": number,
+	"first_tsval": number, "last_tsval": number, "gate_ts": number, "ts_recent": stamp, "wscale": shift,
+	"last_ack": ago, "ts_stored": ago, "gate_stored": ago, "rto": duration,
+	"bound": yesNo, "loopback": yesNo, "fin_wait2": yesNo,
+}
+
+// parsed is the value of a setting; the zero value was given as unknown.
+type parsed struct {
+	num    kernel.Num
+	none   bool // ts_recent=none
+	answer kernel.Answer
+	ago    time.Duration
+	never  bool // it has not happened
+	set    bool // ago, or never, is known
+}
+
+func parseValue(k kind, s string) (p parsed, err error) {
+	if s == "unknown" {
+		return parsed{}, nil
+	}
+	switch k {
+	case number, stamp:
+		if k == stamp && s == "none" {
+			return parsed{none: true}, nil
+		}
+		n, err := seq.Parse(s)
+		return parsed{num: kernel.Known(n)}, err
+	case shift:
+		n, err := strconv.ParseUint(s, 10, 8)
+		if err != nil || n > 14 {
+			return p, fmt.Errorf("%q is no window scale: expected 0 to 14 (RFC 7323 §2.3)", s)
+		}
+		return parsed{num: kernel.Known(seq.Of(uint32(n)))}, nil
+	case ago, duration:
+		f, err := strconv.ParseFloat(strings.TrimSuffix(s, "s"), 64)
+		if err != nil || !(f >= 0 && f <= maxSeconds) {
+			return p, fmt.Errorf("%q is no number of seconds", s)
+		}
+		return parsed{ago: seconds(f), set: true}, nil
+	case yesNo:
+		a, ok := parseAnswer(s)
+		if !ok {
+			return p, fmt.Errorf("%q is none of yes, no and unknown", s)
+		}
+		return parsed{answer: a}, nil
+	}
+	return p, nil
+}
+
+func seconds(f float64) time.Duration { return time.Duration(f * float64(time.Second)) }
+
+func parseAnswer(s string) (a kernel.Answer, ok bool) {
+	for _, a := range []kernel.Answer{kernel.Yes, kernel.No, kernel.Unknown} {
+		if s == a.String() {
+			return a, true
+		}
+	}
+	return kernel.Unknown, false
+}

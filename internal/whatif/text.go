@@ -1,0 +1,118 @@
+package whatif
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Write prints the answer: what happens, what it rests on, the rules that were
+// asked with the numbers they used, and what is missing. It returns the error of w.
+func (a *Answer) Write(w io.Writer) error {
+	b := bufio.NewWriter(w)
+	name := a.Kernel
+	if !strings.HasPrefix(name, "an ") {
+		name = "kernel " + name
+	}
+	writeQuestion(b, a.State, name, a.IPv6, a.AtS, a.Given, a.Segment)
+	for _, s := range a.Stages {
+		writeOutcomes(b, &s)
+	}
+	writeAssumed(b, a.Assumes)
+	for i, m := range a.Missing {
+		if i == 0 {
+			fmt.Fprintln(b, "\nNot known")
+		}
+		fmt.Fprintf(b, "  %s: give %s\n", m.Fact, m.Give)
+	}
+	for _, s := range a.Stages {
+		if len(s.Rules) == 0 {
+			continue
+		}
+		fmt.Fprintln(b, "\nRules asked, in order")
+		if len(a.Stages) > 1 {
+			fmt.Fprintf(b, "  %s:\n", s.When)
+		}
+		for i := range s.Rules {
+			writeRule(b, &s.Rules[i])
+		}
+	}
+	return b.Flush()
+}
+
+func writeQuestion(b *bufio.Writer, state, on string, ipv6 bool, at float64, given []string, segment string) {
+	family := "IPv4"
+	if ipv6 {
+		family = "IPv6"
+	}
+	if slices.Contains(stateOf(state).keys, "ts_stored") { // its age matters
+		family += fmt.Sprintf(", %g s old", at)
+	}
+	fmt.Fprintf(b, "%s on %s, %s%s\n", state, on, family, prefixed(": ", strings.Join(given, ", ")))
+	if segment != "" {
+		fmt.Fprintf(b, "< %s\n", segment)
+	}
+}
+
+func prefixed(before, s string) string {
+	if s == "" {
+		return ""
+	}
+	return before + s
+}
+
+func writeOutcomes(b *bufio.Writer, s *Stage) {
+	b.WriteByte('\n')
+	if s.When != "" {
+		fmt.Fprintln(b, s.When)
+	}
+	if len(s.Outcomes) > 1 {
+		fmt.Fprintln(b, "One of these, by what is not known:")
+	}
+	for _, o := range s.Outcomes {
+		fmt.Fprintf(b, "> %s  [%s]\n", o.Says, o.Rule)
+		for _, why := range o.Because {
+			fmt.Fprintf(b, "  %s\n", why)
+		}
+	}
+}
+
+func writeAssumed(b *bufio.Writer, as []Assumed) {
+	for i, a := range as {
+		if i == 0 {
+			fmt.Fprintln(b, "\nTaken for granted")
+		}
+		fmt.Fprintf(b, "  %s (otherwise: %s)\n", a.Says, a.Give)
+	}
+}
+
+// writeRule prints a rule on one line where its first clause turns it away.
+func writeRule(b *bufio.Writer, r *Rule) {
+	fmt.Fprintf(b, "  %-7s %s: %s", r.Answer, r.Rule, r.Says)
+	if r.Answer != "no" {
+		fmt.Fprintf(b, "  [%s]", r.Source)
+	}
+	b.WriteByte('\n')
+	for _, c := range r.Clauses {
+		fmt.Fprintf(b, "          %-7s %s (%s)\n", c.Answer, c.Says, c.Because)
+	}
+}
+
+// Write prints a line for each behaviour: the kernels, and what happens there.
+func (a *All) Write(w io.Writer) error {
+	b := bufio.NewWriter(w)
+	writeQuestion(b, a.State, "every kernel", a.IPv6, a.AtS, a.Given, a.Segment)
+	b.WriteByte('\n')
+	width := 0
+	for _, h := range a.Behaviours {
+		width = max(width, utf8.RuneCountInString(h.Kernels))
+	}
+	for _, h := range a.Behaviours {
+		fmt.Fprintf(b, "%-*s  %s\n", width, h.Kernels, outcomesOf(h.Stages))
+	}
+	writeAssumed(b, a.Assumes)
+	return b.Flush()
+}
