@@ -61,6 +61,11 @@ var imports = []struct {
 		"a story is segments and a file of them; what is said about it is the test's matter",
 	},
 	{
+		"internal/lab",
+		[]string{"internal/capture", "internal/kernel/...", "internal/segment", "internal/seq"},
+		"it holds the model against a real kernel; diagnoses and reports are not its matter",
+	},
+	{
 		".",
 		[]string{
 			"internal/capture", "internal/diagnose/...", "internal/flow", "internal/kernel/...",
@@ -75,7 +80,7 @@ var imports = []struct {
 	},
 	{
 		"cmd/...",
-		[]string{".", "internal/report/...", "internal/whatif"},
+		[]string{".", "internal/lab", "internal/report/...", "internal/whatif"},
 		"a command asks the public API, as any program would, and presents the report; only a question to the model itself has no capture",
 	},
 	{"bench/...", nil, "it measures the finished program from outside"},

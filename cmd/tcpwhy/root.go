@@ -33,7 +33,7 @@ Exit code: 0 done, 1 failed, 2 used wrongly, 3 findings (with --exit-code).`
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err: err} })
-	root.AddCommand(a.explainCommand(), a.connectionsCommand(), a.versionCommand(), a.whatifCommand())
+	root.AddCommand(a.explainCommand(), a.connectionsCommand(), a.labCommand(), a.versionCommand(), a.whatifCommand())
 	// cobra completes no file names for a command that has subcommands.
 	root.ValidArgsFunction = func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return nil, cobra.ShellCompDirectiveDefault

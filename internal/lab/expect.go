@@ -1,0 +1,200 @@
+package lab
+
+import (
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/listen"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/timewait"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+// place is which of the model's packages speaks for a four-tuple.
+type place uint8
+
+const (
+	atNothing place = iota // no socket: perhaps a listener
+	atTimeWait
+	atLive
+)
+
+// view is what the model believes that the kernel holds for a four-tuple.
+type view struct {
+	at   place
+	tw   timewait.Socket
+	live live.Socket
+}
+
+// prediction is what the model says of a segment. A segment of which it says
+// nothing certain has a reason in unsure.
+type prediction struct {
+	rule   string
+	reply  kernel.Reply
+	after  view
+	unsure string
+}
+
+// viewOf returns the view with which a story starts.
+func viewOf(s *Story, n *Numbers) view {
+	hasTS, recent := kernel.If(s.TS), kernel.Num{}
+	if s.TS {
+		recent = kernel.Known(n.TSRecent)
+	}
+	switch s.State {
+	case NoSocket:
+		return view{}
+	case TimeWait, FinWait2Orphan:
+		tw := timewait.Socket{
+			RcvNxt: kernel.Known(n.RcvNxt), SndNxt: kernel.Known(n.SndNxt), RcvWnd: window(n.RcvWnd), WScale: n.WScale,
+			HasTS: hasTS, TSRecent: recent, TSStored: n.Reached,
+		}
+		if s.State == FinWait2Orphan {
+			tw.Substate = timewait.FinWait2
+		} else {
+			tw.Armed = n.Reached
+		}
+		return view{at: atTimeWait, tw: tw}
+	case SynRecv, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck:
+	}
+	return view{at: atLive, live: live.Socket{
+		State: liveState[s.State], RcvNxt: kernel.Known(n.RcvNxt), SndNxt: kernel.Known(n.SndNxt),
+		RcvWnd: window(n.RcvWnd), WScale: n.WScale, HasTS: hasTS, TSRecent: recent,
+	}}
+}
+
+var liveState = [...]live.State{
+	SynRecv: live.SynRecv, Established: live.Established, FinWait1: live.FinWait1, FinWait2: live.FinWait2,
+	CloseWait: live.CloseWait, Closing: live.Closing, LastAck: live.LastAck,
+}
+
+func window(n uint32) kernel.Num { return kernel.Known(seqOf(n)) }
+
+// nearLimit: the moment is so close to the end of the limiter's time that the
+// kernel's clock and this one may disagree.
+const nearLimit = 60 * time.Millisecond
+
+func nearEnd(h *kernel.Host, last, now int64) bool {
+	if last == 0 || h.RateLimit.Duration == 0 {
+		return false
+	}
+	d := time.Duration(now-last) - h.RateLimit.Duration
+	return d > -nearLimit && d < nearLimit
+}
+
+// predict asks the model what the host answers to a segment.
+func (v *view) predict(h kernel.Host, s segment.Segment, now int64) prediction {
+	switch v.at {
+	case atTimeWait:
+		if nearEnd(&h, v.tw.LastACK, now) {
+			return prediction{unsure: "the limiter is about to end"}
+		}
+		c := timewait.Case{Socket: v.tw, Host: h, Segment: s, Now: now}
+		d := timewait.Decide(&c)
+		o, ok := d.Sure()
+		if !ok {
+			return unsure(d)
+		}
+		p := prediction{rule: o.Rule, reply: o.Reply, after: view{at: atTimeWait, tw: o.After}}
+		if o.Gone {
+			p.after = afterSYN(o.Reply, h, s)
+		}
+		return p
+	case atLive:
+		return v.predictLive(h, s, now)
+	case atNothing:
+	}
+	return predictNothing(h, s, now)
+}
+
+func (v *view) predictLive(h kernel.Host, s segment.Segment, now int64) prediction {
+	if nearEnd(&h, v.live.LastACK, now) {
+		return prediction{unsure: "the limiter is about to end"}
+	}
+	c := live.Case{Socket: v.live, Host: h, Segment: s, Now: now}
+	d := live.Decide(&c)
+	o, ok := d.Sure()
+	switch {
+	case !ok:
+		return unsure(d)
+	case o.Rule == "otherwise":
+		return prediction{unsure: "a segment of the connection itself is not modelled"}
+	case o.Gone:
+		return prediction{rule: o.Rule, reply: o.Reply}
+	}
+	return prediction{rule: o.Rule, reply: o.Reply, after: view{at: atLive, live: o.After}}
+}
+
+// predictNothing is what a host says where there is no socket: a listener
+// answers a SYN and resets an ACK (tcp_rcv_state_process, TCP_LISTEN), a host
+// without one resets everything but a RST (tcp_v4_rcv, no_tcp_socket).
+func predictNothing(h kernel.Host, s segment.Segment, now int64) prediction {
+	const rst, syn, ack = segment.RST, segment.SYN, segment.ACK
+	switch {
+	case s.Flags.Has(rst):
+		return prediction{rule: "no-socket-rst"}
+	case s.Flags.Has(ack):
+		return prediction{rule: "no-socket-ack", reply: timewait.ResetFor(&s)}
+	case s.Flags.Has(syn):
+		c := listen.Case{Host: h, Segment: s, Now: now}
+		d := listen.Decide(&c)
+		o, ok := d.Sure()
+		if !ok {
+			return unsure(d)
+		}
+		return prediction{rule: "listen-" + o.Rule, reply: o.Reply, after: afterSYN(o.Reply, h, s)}
+	case h.Listener == kernel.Yes:
+		return prediction{rule: "listen-nothing"}
+	}
+	return prediction{rule: "no-socket", reply: timewait.ResetFor(&s)}
+}
+
+// afterSYN is what stands after a SYN that met no socket, or that ended one: a
+// request if it was answered. A cookie leaves nothing behind.
+func afterSYN(r kernel.Reply, h kernel.Host, s segment.Segment) view {
+	if r.Kind != kernel.ReplySYNACK || r.ISN == kernel.ISNCookie {
+		return view{}
+	}
+	q := live.Socket{State: live.SynRecv, RcvNxt: kernel.Known(s.Seq.Add(1)), HasTS: kernel.No}
+	if s.HasTS() && h.Timestamps == kernel.Yes {
+		q.HasTS, q.TSRecent = kernel.Yes, kernel.Known(s.TSVal)
+	}
+	return view{at: atLive, live: q}
+}
+
+// learn takes what only the answer shows: where a new request starts counting.
+func (v *view) learn(got []segment.Segment) {
+	if v.at != atLive || v.live.State != live.SynRecv || v.live.SndNxt.Known || len(got) != 1 {
+		return
+	}
+	v.live.SndNxt, v.live.RcvWnd = kernel.Known(got[0].Seq.Add(1)), window(uint32(got[0].Window))
+}
+
+func unsure[O any](d kernel.Decision[O]) prediction {
+	why := "the model leaves it open"
+	for _, f := range d.Missing() {
+		why += ": " + string(f)
+		break
+	}
+	return prediction{unsure: why}
+}
+
+// followUp is a segment that every state of this view answers without changing
+// what it remembers: it shows the numbers. Only TIME_WAIT and no socket have one.
+func (v *view) followUp(n *Numbers, peer, host segment.Endpoint) (segment.Segment, bool) {
+	s := segment.Segment{Src: peer, Dst: host, Flags: segment.PSH | segment.ACK, Len: 1, Window: 4000, Ack: n.SndNxt, Seq: n.RcvNxt.Add(^uint32(999))}
+	switch v.at {
+	case atNothing:
+		return s, true
+	case atTimeWait:
+		if v.tw.RcvNxt.Known {
+			s.Seq = v.tw.RcvNxt.Add(^uint32(999))
+		}
+		if v.tw.HasTS == kernel.Yes && v.tw.TSRecent.Known {
+			s.Options, s.TSVal, s.TSEcr = segment.OptTimestamps, v.tw.TSRecent.Num, n.TSEcr
+		}
+		return s, true
+	case atLive:
+	}
+	return s, false
+}

@@ -1,0 +1,155 @@
+package lab
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+	"github.com/tcpwhy/tcpwhy/internal/seq"
+)
+
+// The axes of the matrix. A segment of each kind, at each place, with each
+// timestamp, arrives once in each state under each setting.
+var (
+	probeFlags = []struct {
+		flags segment.Flags
+		len   uint32
+	}{
+		{segment.SYN, 0}, {segment.SYN, 10}, {segment.SYN | segment.ECE | segment.CWR, 0}, {segment.SYN | segment.PSH | segment.URG, 0},
+		{segment.SYN | segment.ACK, 0}, {segment.SYN | segment.RST, 0}, {segment.SYN | segment.FIN, 0},
+		{segment.RST, 0}, {segment.RST | segment.ACK, 0}, {segment.FIN | segment.ACK, 0}, {segment.FIN, 0},
+		{segment.ACK, 0}, {segment.PSH | segment.ACK, 10}, {segment.FIN | segment.ACK, 10}, {segment.PSH, 10}, {0, 0},
+	}
+	// probeSeqs are the places: far left, the left edge and its neighbours, the
+	// middle, the right edge and its neighbour, and the far side of the circle.
+	probeSeqs = []struct{ seq, halfWindows uint32 }{
+		{^uint32(0x2fffffff), 0}, {^uint32(9), 0}, {^uint32(0), 0}, {0, 0}, {1, 0}, {0, 1}, {^uint32(0), 2}, {0, 2}, {1, 2},
+		{1<<31 - 1, 0}, {1 << 31, 0}, {1<<31 + 1, 0},
+	}
+	probeStamps = []struct {
+		has bool
+		val uint32
+	}{
+		{false, 0}, {true, 0}, {true, 1}, {true, ^uint32(0)}, {true, 1000}, {true, ^uint32(999)},
+		{true, 1<<31 - 1}, {true, 1 << 31}, {true, 1<<31 + 1},
+	}
+	// probeSettings are the defaults and what differs from them in one setting.
+	probeSettings = []Settings{
+		{}, {NoTimestamps: true}, {RFC1337: true}, {NoLimit: true}, {Cookies: true}, {NoListener: true}, {QueueFull: true},
+	}
+)
+
+// Parts are the parts of the matrix, by the names under which --only takes them.
+var Parts = []string{"timewait", "finwait2", "live", "synrecv", "nosocket"}
+
+// Matrix returns the stories of the parts named, of all parts where none is: one
+// segment each, and where the state has one a follow-up. pairs adds every pair of
+// settings to TIME_WAIT's. The seed chooses the initial numbers.
+func Matrix(parts []string, pairs bool, seed uint64) ([]Story, error) {
+	m := matrix{rng: rand.New(rand.NewPCG(seed, 1))}
+	if len(parts) == 0 {
+		parts = Parts
+	}
+	for _, p := range parts {
+		switch p {
+		case "timewait":
+			m.timeWait(pairs)
+		case "finwait2":
+			for _, s := range probeSettings {
+				m.cells(Story{State: FinWait2Orphan, Settings: s}, everything)
+			}
+		case "live":
+			for _, st := range []State{Established, FinWait1, FinWait2, CloseWait, Closing, LastAck} {
+				for _, s := range []Settings{{}, {NoLimit: true}, {RFC1337: true}} {
+					m.cells(Story{State: st, Settings: s}, synOrRST)
+				}
+			}
+		case "synrecv":
+			for _, s := range []Settings{{}, {NoLimit: true}} {
+				m.cells(Story{State: SynRecv, Settings: s}, everything)
+			}
+		case "nosocket":
+			for _, s := range []Settings{{}, {NoListener: true}, {QueueFull: true}, {Cookies: true}} {
+				m.cells(Story{State: NoSocket, Settings: s}, everything)
+			}
+		default:
+			return nil, fmt.Errorf("there is no part %q of the matrix (there are %v)", p, Parts)
+		}
+	}
+	return m.stories, nil
+}
+
+type matrix struct {
+	rng     *rand.Rand
+	stories []Story
+}
+
+func everything(segment.Flags) bool { return true }
+
+// synOrRST: of a live socket only these are modelled, the rest is the connection itself.
+func synOrRST(f segment.Flags) bool { return f&(segment.SYN|segment.RST) != 0 }
+
+func (m *matrix) timeWait(pairs bool) {
+	for i, s := range probeSettings {
+		for _, p := range []Path{ByOrphan, ByFull, ByClosing} {
+			if p == ByOrphan || i == 0 { // how it came about matters to the numbers, not to the settings
+				m.cells(Story{State: TimeWait, Path: p, Settings: s}, everything)
+			}
+		}
+		if !pairs || i == 0 {
+			continue
+		}
+		for _, t := range probeSettings[i+1:] {
+			m.cells(Story{State: TimeWait, Settings: both(s, t)}, everything)
+		}
+	}
+}
+
+// both returns the settings in which either differs from the defaults.
+func both(a, b Settings) Settings {
+	return Settings{
+		NoTimestamps: a.NoTimestamps || b.NoTimestamps, RFC1337: a.RFC1337 || b.RFC1337, NoLimit: a.NoLimit || b.NoLimit,
+		Cookies: a.Cookies || b.Cookies, NoListener: a.NoListener || b.NoListener, QueueFull: a.QueueFull || b.QueueFull,
+	}
+}
+
+// cells adds a story for each segment, in both families, with and without
+// timestamps on the connection.
+func (m *matrix) cells(base Story, want func(segment.Flags) bool) {
+	for _, ipv6 := range []bool{false, true} {
+		for _, ts := range []bool{true, false} {
+			for _, f := range probeFlags {
+				if !want(f.flags) {
+					continue
+				}
+				for _, q := range probeSeqs {
+					for i, v := range probeStamps {
+						if !ts && i > 1 {
+							break // where the connection has none only their presence can matter
+						}
+						s := base
+						s.IPv6, s.TS = ipv6, ts
+						s.ISS, s.TSVal = number(m.rng), number(m.rng)
+						s.Steps = []Step{
+							{Flags: f.flags, Len: f.len, Seq: q.seq, HalfWindows: q.halfWindows, HasTS: v.has, TSVal: v.val},
+							{FollowUp: true},
+						}
+						m.stories = append(m.stories, s)
+					}
+				}
+			}
+		}
+	}
+}
+
+// number draws an initial number: often one close to where the circle closes, or
+// to the point opposite.
+func number(r *rand.Rand) seq.Num {
+	switch r.IntN(4) {
+	case 0:
+		return seq.Of(uint32(r.IntN(12)) - 8)
+	case 1:
+		return seq.Of(1<<31 + uint32(r.IntN(12)) - 8)
+	}
+	return seq.Of(r.Uint32())
+}

@@ -1,0 +1,191 @@
+package lab
+
+import (
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/timewait"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+// play sends the steps of all stories in rounds, and compares.
+func (r *runner) play(set Settings, conns []*conn) error {
+	rounds := 0
+	for _, c := range conns {
+		rounds = max(rounds, len(c.story.Steps))
+	}
+	for range rounds {
+		for _, waits := range []bool{false, true} {
+			if err := r.round(set, conns, waits); err != nil {
+				return err
+			}
+		}
+	}
+	table, err := readTable(r.ipv6)
+	if err != nil {
+		return err
+	}
+	now := time.Now().UnixNano()
+	for _, c := range conns {
+		if !c.over {
+			c.checkState(table, now)
+		}
+	}
+	return nil
+}
+
+// round sends the next step of those stories whose step waits, or of those
+// whose step does not.
+func (r *runner) round(set Settings, conns []*conn, waits bool) error {
+	var sent []*conn
+	for _, c := range conns {
+		if c.over || c.step >= len(c.story.Steps) || c.story.Steps[c.step].Wait != waits {
+			continue
+		}
+		sent = append(sent, c)
+	}
+	if len(sent) == 0 {
+		return nil
+	}
+	if waits {
+		time.Sleep(forget)
+		if err := r.drain(0); err != nil {
+			return err
+		}
+	}
+	for _, c := range sent {
+		c.got = nil
+		if err := r.probe(set, c); err != nil {
+			return err
+		}
+	}
+	if err := r.drain(quiet); err != nil {
+		return err
+	}
+	if err := r.awaitLate(sent); err != nil {
+		return err
+	}
+	for _, c := range sent {
+		c.evaluate()
+	}
+	return nil
+}
+
+// probe sends the next step of one story.
+func (r *runner) probe(set Settings, c *conn) error {
+	st := &c.story.Steps[c.step]
+	host := set.host(r.profile, c.story.IPv6)
+	if st.FollowUp {
+		s, ok := c.view.followUp(&c.n, c.peer, c.host)
+		if !ok {
+			c.pred = prediction{unsure: "no follow-up in this state"}
+			return nil
+		}
+		c.sent = s
+	} else {
+		c.sent = st.build(&c.n, c.peer, c.host)
+	}
+	c.now = time.Now().UnixNano()
+	c.sent.Time = c.now
+	c.pred = c.view.predict(host, c.sent, c.now)
+	if c.pred.unsure != "" {
+		return nil
+	}
+	if err := r.wire.send(&c.sent); err != nil {
+		return err
+	}
+	return r.drain(0)
+}
+
+// awaitLate gives answers that were predicted and are missing some more time.
+func (r *runner) awaitLate(sent []*conn) error {
+	until := time.Now().Add(late)
+	for _, c := range sent {
+		for c.pred.unsure == "" && c.pred.reply.Kind != kernel.NoReply && len(c.got) == 0 && time.Now().Before(until) {
+			s, ok, err := r.wire.receive(time.Until(until))
+			if err != nil {
+				return err
+			}
+			if ok {
+				r.dispatch(s)
+			}
+		}
+	}
+	return nil
+}
+
+// evaluate compares what came with what was predicted, and moves the view on.
+func (c *conn) evaluate() {
+	st := &c.story.Steps[c.step]
+	c.step++
+	if c.pred.unsure != "" {
+		c.over = true
+		if !st.FollowUp {
+			c.result.Unsure = c.pred.unsure
+		} else {
+			c.over = false
+		}
+		return
+	}
+	got := c.answers()
+	o := Observed{Sent: text(&c.sent), Rule: c.pred.rule, FollowUp: st.FollowUp, At: c.now - c.n.Reached}
+	for i := range got {
+		o.Got = append(o.Got, text(&got[i]))
+	}
+	o.Predicted = replyText(c.pred.reply)
+	o.Differences = compare(c.pred.reply, got, &c.n)
+	c.result.Steps = append(c.result.Steps, o)
+	if len(o.Differences) > 0 {
+		c.result.Numbers, c.over = c.n, true
+		return
+	}
+	c.view = c.pred.after
+	c.view.learn(got)
+}
+
+// answers leaves out what the kernel only sends again: its FIN, and the SYN-ACK
+// of a request.
+func (c *conn) answers() []segment.Segment {
+	out := c.got[:0]
+	for _, s := range c.got {
+		repeatsFIN := s.Flags.Has(segment.FIN) && c.view.at == atLive
+		repeatsSYNACK := s.Flags.Has(synAck) && c.pred.reply.Kind != kernel.ReplySYNACK && c.view.at == atLive &&
+			c.view.live.State == live.SynRecv && c.view.live.SndNxt.Num == s.Seq.Add(1)
+		if !repeatsFIN && !repeatsSYNACK {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// checkState compares the state that /proc/net/tcp shows with the model's.
+func (c *conn) checkState(t table, now int64) {
+	e, there := t[key{c.story.IPv6, c.host.Port, c.peer.Port}]
+	want := c.view.procState()
+	got := procNone
+	if there {
+		got = e.state
+	}
+	var diffs []Difference
+	if want != got {
+		diffs = append(diffs, Difference{"state", procNames[want], procNames[got]})
+	}
+	if want == got && c.view.at == atTimeWait && c.view.tw.Armed != 0 {
+		left := timewait.Length - time.Duration(now-c.view.tw.Armed)
+		// What the lab's own clock may be off: jiffies, a busy machine.
+		if off := left - e.left; off < -rearmTolerance || off > rearmTolerance {
+			diffs = append(diffs, Difference{"timer", left.Round(time.Millisecond).String() + " left", e.left.String() + " left"})
+		}
+	}
+	if len(diffs) > 0 {
+		c.result.Numbers = c.n
+		rule := "start"
+		if n := len(c.result.Steps); n > 0 {
+			rule = c.result.Steps[n-1].Rule
+		}
+		c.result.Steps = append(c.result.Steps, Observed{Rule: rule, State: true, Differences: diffs})
+	}
+}
+
+const rearmTolerance = settle / 2
