@@ -62,7 +62,7 @@ func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
 	}
 	defer r.Close() // read only: nothing is lost by a failing close
 	s := &sink{o: &o}
-	t := flow.NewTable(flow.Config{Keep: o.keep()}, s)
+	t := flow.NewTable(flow.Config{Keep: o.keep(), LinesOnly: o.NoFindings, AskedOnly: o.Connection == nil}, s)
 	s.engine = diagnose.New(facts, t)
 	if err := read(ctx, r, t, s); err != nil {
 		return nil, err
@@ -112,18 +112,14 @@ type sink struct {
 }
 
 func (s *sink) Ended(c *flow.Connection) {
-	if s.o.Connection == nil || s.err != nil {
+	if s.err != nil {
 		return
 	}
 	s.describer.Describe(c, &s.line)
 	s.err = s.o.Connection(&s.line)
 }
 
-func (s *sink) Asked(c *flow.Connection) {
-	if !s.o.NoFindings {
-		s.engine.Ask(c)
-	}
-}
+func (s *sink) Asked(c *flow.Connection) { s.engine.Ask(c) }
 
 // report puts everything together.
 func (s *sink) report(r *capture.Reader, t *flow.Table) *Report {

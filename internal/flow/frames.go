@@ -53,6 +53,9 @@ type frameList struct {
 
 // keepFrame appends a frame to those that r keeps. Where memory is short it is left out.
 func (t *Table) keepFrame(r *record, s *segment.Segment, e Side) {
+	if t.linesOnly {
+		return
+	}
 	x := t.extraOf(r)
 	if x == nil {
 		return

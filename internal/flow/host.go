@@ -115,7 +115,14 @@ func (h *hosts) prefetchSlot(a segment.Addr) {
 func (h *hosts) prefetchEntry(a segment.Addr) {
 	hash := h.hash(a)
 	if n := h.index.slots[hash&h.index.mask].record(); n != 0 {
-		prefetch5(unsafe.Pointer(h.entries.at(n)))
+		prefetch4(unsafe.Pointer(h.entries.at(n)))
+	}
+}
+
+// noteHost takes in what a first SYN (or SYN-ACK) shows of its sender.
+func (t *Table) noteHost(s *segment.Segment) {
+	if !t.linesOnly {
+		t.hosts.note(s)
 	}
 }
 

@@ -69,14 +69,14 @@ func TestIndexRemoveAbsent(t *testing.T) {
 func TestSlabReuse(t *testing.T) {
 	var m arena
 	defer m.drop()
-	s := slab[extra]{mem: &m}
-	seen := map[uint32]*extra{}
+	s := slab[record]{mem: &m}
+	seen := map[uint32]*record{}
 	for range 3000 {
 		n, e := s.alloc()
 		if n == 0 || seen[n] != nil {
 			t.Fatalf("element %d is handed out twice", n)
 		}
-		if *e != (extra{}) {
+		if *e != (record{}) {
 			t.Fatalf("element %d is not zeroed", n)
 		}
 		e.endedTime, e.ended = -1, 1
@@ -90,7 +90,7 @@ func TestSlabReuse(t *testing.T) {
 	}
 	for range 3000 {
 		n, e := s.alloc()
-		if seen[n] != e || *e != (extra{}) {
+		if seen[n] != e || *e != (record{}) {
 			t.Fatalf("element %d comes back at another place or not zeroed", n)
 		}
 		delete(seen, n)

@@ -23,7 +23,7 @@ func (t *Table) absorb(n uint32, r *record, s *segment.Segment, e Side, print ui
 		if e == Listener {
 			fits, notable = t.listenerOpens(n, r, s)
 		} else {
-			fits, notable = r.openerOpens(s)
+			fits, notable = t.openerOpens(n, r, s)
 		}
 	case s.Flags&segment.SYN != 0:
 		fits, notable = r.repeatedSynAck(s, e)
@@ -33,7 +33,7 @@ func (t *Table) absorb(n uint32, r *record, s *segment.Segment, e Side, print ui
 	if !fits {
 		return true
 	}
-	t.update(r, s, e, print)
+	t.update(n, r, s, e, print)
 	t.advance(n, r, s, e, inert)
 	return notable
 }
@@ -45,7 +45,7 @@ func (r *record) near(s *segment.Segment, e Side) bool {
 		return false
 	}
 	h := &r.hot[e]
-	b := r.cold[e].bits
+	b := r.hot[e].bits
 	if b&endSnd != 0 && !within(s.Seq, h.sndNxt, maxStep) {
 		return false
 	}
@@ -61,26 +61,26 @@ func within(a, b seq.Num, d int32) bool {
 // an opener in SYN-SENT takes for an answer (RFC 9293 §3.10.7.3).
 func (r *record) answersSYN(s *segment.Segment) bool {
 	return s.Flags&segment.ACK != 0 && r.has(Opener, endISN) &&
-		s.Ack.After(r.cold[Opener].isn) && !s.Ack.After(r.hot[Opener].sndNxt)
+		s.Ack.After(r.hot[Opener].isn) && !s.Ack.After(r.hot[Opener].sndNxt)
 }
 
 // listenerOpens judges a segment of the listener before the connection is established.
 func (t *Table) listenerOpens(n uint32, r *record, s *segment.Segment) (fits, notable bool) {
-	c := &r.cold[Listener]
+	c := &r.hot[Listener]
 	if s.Flags&segment.SYN != 0 {
 		switch {
 		case !r.answersSYN(s):
 			return false, true
 		case c.bits&endISN == 0:
-			r.noteStart(s, Listener)
-			t.hosts.note(s)
+			t.noteStart(n, r, s, Listener)
+			t.noteHost(s)
 			r.state = SynAcked
 			return true, false
 		case c.isn != s.Seq:
 			r.bits |= bitTwoAnswers
 			return false, true
 		case c.bits&endImplied != 0:
-			r.noteStart(s, Listener)
+			t.noteStart(n, r, s, Listener)
 		}
 		return true, true
 	}
@@ -90,7 +90,7 @@ func (t *Table) listenerOpens(n uint32, r *record, s *segment.Segment) (fits, no
 		if !r.answersSYN(s) || s.Len == 0 && s.Flags&segment.FIN == 0 {
 			return false, true
 		}
-	} else if !r.near(s, Listener) || !s.Ack.After(r.cold[Opener].isn) {
+	} else if !r.near(s, Listener) || !s.Ack.After(r.hot[Opener].isn) {
 		return false, true
 	}
 	if s.Len > 0 || s.Flags&segment.FIN != 0 {
@@ -101,20 +101,20 @@ func (t *Table) listenerOpens(n uint32, r *record, s *segment.Segment) (fits, no
 
 // openerOpens judges a segment of the opener before the connection is
 // established, and takes the listener's ISN from it where the capture misses the SYN-ACK.
-func (r *record) openerOpens(s *segment.Segment) (fits, notable bool) {
-	h, l := &r.hot[Opener], &r.cold[Listener]
-	if s.Flags&segment.ACK == 0 || !within(s.Seq, h.sndNxt, maxStep) || s.Seq.Before(r.cold[Opener].isn) {
+func (t *Table) openerOpens(n uint32, r *record, s *segment.Segment) (fits, notable bool) {
+	h, l := &r.hot[Opener], &r.hot[Listener]
+	if s.Flags&segment.ACK == 0 || !within(s.Seq, h.sndNxt, maxStep) || s.Seq.Before(r.hot[Opener].isn) {
 		return false, true
 	}
-	if s.Flags&segment.SYN != 0 && s.Seq != r.cold[Opener].isn {
+	if s.Flags&segment.SYN != 0 && s.Seq != r.hot[Opener].isn {
 		return false, true
 	}
 	if r.state == SynOnly {
 		if s.Flags&segment.SYN == 0 && s.Seq != h.sndNxt {
 			return false, true
 		}
-		r.implyISN(s, Listener)
-		r.cold[Listener].bits |= endUnseen
+		t.implyISN(n, r, s, Listener)
+		r.hot[Listener].bits |= endUnseen
 		r.state = SynAcked
 		return true, true
 	}
@@ -123,9 +123,8 @@ func (r *record) openerOpens(s *segment.Segment) (fits, notable bool) {
 	}
 	if r.bits&bitTwoAnswers != 0 && s.Seq == h.sndNxt {
 		// It took another SYN-ACK than the first.
-		r.implyISN(s, Listener)
-		x := &r.hot[Listener]
-		x.sndNxt, x.sndFrame, x.sndTime = s.Ack, uint32(s.Frame), s.Time
+		t.implyISN(n, r, s, Listener)
+		l.sndNxt, l.sndFrame, t.deep(n).sndTime[Listener] = s.Ack, uint32(s.Frame), s.Time
 		l.bits &^= endTimed
 		return true, true
 	}
@@ -137,7 +136,7 @@ func (r *record) repeatedSynAck(s *segment.Segment, e Side) (fits, notable bool)
 	if !r.has(e, endISN) {
 		return r.near(s, e), true
 	}
-	if s.Seq != r.cold[e].isn {
+	if s.Seq != r.hot[e].isn {
 		return false, true
 	}
 	if e == Listener && r.state == Established {
@@ -149,21 +148,21 @@ func (r *record) repeatedSynAck(s *segment.Segment, e Side) (fits, notable bool)
 // advance moves the state after the marks were updated.
 func (t *Table) advance(n uint32, r *record, s *segment.Segment, e Side, inert bool) {
 	if r.state == SynAcked && r.has(Opener, endRcv) && r.has(Listener, endISN) &&
-		r.hot[Opener].rcvNxt.After(r.cold[Listener].isn) {
+		r.hot[Opener].rcvNxt.After(r.hot[Listener].isn) {
 		t.establish(n, r)
 	}
 	if s.Flags&segment.RST != 0 {
-		if !inert && !r.ended() {
+		if !inert && !r.over() {
 			r.state = Reset
 			t.end(n, r, s)
 		}
 		return
 	}
 	if s.Flags&(segment.FIN|segment.SYN) == segment.FIN {
-		t.noteFIN(r, s, e)
+		t.noteFIN(n, r, s, e)
 	}
-	o, l := r.cold[Opener].bits, r.cold[Listener].bits
-	if (o|l)&endFIN == 0 || r.state < Established || r.ended() {
+	o, l := r.hot[Opener].bits, r.hot[Listener].bits
+	if (o|l)&endFIN == 0 || r.state < Established || r.over() {
 		return
 	}
 	was := r.state
@@ -171,8 +170,10 @@ func (t *Table) advance(n uint32, r *record, s *segment.Segment, e Side, inert b
 	case o&l&(endFIN|endFINAcked) == endFIN|endFINAcked:
 		r.state = Closed
 		t.end(n, r, s)
-		t.noteClosing(r, Opener)
-		t.noteClosing(r, Listener)
+		if !t.linesOnly {
+			t.noteClosing(n, r, Opener)
+			t.noteClosing(n, r, Listener)
+		}
 		return
 	case o&l&endFIN != 0:
 		r.state = Closing
@@ -200,9 +201,7 @@ func (t *Table) establish(n uint32, r *record) {
 
 // end notes that the segment ended the connection.
 func (t *Table) end(n uint32, r *record, s *segment.Segment) {
-	if x := t.extraOf(r); x != nil {
-		x.ended, x.endedTime = uint32(s.Frame), s.Time
-	}
+	r.ended, r.endedTime = uint32(s.Frame), s.Time
 	if r.bits&bitQueued == 0 {
 		t.enqueue(n, r, eventEnded)
 	}
@@ -234,22 +233,18 @@ func (r *record) rstCounts(s *segment.Segment, e Side) bool {
 
 // noteClosing remembers end e's TIME_WAIT if it closed first: its FIN did not
 // acknowledge the peer's.
-func (t *Table) noteClosing(r *record, e Side) {
+func (t *Table) noteClosing(n uint32, r *record, e Side) {
 	p := e.Other()
-	if r.extra == 0 {
-		return
-	}
-	x := t.extras.at(r.extra)
-	if !x.end[e].finAck.Before(x.end[p].fin) {
+	if !r.finAck[e].Before(r.fin[p]) {
 		return
 	}
 	v := closing{
 		pair: t.closings.hash(r.endpoint(e).Addr, r.endpoint(p).Addr),
-		time: x.endedTime, frame: t.widen(x.ended), conn: r.id,
+		time: r.endedTime, frame: t.widen(r.ended), conn: r.id,
 	}
 	switch {
 	case r.has(e, endEcr):
-		v.tsVal = r.hot[e].tsEcr
+		v.tsVal = t.deeps.at(n).tsEcr[e]
 	case r.has(p, endTS):
 		v.tsVal = r.hot[p].tsVal
 	default:

@@ -45,14 +45,14 @@ func (t *Table) route(n uint32, r *record, s *segment.Segment, fromHigh bool) (m
 func (t *Table) closeness(r *record, s *segment.Segment, e Side) (far uint32, dims int) {
 	p := e.Other()
 	if s.Flags&(segment.SYN|segment.ACK|segment.RST) == segment.SYN|segment.ACK && r.has(e, endISN) {
-		if s.Seq != r.cold[e].isn {
+		if s.Seq != r.hot[e].isn {
 			return 0, 0
 		}
 		return 0, 1 + int(e) // the opener sends one only where both ends open at once
 	}
 	if r.has(e, endSnd) || r.has(p, endRcv) {
 		d := t.distance(r, s.Seq, e)
-		if r.has(e, endISN) && s.Seq.Before(r.cold[e].isn) || d >= max(nearBy, min(r.window(p), maxStep)) {
+		if r.has(e, endISN) && s.Seq.Before(r.hot[e].isn) || d >= max(nearBy, min(r.window(p), maxStep)) {
 			return 0, 0
 		}
 		far, dims = d, 1
@@ -60,7 +60,7 @@ func (t *Table) closeness(r *record, s *segment.Segment, e Side) (far uint32, di
 	if s.Flags&segment.ACK != 0 && (r.has(p, endSnd) || r.has(e, endRcv)) {
 		d := t.distance(r, s.Ack, p)
 		switch {
-		case r.has(p, endISN) && !s.Ack.After(r.cold[p].isn),
+		case r.has(p, endISN) && !s.Ack.After(r.hot[p].isn),
 			r.state < Established && e == Listener && !r.answersSYN(s),
 			d >= max(nearBy, min(r.window(e), maxStep)):
 			return 0, 0
@@ -80,7 +80,7 @@ func (t *Table) distance(r *record, x seq.Num, e Side) uint32 {
 	if p := e.Other(); r.has(p, endRcv) {
 		d = min(d, absolute(x.Sub(r.hot[p].rcvNxt)))
 	}
-	if r.has(e, endFIN) && x.After(t.extras.at(r.extra).end[e].fin) {
+	if r.has(e, endFIN) && x.After(r.fin[e]) {
 		return maxStep
 	}
 	return d
@@ -96,7 +96,7 @@ func absolute(d int32) uint32 {
 // repeatsSYN tells whether a SYN of the record's own opener is another copy of
 // the one that opened it.
 func (r *record) repeatsSYN(s *segment.Segment, e Side) bool {
-	if e != Opener || !r.has(Opener, endISN) || r.cold[Opener].isn != s.Seq {
+	if e != Opener || !r.has(Opener, endISN) || r.hot[Opener].isn != s.Seq {
 		return false
 	}
 	if r.state == Established {

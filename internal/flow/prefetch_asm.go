@@ -9,7 +9,13 @@ import "unsafe"
 //go:noescape
 func prefetch(p unsafe.Pointer)
 
-// prefetch5 asks for the five cache lines from p on.
+// prefetch2, prefetch3 and prefetch4 ask for so many cache lines from p on.
 //
 //go:noescape
-func prefetch5(p unsafe.Pointer)
+func prefetch2(p unsafe.Pointer)
+
+//go:noescape
+func prefetch3(p unsafe.Pointer)
+
+//go:noescape
+func prefetch4(p unsafe.Pointer)

@@ -7,5 +7,7 @@ import "unsafe"
 // prefetch would ask for the cache line at p; here it leaves it to come when it is needed.
 func prefetch(unsafe.Pointer) {}
 
-// prefetch5 would ask for the five cache lines from p on.
-func prefetch5(unsafe.Pointer) {}
+// prefetch2, prefetch3 and prefetch4 would ask for so many cache lines from p on.
+func prefetch2(unsafe.Pointer) {}
+func prefetch3(unsafe.Pointer) {}
+func prefetch4(unsafe.Pointer) {}

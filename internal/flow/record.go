@@ -7,79 +7,77 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
 
-// record is a connection in packed form, 320 bytes: five cache lines, the first
-// of which holds what every look-up reads, the next two what every segment
-// changes. It holds no pointers. Frame numbers are cut to 32 bits (see
-// Table.widen); the two ends are indexed by Side.
+// record is a connection in packed form: four cache lines. The first holds what
+// every look-up reads, the next two what every segment of an end changes, the
+// last what is written where the connection begins and ends. It holds no
+// pointers. Frame numbers are cut to 32 bits (see Table.widen); the two ends are
+// indexed by Side.
 type record struct {
 	lo, hi         segment.Addr // the endpoints in canonical order: see key
 	loPort, hiPort uint16
+	bits           recordBits
 	state          State
 	// after counts frames on the four-tuple since a connection with a past was established.
 	after     uint8
-	bits      recordBits
 	extra     uint32 // number of its extra, 0: none yet
 	prev      uint32 // number of the previous incarnation's record, 0: none
-	seenFrame uint32 // the last frame
-	segsHigh  [2]uint16
 	seenTime  int64
+	seenFrame uint32 // the last frame
+	isnFrame  uint32 // see deep.isnTime
 
-	hot  [2]hotEnd
-	cold [2]coldEnd
+	hot [2]hotEnd
 
-	bytes      [2]uint64
-	firstFrame uint64
-	firstTime  int64
-	// isnTime and isnFrame are the point of the listener's ISN; the opener's,
-	// where it is known, is the first frame.
-	isnTime  int64
-	id       uint64
-	isnFrame uint32
-	_        uint32
+	id          uint64
+	firstFrame  uint64
+	firstTime   int64
+	endedTime   int64
+	fin, finAck [2]seq.Num
+	finFrame    [2]uint32
+	ended       uint32 // frame
+	segsHigh    [2]uint16
 }
 
 // hotEnd is what almost every segment of an end changes: one cache line.
 type hotEnd struct {
-	sndNxt, rcvNxt   seq.Num
-	lastAck          seq.Num
-	tsVal, tsEcr     seq.Num
-	lastFrame        uint32
-	lastTime         int64
-	sndFrame, rcvFrm uint32
-	sndTime, rcvTime int64
-	print            uint32 // fingerprint of the last segment, to know a copy
-	segs             uint32
+	sndNxt, rcvNxt          seq.Num
+	lastAck                 seq.Num
+	tsVal                   seq.Num
+	lastTime                int64
+	lastFrame               uint32
+	print                   uint32 // fingerprint of the last segment, to know a copy
+	bytes                   uint64
+	segs                    uint32 // the lower half of the count
+	bits                    endBits
+	sndFrame                uint32
+	isn                     seq.Num
+	lastWindow, firstWindow uint16
+	mss                     uint16
+	wscale, ttl             uint8
 }
 
-// coldEnd is the rest of an end.
-type coldEnd struct {
-	srtt, rttvar           uint32 // microseconds, 0: no sample
-	retransmits            uint32
-	isn                    seq.Num
-	firstTSVal, firstTSEcr seq.Num
-	firstWindow            uint16
-	lastWindow             uint16
-	mss                    uint16
-	wscale, ttl            uint8
-	bits                   endBits
+// deep is the part of a record that only a diagnosis reads. It has the record's
+// number. With Config.LinesOnly there is a single one, which takes what is
+// written and which nobody reads.
+type deep struct {
+	sndTime, rcvTime [2]int64
+	// isnTime and record.isnFrame are the point of the listener's ISN; the
+	// opener's, where it is known, is the first frame.
+	isnTime                int64
+	rcvFrame               [2]uint32
+	tsEcr                  [2]seq.Num
+	firstTSVal, firstTSEcr [2]seq.Num
+	srtt, rttvar           [2]uint32 // microseconds, 0: no sample
+	retransmits            [2]uint32
 }
 
-// extra is what a connection needs in addition once it closes, or once frames
-// of it are kept.
+// extra is what a diagnosis needs in addition once a connection closes, or once
+// frames of it are kept.
 type extra struct {
-	end       [2]closingEnd
-	endedTime int64
-	ended     uint32 // frame
-	rare      uint32 // number of its rare, 0: none
-	frames    frameList
-	first     [blockFrames]packedFrame
-}
-
-// closingEnd is how an end closed.
-type closingEnd struct {
-	finTime, ackedTime   int64
-	fin, finAck          seq.Num
-	finFrame, ackedFrame uint32
+	finTime, ackedTime [2]int64
+	ackedFrame         [2]uint32
+	rare               uint32 // number of its rare, 0: none
+	frames             frameList
+	first              [blockFrames]packedFrame
 }
 
 // rare is what few connections need.
@@ -137,10 +135,11 @@ const (
 	endUnseen                          // see End.Unseen
 	endHoles                           // see End.Holes
 	endTimed                           // an ACK that reaches sndNxt gives a round trip
-	endFIN                             // extra holds its FIN
-	endFINAcked                        // extra holds the ACK of its FIN
-	endRST                             // extra holds its RST
+	endFIN                             // fin is set
+	endFINAcked                        // its FIN was acknowledged
+	endRST                             // rare holds its RST
 	endLast                            // a segment of it moved the marks
+	endAny                             // a segment of it was seen
 )
 
 // key is a four-tuple without direction: the lower endpoint first.
@@ -194,13 +193,13 @@ func (r *record) endpoint(e Side) segment.Endpoint {
 }
 
 // has tells whether all of the bits are set for an end.
-func (r *record) has(e Side, b endBits) bool { return r.cold[e].bits&b == b }
+func (r *record) has(e Side, b endBits) bool { return r.hot[e].bits&b == b }
 
 // hasAny tells whether any segment of an end was seen.
-func (r *record) hasAny(e Side) bool { return r.hot[e].segs != 0 || r.segsHigh[e] != 0 }
+func (r *record) hasAny(e Side) bool { return r.hot[e].bits&endAny != 0 }
 
-// ended tells whether the connection is over for both ends.
-func (r *record) ended() bool { return r.state == Closed || r.state == Reset }
+// over tells whether the connection is over for both ends.
+func (r *record) over() bool { return r.state == Closed || r.state == Reset }
 
 // quiet tells whether the connection is forgotten when nothing more is heard of
 // it: an attempt; one whose both ends have closed, so that no application
@@ -219,7 +218,7 @@ func (r *record) quiet() bool {
 // window returns the window in bytes that an end last advertised, or a
 // customary one where none was seen.
 func (r *record) window(e Side) uint32 {
-	c := &r.cold[e]
+	c := &r.hot[e]
 	if c.bits&endWindow == 0 {
 		if c.bits&endISN != 0 && c.bits&endImplied == 0 {
 			return max(uint32(c.firstWindow), 1)
@@ -236,19 +235,20 @@ func (r *record) window(e Side) uint32 {
 }
 
 // sampleRTT takes a round trip into the estimate of an end (RFC 6298 §2).
-func (c *coldEnd) sampleRTT(d time.Duration) {
-	if d < 0 {
+func (d *deep) sampleRTT(e Side, t time.Duration) {
+	if t < 0 {
 		return
 	}
-	m := uint32(min(max(d.Microseconds(), 1), 1<<31))
-	if c.srtt == 0 {
-		c.srtt, c.rttvar = m, m/2
+	m := uint32(min(max(t.Microseconds(), 1), 1<<31))
+	srtt, rttvar := &d.srtt[e], &d.rttvar[e]
+	if *srtt == 0 {
+		*srtt, *rttvar = m, m/2
 		return
 	}
-	dev := m - c.srtt
-	if c.srtt > m {
-		dev = c.srtt - m
+	dev := m - *srtt
+	if *srtt > m {
+		dev = *srtt - m
 	}
-	c.rttvar = uint32((3*uint64(c.rttvar) + uint64(dev)) / 4)
-	c.srtt = uint32(max((7*uint64(c.srtt)+uint64(m))/8, 1))
+	*rttvar = uint32((3*uint64(*rttvar) + uint64(dev)) / 4)
+	*srtt = uint32(max((7*uint64(*srtt)+uint64(m))/8, 1))
 }

@@ -59,11 +59,15 @@ func (t *Table) expire(now int64) {
 // prepare asks for the memory of the next records in the queue.
 func (t *Table) prepare() {
 	if n := t.queue.ahead(8); n != 0 {
-		prefetch5(unsafe.Pointer(t.records.at(n)))
+		prefetch4(unsafe.Pointer(t.records.at(n)))
+		if !t.linesOnly {
+			prefetch2(unsafe.Pointer(t.deeps.at(n)))
+		}
 	}
 	if n := t.queue.ahead(4); n != 0 {
-		if x := t.records.at(n).extra; x != 0 {
-			prefetch5(unsafe.Pointer(t.extras.at(x)))
+		r := t.records.at(n)
+		if x := r.extra; x != 0 {
+			prefetch4(unsafe.Pointer(t.extras.at(x)))
 		}
 	}
 }
@@ -85,7 +89,7 @@ func (t *Table) turn(e event) {
 				return
 			}
 		}
-		t.announce(r)
+		t.announce(e.n, r)
 	}
 	t.retire(e.n, r, e.due)
 }
@@ -138,7 +142,7 @@ func (t *Table) forget(n uint32, r *record) {
 // supersede notes that a new connection takes the four-tuple over.
 func (t *Table) supersede(n uint32) {
 	r := t.records.at(n)
-	t.askIfOpen(r)
+	t.askIfOpen(n, r)
 	r.bits |= bitPinned
 }
 
@@ -198,48 +202,54 @@ func (t *Table) hurry() {
 				}
 				continue
 			}
-			t.announce(r)
+			t.announce(e.n, r)
 		}
 		t.retire(e.n, r, t.now)
 	}
 }
 
 // announce reports the end of a connection.
-func (t *Table) announce(r *record) {
-	t.askIfOpen(r)
+func (t *Table) announce(n uint32, r *record) {
+	t.askIfOpen(n, r)
 	r.bits |= bitAnnounced
-	t.view(r, &t.scratch)
+	if t.askedOnly {
+		return
+	}
+	t.view(n, r, &t.scratch)
 	t.sink.Ended(&t.scratch)
 }
 
 // askIfOpen asks about a connection whose question is settled by its being over.
-func (t *Table) askIfOpen(r *record) {
+func (t *Table) askIfOpen(n uint32, r *record) {
 	if r.bits&(bitAsked|bitNeverAsked) != 0 {
 		return
 	}
 	if r.bits&bitPast != 0 {
-		t.ask(r)
+		t.ask(n, r)
 		return
 	}
 	if r.bits&bitMidStream != 0 {
 		return
 	}
 	if r.state < Established || r.bits&bitLateSynAck != 0 || r.state == Reset && r.bits&bitEstablished == 0 {
-		t.ask(r)
+		t.ask(n, r)
 	}
 }
 
 // ask reports an attempt that raises a question, with its past.
-func (t *Table) ask(r *record) {
+func (t *Table) ask(n uint32, r *record) {
 	r.bits |= bitAsked
+	if t.linesOnly {
+		return
+	}
 	first := new(Connection)
 	c := first
 	for {
-		t.view(r, c)
-		if r.prev == 0 {
+		t.view(n, r, c)
+		if n = r.prev; n == 0 {
 			break
 		}
-		r = t.records.at(r.prev)
+		r = t.records.at(n)
 		c.Previous = new(Connection)
 		c = c.Previous
 	}
@@ -262,12 +272,12 @@ func (t *Table) Close() {
 		t.queue.shift()
 		r := t.records.at(e.n)
 		if e.id&eventEnded != 0 && r.bits&(bitLive|bitAnnounced) == bitLive && uint32(r.id)&eventID == e.id&eventID {
-			t.announce(r)
+			t.announce(e.n, r)
 		}
 	}
 	t.announceRest()
 	t.index.drop()
-	t.records, t.extras, t.rares, t.blocks = slab[record]{}, slab[extra]{}, slab[rare]{}, slab[frameBlock]{}
+	t.records, t.deeps, t.extras, t.rares, t.blocks = slab[record]{}, slab[deep]{}, slab[extra]{}, slab[rare]{}, slab[frameBlock]{}
 	t.queue = queue{}
 	t.mem.drop()
 }
@@ -288,7 +298,7 @@ func (t *Table) announceRest() {
 		// Nothing was freed in between, as when everything stays open.
 		for n := uint32(1); n < t.records.next; n++ {
 			if r := t.records.at(n); r.bits&(bitLive|bitAnnounced) == bitLive {
-				t.announce(r)
+				t.announce(n, r)
 			}
 		}
 		return
@@ -301,6 +311,6 @@ func (t *Table) announceRest() {
 	}
 	slices.SortFunc(rest, func(a, b uint32) int { return cmp.Compare(t.records.at(a).id, t.records.at(b).id) })
 	for _, n := range rest {
-		t.announce(t.records.at(n))
+		t.announce(n, t.records.at(n))
 	}
 }

@@ -43,6 +43,22 @@ func (s *slab[T]) alloc() (uint32, *T) {
 	return n, s.at(n)
 }
 
+// lend makes sure that there is a zeroed element n in a slab whose numbers
+// another one hands out. It fails only where there is no memory left.
+func (s *slab[T]) lend(n uint32) bool {
+	for int(n>>chunkBits) >= len(s.chunks) {
+		if !s.grow() {
+			return false
+		}
+	}
+	if n < s.next {
+		clear(unsafe.Slice(s.at(n), 1))
+	} else {
+		s.next = n + 1
+	}
+	return true
+}
+
 // release takes element n back.
 func (s *slab[T]) release(n uint32) {
 	e := s.at(n)

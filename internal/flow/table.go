@@ -23,6 +23,13 @@ type Config struct {
 	// Keep is how long a closed four-tuple is remembered after its last
 	// segment; 0 means 240 s: four times Linux's TIME_WAIT, and RFC 9293's 2 MSL.
 	Keep time.Duration
+	// LinesOnly: only lines about connections are wanted. Asked is never called,
+	// Host and Closings know nothing, and what Ended gets has the endpoints,
+	// counters, flags, First, LastSeen, EndedAt and State, of marks the numbers and frames (but
+	// those of RcvNxt, TSEcr and FINAcked), and no Frames.
+	LinesOnly bool
+	// AskedOnly: Ended is never called.
+	AskedOnly bool
 }
 
 const defaultKeep = 240 * time.Second
@@ -42,14 +49,16 @@ type Sink interface {
 // Table holds the connections of a capture. It is not safe for concurrent use.
 // Close must be called to give its memory back.
 type Table struct {
-	sink Sink
-	keep int64
-	seed [3]uint64
+	sink                 Sink
+	keep                 int64
+	linesOnly, askedOnly bool
+	seed                 [3]uint64
 
 	mem     *arena // given back by Close
 	lasting *arena // what is remembered of hosts: given back with the Table
 	index   index
 	records slab[record]
+	deeps   slab[deep] // of the records, by their numbers
 	extras  slab[extra]
 	rares   slab[rare]
 	blocks  slab[frameBlock]
@@ -68,6 +77,7 @@ type Table struct {
 
 	probes  [batchSize]probe
 	scratch Connection // for Ended
+	nowhere deep       // with linesOnly, every record's
 }
 
 // Overflow counts what was left out because a bound or the memory was reached.
@@ -81,7 +91,7 @@ type Overflow struct {
 
 // NewTable returns an empty table that reports to sink.
 func NewTable(cfg Config, sink Sink) *Table {
-	t := &Table{sink: sink, keep: int64(cfg.Keep), due: math.MaxInt64}
+	t := &Table{sink: sink, keep: int64(cfg.Keep), linesOnly: cfg.LinesOnly, askedOnly: cfg.AskedOnly, due: math.MaxInt64}
 	if t.keep <= 0 {
 		t.keep = int64(defaultKeep)
 	}
@@ -92,7 +102,7 @@ func NewTable(cfg Config, sink Sink) *Table {
 	runtime.AddCleanup(t, (*arena).drop, t.mem)
 	runtime.AddCleanup(t, (*arena).drop, t.lasting)
 	t.hosts.entries.mem, t.closings.mem = t.lasting, t.lasting
-	t.records.mem, t.extras.mem, t.rares.mem, t.blocks.mem, t.queue.blocks.mem = t.mem, t.mem, t.mem, t.mem, t.mem
+	t.records.mem, t.deeps.mem, t.extras.mem, t.rares.mem, t.blocks.mem, t.queue.blocks.mem = t.mem, t.mem, t.mem, t.mem, t.mem, t.mem
 	t.index.init()
 	t.hosts.index.heap = true
 	t.hosts.index.init()
@@ -152,28 +162,44 @@ func (t *Table) addBatch(batch []segment.Segment) {
 		p.fromHigh = p.key.set(&batch[i])
 		p.hash = t.hash(&p.key)
 		prefetch(unsafe.Pointer(&t.index.slots[p.hash&t.index.mask]))
-		if batch[i].Flags&segment.SYN != 0 {
-			t.hosts.prefetchSlot(batch[i].Src.Addr)
-		}
 	}
 	for i := range probes {
 		p := &probes[i]
 		if p.guess = t.guess(p.hash); p.guess != 0 {
-			prefetch5(unsafe.Pointer(t.records.at(p.guess)))
+			r := t.records.at(p.guess)
+			prefetch3(unsafe.Pointer(r))
+			if batch[i].Flags&(segment.SYN|segment.FIN|segment.RST) != 0 {
+				prefetch(unsafe.Pointer(&r.id))
+			}
+		}
+	}
+	if !t.linesOnly {
+		t.prefetchDeep(batch)
+	}
+	for i := range probes {
+		t.add(&batch[i], &probes[i])
+	}
+}
+
+// prefetchDeep brings into the cache what the probed records need for a diagnosis.
+func (t *Table) prefetchDeep(batch []segment.Segment) {
+	for i := range batch {
+		if n := t.probes[i].guess; n != 0 {
+			prefetch2(unsafe.Pointer(t.deeps.at(n)))
+		}
+		if batch[i].Flags&segment.SYN != 0 {
+			t.hosts.prefetchSlot(batch[i].Src.Addr)
+		}
+	}
+	for i := range batch {
+		if n := t.probes[i].guess; n != 0 {
+			if x := t.records.at(n).extra; x != 0 {
+				prefetch4(unsafe.Pointer(t.extras.at(x)))
+			}
 		}
 		if batch[i].Flags&segment.SYN != 0 {
 			t.hosts.prefetchEntry(batch[i].Src.Addr)
 		}
-	}
-	for i := range probes {
-		if n := probes[i].guess; n != 0 {
-			if x := t.records.at(n).extra; x != 0 {
-				prefetch5(unsafe.Pointer(t.extras.at(x)))
-			}
-		}
-	}
-	for i := range probes {
-		t.add(&batch[i], &probes[i])
 	}
 }
 
@@ -236,7 +262,7 @@ func (t *Table) add(s *segment.Segment, p *probe) {
 	r := t.records.at(n)
 	if r.state == Established && r.bits&(bitPast|bitEnding) == 0 &&
 		s.Flags&(segment.ACK|segment.SYN|segment.FIN|segment.RST) == segment.ACK {
-		t.plain(r, s, r.side(p.fromHigh))
+		t.plain(n, r, s, r.side(p.fromHigh))
 		return
 	}
 	member := n
@@ -261,7 +287,7 @@ func opensConnection(f segment.Flags) bool {
 
 // plain is the short way of take and absorb for what most segments are: data
 // and ACKs of an established connection without a past.
-func (t *Table) plain(r *record, s *segment.Segment, e Side) {
+func (t *Table) plain(n uint32, r *record, s *segment.Segment, e Side) {
 	print := fingerprint(s)
 	if r.duplicate(s, e, print) {
 		t.countCopy(r, s)
@@ -272,13 +298,15 @@ func (t *Table) plain(r *record, s *segment.Segment, e Side) {
 		t.keepFrame(r, s, e)
 		return
 	}
-	t.update(r, s, e, print)
+	t.update(n, r, s, e, print)
 }
 
 // countCopy counts the second copy of a frame.
 func (t *Table) countCopy(r *record, s *segment.Segment) {
-	if x := t.rareFor(r); x != nil {
-		x.dups++
+	if !t.linesOnly {
+		if x := t.rareFor(r); x != nil {
+			x.dups++
+		}
 	}
 	r.seenFrame, r.seenTime = uint32(s.Frame), s.Time
 }
@@ -317,8 +345,8 @@ func (t *Table) take(n, member uint32, s *segment.Segment, fromHigh bool) {
 	if !opening && r.after < framesAfter {
 		r.after++
 	}
-	if r.bits&(bitAsked|bitNeverAsked) == 0 && (r.ended() || r.after >= askedAfter) {
-		t.ask(r)
+	if r.bits&(bitAsked|bitNeverAsked) == 0 && (r.over() || r.after >= askedAfter) {
+		t.ask(n, r)
 	}
 }
 
@@ -333,7 +361,7 @@ const (
 // that its four-tuple has so far.
 func (t *Table) open(s *segment.Segment, p *probe, prev uint32) {
 	n, r := t.records.alloc()
-	if r == nil || prev == 0 && !t.index.insert(p.hash, n) {
+	if r == nil || !t.linesOnly && !t.deeps.lend(n) || prev == 0 && !t.index.insert(p.hash, n) {
 		if r != nil {
 			t.records.release(n)
 		}
@@ -376,14 +404,14 @@ func (t *Table) begin(n uint32, r *record, s *segment.Segment, fromHigh bool) {
 	switch {
 	case r.bits&bitMidStream == 0:
 		r.state = SynOnly
-		r.noteStart(s, e)
-		t.hosts.note(s)
+		t.noteStart(n, r, s, e)
+		t.noteHost(s)
 		t.enqueue(n, r, 0)
 	case r.bits&bitNeverAsked == 0:
 		r.state = SynAcked
-		r.implyISN(s, e.Other())
-		r.noteStart(s, e)
-		t.hosts.note(s)
+		t.implyISN(n, r, s, e.Other())
+		t.noteStart(n, r, s, e)
+		t.noteHost(s)
 		t.enqueue(n, r, 0)
 	default:
 		t.establish(n, r)
@@ -391,7 +419,7 @@ func (t *Table) begin(n uint32, r *record, s *segment.Segment, fromHigh bool) {
 	if s.Flags&segment.RST != 0 {
 		t.noteRST(r, s, e)
 	}
-	t.update(r, s, e, fingerprint(s))
+	t.update(n, r, s, e, fingerprint(s))
 	t.advance(n, r, s, e, false)
 	if s.Flags&(segment.FIN|segment.RST) != 0 && !opensConnection(s.Flags) {
 		r.bits |= bitEnding

@@ -324,7 +324,7 @@ func TestMemoryPerConnection(t *testing.T) {
 	if table.Connections() != n {
 		t.Fatal(table.Connections())
 	}
-	bytes := len(table.records.chunks)*int(unsafe.Sizeof(chunk[record]{})) + len(table.index.slots)*8 +
+	bytes := len(table.records.chunks)*int(unsafe.Sizeof(chunk[record]{})) + len(table.deeps.chunks)*int(unsafe.Sizeof(chunk[deep]{})) + len(table.index.slots)*8 +
 		len(table.queue.blocks.chunks)*int(unsafe.Sizeof(chunk[eventBlock]{})) +
 		(len(table.extras.chunks)*int(unsafe.Sizeof(chunk[extra]{})) + len(table.blocks.chunks)*int(unsafe.Sizeof(chunk[frameBlock]{})))
 	t.Logf("%d bytes a connection", bytes/n)

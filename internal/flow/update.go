@@ -39,7 +39,7 @@ func fingerprint(s *segment.Segment) uint32 {
 // duplicate tells whether s is a second copy of the last segment of end e.
 func (r *record) duplicate(s *segment.Segment, e Side, print uint32) bool {
 	h := &r.hot[e]
-	if h.print != print || h.lastAck != s.Ack || r.cold[e].bits&endLast == 0 {
+	if h.print != print || h.lastAck != s.Ack || h.bits&endLast == 0 {
 		return false
 	}
 	d := time.Duration(s.Time - h.lastTime)
@@ -54,89 +54,109 @@ func (r *record) duplicate(s *segment.Segment, e Side, print uint32) bool {
 
 // count takes a segment into the counters, whatever its numbers are.
 func (r *record) count(s *segment.Segment, e Side) {
-	if !r.hasAny(e) {
-		r.cold[e].ttl = s.TTL
+	h := &r.hot[e]
+	if h.bits&endAny == 0 {
+		h.bits |= endAny
+		h.ttl = s.TTL
 	}
-	if r.hot[e].segs++; r.hot[e].segs == 0 {
+	if h.segs++; h.segs == 0 {
 		r.segsHigh[e]++
 	}
-	r.bytes[e] += uint64(s.Len)
+	h.bytes += uint64(s.Len)
 	r.seenFrame, r.seenTime = uint32(s.Frame), s.Time
 }
 
 // update moves the marks of end e as its segment s, which belongs here, says.
-func (t *Table) update(r *record, s *segment.Segment, e Side, print uint32) {
-	h, c := &r.hot[e], &r.cold[e]
+func (t *Table) update(n uint32, r *record, s *segment.Segment, e Side, print uint32) {
+	h, d := &r.hot[e], t.deep(n)
 	if s.Flags&segment.RST == 0 {
-		if s.Seq != h.sndNxt || s.Len != 0 || s.Flags&(segment.SYN|segment.FIN) != 0 || c.bits&endSnd == 0 {
-			t.updateSeq(r, s, e)
+		if s.Seq != h.sndNxt || s.Len != 0 || s.Flags&(segment.SYN|segment.FIN) != 0 || h.bits&endSnd == 0 {
+			t.updateSeq(r, d, s, e)
 		}
 		if s.Flags&segment.ACK != 0 {
-			if s.Ack != h.rcvNxt || c.bits&endRcv == 0 {
-				t.updateAck(r, s, e)
+			if s.Ack != h.rcvNxt || h.bits&endRcv == 0 {
+				t.updateAck(r, d, s, e)
 			}
 			if s.Flags&segment.SYN == 0 {
-				c.lastWindow = s.Window
-				c.bits |= endWindow
+				h.lastWindow = s.Window
+				h.bits |= endWindow
 			}
 		}
 	}
 	if s.HasTS() {
-		c.bits |= endTS
+		h.bits |= endTS
 		h.tsVal = s.TSVal
 	}
-	if s.HasTS() && s.Flags&segment.ACK != 0 {
-		h.tsEcr = s.TSEcr
-		c.bits = c.bits&^endEcrElse | endEcr
-	} else if c.bits&(endEcr|endEcrElse) == endEcr {
-		if x := t.rareFor(r); x != nil {
-			x.end[e].ecrFrame, x.end[e].ecrTime = h.lastFrame, h.lastTime
-			c.bits |= endEcrElse
-		}
+	if !t.linesOnly {
+		t.updateEcr(r, d, s, e)
 	}
-	c.bits |= endLast
+	h.bits |= endLast
 	h.lastAck, h.lastFrame, h.lastTime, h.print = s.Ack, uint32(s.Frame), s.Time, print
 }
 
+// updateEcr takes the TSecr of a segment, or notes that the last segment is no
+// longer the one that carried it.
+func (t *Table) updateEcr(r *record, d *deep, s *segment.Segment, e Side) {
+	h := &r.hot[e]
+	if s.HasTS() && s.Flags&segment.ACK != 0 {
+		d.tsEcr[e] = s.TSEcr
+		h.bits = h.bits&^endEcrElse | endEcr
+	} else if h.bits&(endEcr|endEcrElse) == endEcr {
+		if x := t.rareFor(r); x != nil {
+			x.end[e].ecrFrame, x.end[e].ecrTime = h.lastFrame, h.lastTime
+			h.bits |= endEcrElse
+		}
+	}
+}
+
 // updateSeq takes in the sequence space of a segment.
-func (t *Table) updateSeq(r *record, s *segment.Segment, e Side) {
-	h, c := &r.hot[e], &r.cold[e]
+func (t *Table) updateSeq(r *record, d *deep, s *segment.Segment, e Side) {
+	h := &r.hot[e]
 	end := s.End()
 	space := end != s.Seq
-	if c.bits&endSnd == 0 {
-		c.bits |= endSnd
+	if h.bits&endSnd == 0 {
+		h.bits |= endSnd
 		if space {
-			c.bits |= endTimed
+			h.bits |= endTimed
 		}
-		h.sndNxt, h.sndFrame, h.sndTime = end, uint32(s.Frame), s.Time
+		h.sndNxt, h.sndFrame, d.sndTime[e] = end, uint32(s.Frame), s.Time
 		return
 	}
 	skipped := s.Seq.Sub(h.sndNxt)
 	if skipped > 0 {
-		c.bits |= endHoles
-		if x := t.rareFor(r); x != nil {
-			x.end[e].holeLeft, x.end[e].holeRight = h.sndNxt, s.Seq
-		}
+		t.noteHole(r, s, e)
 	}
 	if end.After(h.sndNxt) {
 		if skipped < 0 {
-			c.retransmits++
+			d.retransmits[e]++
 		}
-		h.sndNxt, h.sndFrame, h.sndTime = end, uint32(s.Frame), s.Time
-		if c.bits &^= endTimed; space {
-			c.bits |= endTimed
+		h.sndNxt, h.sndFrame, d.sndTime[e] = end, uint32(s.Frame), s.Time
+		if h.bits &^= endTimed; space {
+			h.bits |= endTimed
 		}
 		return
 	}
 	if !space {
 		return
 	}
-	if c.bits&endHoles != 0 && t.fillHole(r, s.Seq, end, e) {
+	if h.bits&endHoles != 0 && t.fillHole(r, s.Seq, end, e) {
 		return
 	}
 	// RFC 6298 §3 (Karn): an ACK does not tell which copy it answers.
-	c.retransmits++
-	c.bits &^= endTimed
+	d.retransmits[e]++
+	h.bits &^= endTimed
+}
+
+// noteHole remembers the stretch that segment s skips.
+func (t *Table) noteHole(r *record, s *segment.Segment, e Side) {
+	h := &r.hot[e]
+	h.bits |= endHoles
+	if t.linesOnly {
+		return
+	}
+	if x := t.rareFor(r); x != nil {
+		x.end[e].holeLeft, x.end[e].holeRight = h.sndNxt, s.Seq
+	}
 }
 
 // fillHole tells whether [from, to) lies in the stretch that was skipped last,
@@ -163,103 +183,120 @@ func (t *Table) fillHole(r *record, from, to seq.Num, e Side) bool {
 }
 
 // updateAck takes in the acknowledgement number of a segment of end e.
-func (t *Table) updateAck(r *record, s *segment.Segment, e Side) {
-	h, c := &r.hot[e], &r.cold[e]
-	p, pc := &r.hot[e.Other()], &r.cold[e.Other()]
-	first := c.bits&endRcv == 0
+func (t *Table) updateAck(r *record, d *deep, s *segment.Segment, e Side) {
+	h, p := &r.hot[e], &r.hot[e.Other()]
+	first := h.bits&endRcv == 0
 	if !first && !s.Ack.After(h.rcvNxt) {
 		return
 	}
-	h.rcvNxt, h.rcvFrm, h.rcvTime = s.Ack, uint32(s.Frame), s.Time
-	c.bits |= endRcv
-	if pc.bits&endSnd == 0 {
+	h.rcvNxt, d.rcvFrame[e], d.rcvTime[e] = s.Ack, uint32(s.Frame), s.Time
+	h.bits |= endRcv
+	if p.bits&endSnd == 0 {
 		// Nothing of the peer was ever seen, and still there is more of it.
 		if !first || r.bits&bitMidStream == 0 {
-			pc.bits |= endUnseen
+			p.bits |= endUnseen
 		}
 		return
 	}
-	switch d := s.Ack.Sub(p.sndNxt); {
-	case d > 0:
-		pc.bits |= endUnseen
-	case d == 0 && pc.bits&endTimed != 0:
-		pc.sampleRTT(time.Duration(s.Time - p.sndTime))
-		pc.bits &^= endTimed
-	}
-	if pc.bits&(endFIN|endFINAcked) == endFIN {
-		if x := &t.extras.at(r.extra).end[e.Other()]; !s.Ack.Before(x.fin) {
-			x.ackedFrame, x.ackedTime = uint32(s.Frame), s.Time
-			pc.bits |= endFINAcked
+	switch ahead := s.Ack.Sub(p.sndNxt); {
+	case ahead > 0:
+		p.bits |= endUnseen
+	case ahead == 0 && p.bits&endTimed != 0:
+		if !t.linesOnly {
+			d.sampleRTT(e.Other(), time.Duration(s.Time-d.sndTime[e.Other()]))
 		}
+		p.bits &^= endTimed
+	}
+	if p.bits&(endFIN|endFINAcked) == endFIN && !s.Ack.Before(r.fin[e.Other()]) {
+		t.noteFINAck(r, e.Other(), uint32(s.Frame), s.Time)
 	}
 }
 
 // noteFIN remembers the first FIN of end e.
-func (t *Table) noteFIN(r *record, s *segment.Segment, e Side) {
-	c := &r.cold[e]
-	if c.bits&endFIN != 0 {
+func (t *Table) noteFIN(n uint32, r *record, s *segment.Segment, e Side) {
+	h, p := &r.hot[e], &r.hot[e.Other()]
+	if h.bits&endFIN != 0 {
 		return
 	}
-	x := t.extraOf(r)
-	if x == nil {
-		return
+	if !t.linesOnly {
+		x := t.extraOf(r)
+		if x == nil {
+			return
+		}
+		x.finTime[e] = s.Time
 	}
-	c.bits |= endFIN
-	f := &x.end[e]
-	f.fin, f.finAck, f.finFrame, f.finTime = s.End(), s.Ack, uint32(s.Frame), s.Time
+	h.bits |= endFIN
+	r.fin[e], r.finAck[e], r.finFrame[e] = s.End(), s.Ack, uint32(s.Frame)
 	// Frames of two interfaces may stand in the wrong order: its ACK may have come first.
-	if p := e.Other(); r.has(p, endRcv) && !r.hot[p].rcvNxt.Before(f.fin) {
-		c.bits |= endFINAcked
-		f.ackedFrame, f.ackedTime = r.hot[p].rcvFrm, r.hot[p].rcvTime
+	if p.bits&endRcv != 0 && !p.rcvNxt.Before(r.fin[e]) {
+		d := t.deep(n)
+		t.noteFINAck(r, e, d.rcvFrame[e.Other()], d.rcvTime[e.Other()])
+	}
+}
+
+// noteFINAck remembers that the FIN of end e, which was seen, was acknowledged.
+func (t *Table) noteFINAck(r *record, e Side, frame uint32, time int64) {
+	r.hot[e].bits |= endFINAcked
+	if !t.linesOnly {
+		x := t.extras.at(r.extra)
+		x.ackedFrame[e], x.ackedTime[e] = frame, time
 	}
 }
 
 // noteRST remembers the first RST of end e.
 func (t *Table) noteRST(r *record, s *segment.Segment, e Side) {
-	c := &r.cold[e]
-	if c.bits&endRST != 0 {
+	h := &r.hot[e]
+	if h.bits&endRST != 0 {
 		return
 	}
 	if x := t.rareFor(r); x != nil {
-		c.bits |= endRST
+		h.bits |= endRST
 		f := &x.end[e]
 		f.rst, f.rstFrame, f.rstTime = s.Seq, uint32(s.Frame), s.Time
 	}
 }
 
 // noteStart remembers what the SYN or SYN-ACK of end e carried.
-func (r *record) noteStart(s *segment.Segment, e Side) {
-	c := &r.cold[e]
-	c.isn = s.Seq
-	c.bits = c.bits&^endImplied | endISN
+func (t *Table) noteStart(n uint32, r *record, s *segment.Segment, e Side) {
+	h, d := &r.hot[e], t.deep(n)
+	h.isn = s.Seq
+	h.bits = h.bits&^endImplied | endISN
 	if e == Listener {
-		r.isnFrame, r.isnTime = uint32(s.Frame), s.Time
+		r.isnFrame, d.isnTime = uint32(s.Frame), s.Time
 	}
-	c.firstWindow = s.Window
+	h.firstWindow = s.Window
 	if s.HasTS() {
-		c.bits |= endTSOffered
-		c.firstTSVal, c.firstTSEcr = s.TSVal, s.TSEcr
+		h.bits |= endTSOffered
+		d.firstTSVal[e], d.firstTSEcr[e] = s.TSVal, s.TSEcr
 	}
 	if s.Options.Has(segment.OptWScale) {
-		c.bits |= endWSOffered
-		c.wscale = s.WScale
+		h.bits |= endWSOffered
+		h.wscale = s.WScale
 	}
 	if s.Options.Has(segment.OptSACKPermitted) {
-		c.bits |= endSACKOffered
+		h.bits |= endSACKOffered
 	}
 	if s.Options.Has(segment.OptMSS) {
-		c.mss = s.MSS
+		h.mss = s.MSS
 	}
 }
 
 // implyISN sets the ISN of end e from the peer's ACK of it.
-func (r *record) implyISN(s *segment.Segment, e Side) {
-	c := &r.cold[e]
-	c.isn = s.Ack.Add(^uint32(0))
-	c.bits |= endISN | endImplied
+func (t *Table) implyISN(n uint32, r *record, s *segment.Segment, e Side) {
+	h := &r.hot[e]
+	h.isn = s.Ack.Add(^uint32(0))
+	h.bits |= endISN | endImplied
 	if e == Listener {
-		r.isnFrame, r.isnTime = uint32(s.Frame), s.Time
+		r.isnFrame, t.deep(n).isnTime = uint32(s.Frame), s.Time
 	}
+}
+
+// deep returns the deep part of record n.
+func (t *Table) deep(n uint32) *deep {
+	if t.linesOnly {
+		return &t.nowhere
+	}
+	return t.deeps.at(n)
 }
 
 // extraOf returns the extra of r, which it gets if it has none; nil where

@@ -2,22 +2,22 @@ package flow
 
 import "time"
 
-// view unpacks a record into c, whose Frames are used again as far as their
+// view unpacks record n into c, whose Frames are used again as far as their
 // capacity reaches.
-func (t *Table) view(r *record, c *Connection) {
+func (t *Table) view(n uint32, r *record, c *Connection) {
 	c.ID, c.MidStream, c.State = r.id, r.bits&bitMidStream != 0, r.state
 	c.First, c.LastSeen = Point{r.firstFrame, r.firstTime}, Point{t.widen(r.seenFrame), r.seenTime}
 	c.EndedAt, c.Duplicates = Point{}, 0
 	c.FramesOmitted, c.OmittedAfter = 0, 0
 	c.Frames = c.Frames[:0]
 	c.Previous = nil
+	if r.over() {
+		c.EndedAt = Point{t.widen(r.ended), r.endedTime}
+	}
 	var x *extra
 	var y *rare
 	if r.extra != 0 {
 		x = t.extras.at(r.extra)
-		if r.ended() {
-			c.EndedAt = Point{t.widen(x.ended), x.endedTime}
-		}
 		if x.rare != 0 {
 			y = t.rares.at(x.rare)
 			c.Duplicates = y.dups
@@ -28,61 +28,83 @@ func (t *Table) view(r *record, c *Connection) {
 			c.OmittedAfter = headFrames - 1
 		}
 	}
-	t.viewEnd(r, x, y, Opener, &c.Ends[Opener])
-	t.viewEnd(r, x, y, Listener, &c.Ends[Listener])
+	for e := range c.Ends {
+		t.viewEnd(r, Side(e), &c.Ends[e])
+		if !t.linesOnly {
+			t.viewDeep(t.deeps.at(n), r, x, Side(e), &c.Ends[e])
+		}
+		if y != nil {
+			t.viewRare(r, y, Side(e), &c.Ends[e])
+		}
+	}
 }
 
-func (t *Table) viewEnd(r *record, x *extra, y *rare, e Side, v *End) {
-	h, c := &r.hot[e], &r.cold[e]
+// viewEnd sets what the record itself holds of an end: all that a line needs.
+func (t *Table) viewEnd(r *record, e Side, v *End) {
+	h := &r.hot[e]
 	*v = End{}
-	has := func(b endBits) bool { return c.bits&b != 0 }
+	has := func(b endBits) bool { return h.bits&b != 0 }
 	v.Endpoint = r.endpoint(e)
 	if has(endISN) {
-		v.ISN = Mark{c.isn, Point{r.firstFrame, r.firstTime}}
+		v.ISN = Mark{h.isn, Point{r.firstFrame, r.firstTime}}
 		if e == Listener {
-			v.ISN.Point = Point{t.widen(r.isnFrame), r.isnTime}
+			v.ISN.Point = Point{t.widen(r.isnFrame), 0}
 		}
 		v.ISNImplied = has(endImplied)
 	}
 	if has(endSnd) {
-		v.SndNxt = Mark{h.sndNxt, Point{t.widen(h.sndFrame), h.sndTime}}
+		v.SndNxt = Mark{h.sndNxt, Point{t.widen(h.sndFrame), 0}}
 	}
-	if has(endRcv) {
-		v.RcvNxt = Mark{h.rcvNxt, Point{t.widen(h.rcvFrm), h.rcvTime}}
-	}
-	last := Point{}
 	if has(endLast) {
-		last = Point{t.widen(h.lastFrame), h.lastTime}
-		v.Last = Mark{h.lastAck, last}
+		v.Last = Mark{h.lastAck, Point{t.widen(h.lastFrame), h.lastTime}}
 	}
-	v.HasTS, v.HasTSEcr, v.HasLastWindow = has(endTS), has(endEcr), has(endWindow)
+	v.HasTS, v.HasLastWindow = has(endTS), has(endWindow)
 	v.TSOffered, v.WScaleOffered, v.SACKOffered = has(endTSOffered), has(endWSOffered), has(endSACKOffered)
-	v.FirstTSVal, v.FirstTSEcr, v.TSVal = c.firstTSVal, c.firstTSEcr, h.tsVal
-	if has(endEcr) {
-		v.TSEcr = Mark{h.tsEcr, last}
+	v.TSVal = h.tsVal
+	v.FirstWindow, v.LastWindow, v.WScale, v.MSS, v.TTL = h.firstWindow, h.lastWindow, h.wscale, h.mss, h.ttl
+	v.Segments, v.Bytes = uint64(r.segsHigh[e])<<32|uint64(h.segs), h.bytes
+	v.Unseen, v.Holes = has(endUnseen), has(endHoles)
+	if has(endFIN) {
+		p := Point{t.widen(r.finFrame[e]), 0}
+		v.FIN, v.FINAck = Mark{r.fin[e], p}, Mark{r.finAck[e], p}
 	}
-	v.FirstWindow, v.LastWindow, v.WScale, v.MSS, v.TTL = c.firstWindow, c.lastWindow, c.wscale, c.mss, c.ttl
-	v.SRTT, v.RTTVar = time.Duration(c.srtt)*time.Microsecond, time.Duration(c.rttvar)*time.Microsecond
-	v.Segments, v.Bytes = uint64(r.segsHigh[e])<<32|uint64(h.segs), r.bytes[e]
-	v.Unseen, v.Holes, v.Retransmits = has(endUnseen), has(endHoles), c.retransmits
+}
+
+// viewDeep adds what only a diagnosis asks for; x may be nil.
+func (t *Table) viewDeep(d *deep, r *record, x *extra, e Side, v *End) {
+	h := &r.hot[e]
+	has := func(b endBits) bool { return h.bits&b != 0 }
+	if has(endISN) && e == Listener {
+		v.ISN.Time = d.isnTime
+	}
+	v.SndNxt.Time = d.sndTime[e]
+	if has(endRcv) {
+		v.RcvNxt = Mark{h.rcvNxt, Point{t.widen(d.rcvFrame[e]), d.rcvTime[e]}}
+	}
+	v.FirstTSVal, v.FirstTSEcr = d.firstTSVal[e], d.firstTSEcr[e]
+	if v.HasTSEcr = has(endEcr); v.HasTSEcr {
+		v.TSEcr = Mark{d.tsEcr[e], v.Last.Point}
+	}
+	v.SRTT, v.RTTVar = time.Duration(d.srtt[e])*time.Microsecond, time.Duration(d.rttvar[e])*time.Microsecond
+	v.Retransmits = d.retransmits[e]
 	if x == nil {
 		return
 	}
-	f := &x.end[e]
 	if has(endFIN) {
-		p := Point{t.widen(f.finFrame), f.finTime}
-		v.FIN, v.FINAck = Mark{f.fin, p}, Mark{f.finAck, p}
+		v.FIN.Time, v.FINAck.Time = x.finTime[e], x.finTime[e]
 	}
 	if has(endFINAcked) {
-		v.FINAcked = Point{t.widen(f.ackedFrame), f.ackedTime}
+		v.FINAcked = Point{t.widen(x.ackedFrame[e]), x.ackedTime[e]}
 	}
-	if y == nil {
-		return
+}
+
+// viewRare adds what few connections have.
+func (t *Table) viewRare(r *record, y *rare, e Side, v *End) {
+	f := &y.end[e]
+	if r.has(e, endEcr|endEcrElse) {
+		v.TSEcr.Point = Point{t.widen(f.ecrFrame), f.ecrTime}
 	}
-	if has(endEcr) && has(endEcrElse) {
-		v.TSEcr.Point = Point{t.widen(y.end[e].ecrFrame), y.end[e].ecrTime}
-	}
-	if has(endRST) {
-		v.RST = Mark{y.end[e].rst, Point{t.widen(y.end[e].rstFrame), y.end[e].rstTime}}
+	if r.has(e, endRST) {
+		v.RST = Mark{f.rst, Point{t.widen(f.rstFrame), f.rstTime}}
 	}
 }

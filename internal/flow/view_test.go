@@ -27,7 +27,7 @@ func TestRTO(t *testing.T) {
 
 // The estimate follows RFC 6298: the first sample, then 1/8 and 1/4 of the next.
 func TestRTTEstimate(t *testing.T) {
-	var c coldEnd
+	var d deep
 	for _, x := range []struct {
 		sample       time.Duration
 		srtt, rttvar uint32
@@ -38,8 +38,8 @@ func TestRTTEstimate(t *testing.T) {
 		{1000 * time.Microsecond, 8000, 5750},
 		{0, 7000, 6312},
 	} {
-		if c.sampleRTT(x.sample); c.srtt != x.srtt || c.rttvar != x.rttvar {
-			t.Errorf("after %v: %d %d, want %d %d", x.sample, c.srtt, c.rttvar, x.srtt, x.rttvar)
+		if d.sampleRTT(Listener, x.sample); d.srtt[1] != x.srtt || d.rttvar[1] != x.rttvar {
+			t.Errorf("after %v: %d %d, want %d %d", x.sample, d.srtt[1], d.rttvar[1], x.srtt, x.rttvar)
 		}
 	}
 }

@@ -1,0 +1,98 @@
+package flow
+
+import (
+	"fmt"
+	"math/rand"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+	"github.com/tcpwhy/tcpwhy/internal/seq"
+)
+
+// forLine is c without what Config.LinesOnly leaves out.
+func forLine(c Connection) Connection {
+	c.Frames, c.FramesOmitted, c.OmittedAfter, c.Duplicates, c.Previous = nil, 0, 0, 0, nil
+	for e := range c.Ends {
+		v := &c.Ends[e]
+		v.RcvNxt, v.TSEcr, v.HasTSEcr, v.FINAcked = Mark{}, Mark{}, false, Point{}
+		v.FirstTSVal, v.FirstTSEcr, v.SRTT, v.RTTVar, v.Retransmits = seq.Num{}, seq.Num{}, 0, 0, 0
+		for _, m := range []*Mark{&v.ISN, &v.SndNxt, &v.FIN, &v.FINAck, &v.RST} {
+			m.Time = 0
+		}
+	}
+	return c
+}
+
+// lines is a Sink that keeps what a line tells, and what is asked.
+type lines struct {
+	ended []Connection
+	asked log
+}
+
+func (l *lines) Ended(c *Connection) { l.ended = append(l.ended, forLine(*c)) }
+func (l *lines) Asked(c *Connection) { l.asked.Asked(c) }
+
+// Less is kept where less is wanted, and what is wanted stays the same.
+func TestPartsEqualTheWhole(t *testing.T) {
+	inputs := map[string][]segment.Segment{"short": shortConnections(t, 500, 40), "open": openConnections(t, 100)}
+	files, err := filepath.Glob("testdata/story/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _, _ := strings.Cut(string(b), "----\n")
+		inputs[name] = mustStory(t, text)
+	}
+	r := rand.New(rand.NewSource(3))
+	for i := range 300 {
+		b := make([]byte, 8+r.Intn(900))
+		r.Read(b)
+		inputs[fmt.Sprint("random ", i)] = fuzzSegments(b)
+	}
+	for name, segs := range inputs {
+		comparePartsWithWhole(t, name, segs)
+	}
+}
+
+func comparePartsWithWhole(t *testing.T, name string, segs []segment.Segment) {
+	t.Helper()
+	var whole, line, asked lines
+	for cfg, sink := range map[Config]*lines{{}: &whole, {LinesOnly: true}: &line, {AskedOnly: true}: &asked} {
+		feed(NewTable(cfg, sink), segs, 13)
+	}
+	if len(line.ended) != len(whole.ended) {
+		t.Fatalf("%s: %d connections, with lines only %d", name, len(whole.ended), len(line.ended))
+	}
+	for i := range whole.ended {
+		if a, b := &whole.ended[i], &line.ended[i]; !reflect.DeepEqual(a, b) {
+			t.Errorf("%s: whole:\n%swith lines only:\n%s", name, describe(a), describe(b))
+		}
+	}
+	if line.asked.b.Len() > 0 || len(asked.ended) > 0 {
+		t.Errorf("%s: asked with lines only, or %d ended with asked only", name, len(asked.ended))
+	}
+	if d := cmp.Diff(whole.asked.b.String(), asked.asked.b.String()); d != "" {
+		t.Errorf("%s: -whole +asked only:\n%s", name, d)
+	}
+}
+
+// Lines need no memory for a diagnosis.
+func TestLinesTakeLess(t *testing.T) {
+	segs := shortConnections(t, 2000, 100)
+	table := NewTable(Config{LinesOnly: true}, &nothing{})
+	table.Add(segs)
+	if table.records.used != 2000 || table.extras.used != 0 || table.deeps.chunks != nil || table.hosts.entries.used != 0 || table.closings.n != 0 {
+		t.Errorf("%d records, %d extras, %d hosts, %d closings", table.records.used, table.extras.used, table.hosts.entries.used, table.closings.n)
+	}
+	table.Close()
+}
