@@ -20,12 +20,10 @@ const margin = 10
 var (
 	assumeRecycle     = Assumption{"net.ipv4.tcp_tw_recycle = 1", 5, "off by default, but many guides told people to set it on busy servers", false}
 	assumeRFC1337     = Assumption{"net.ipv4.tcp_rfc1337 = 1", 8, "off by default; hardening guides set it", false}
-	assumeTimestamps0 = Assumption{"net.ipv4.tcp_timestamps was set to 0 in the meantime", 20, "rarely changed while connections run", true}
 	assumeFinTimeout  = Assumption{"net.ipv4.tcp_fin_timeout is lowered", 8, "60 s by default; tuning guides lower it", false}
 	assumeBuckets     = Assumption{"net.ipv4.tcp_max_tw_buckets (or the limit of orphans) was reached", 18, "the default is in the tens of thousands", true}
 	assumeBucketsSign = Assumption{"net.ipv4.tcp_max_tw_buckets was reached (or the limit of orphans)", 2, "nothing else takes an orphan away at once", false}
 	assumeNoListener  = Assumption{"nobody listened on the port at that moment", 5, "a server that restarts", false}
-	assumeListener    = Assumption{"a listener is there", 0, "the connection before was accepted", false}
 	assumeQueueFull   = Assumption{"the listener's accept queue was full", 8, "an application that does not keep up", false}
 	assumeSynQueue    = Assumption{"the SYN queue was full and cookies are off", 9, "a flood, or a tiny backlog", false}
 	assumeFiltered    = Assumption{"a box on the path dropped the SYN or the answer", 6, "stateful filters keep old connections for long", false}

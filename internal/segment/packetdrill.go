@@ -198,7 +198,7 @@ func (p *parser) flags(s *Segment) {
 	for i := range len(w) {
 		f, ok := flagOf(w[i])
 		if !ok {
-			p.fail(start+i, fmt.Errorf("%q in flags %s is none of S F R P U E W A .", w[i], quoted(w)))
+			p.fail(start+i, fmt.Errorf("%q in flags %s is none of . S F R P U E W A", w[i], quoted(w)))
 			return
 		}
 		if s.Flags.Has(f) {
