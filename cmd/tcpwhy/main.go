@@ -3,6 +3,7 @@
 //
 //	tcpwhy FILE...              explain what is worth explaining
 //	tcpwhy connections FILE...  list the connections, a line each
+//	tcpwhy whatif STATE ...     ask the kernel model without packets
 //
 // stdout is the result, stderr is talk. The exit code is 0 when the work was
 // done, 1 when it failed, 2 when the command was used wrongly, and 3 when

@@ -31,6 +31,9 @@ type Input struct {
 // maxSeconds bounds every span of time that is typed: 100 years.
 const maxSeconds = 100 * 365 * 86400
 
+// maxRTO is TCP_RTO_MAX in seconds.
+const maxRTO = 120
+
 // Parse reads a question. Every error is a mistake in the input, and names the
 // argument.
 func Parse(in Input) (*Question, error) {
@@ -261,18 +264,18 @@ func (q *Question) assume() {
 type kind uint8
 
 const (
-	number   kind = iota // one that wraps
-	stamp                // the same, or none
-	shift                // 0 to 14
-	ago                  // seconds before the segment
-	duration             // seconds
+	number  kind = iota // one that wraps
+	stamp               // the same, or none
+	shift               // 0 to 14
+	ago                 // seconds before the segment
+	timeout             // seconds, up to maxRTO
 	yesNo
 )
 
 var kinds = map[string]kind{
 	"rcv_nxt": number, "snd_nxt": number, "rcv_wnd": number, "isn": number, "irs": number, "iss": number,
 	"first_tsval": number, "last_tsval": number, "gate_ts": number, "ts_recent": stamp, "wscale": shift,
-	"last_ack": ago, "ts_stored": ago, "gate_stored": ago, "rto": duration,
+	"last_ack": ago, "ts_stored": ago, "gate_stored": ago, "rto": timeout,
 	"bound": yesNo, "loopback": yesNo, "fin_wait2": yesNo,
 }
 
@@ -303,10 +306,14 @@ func parseValue(k kind, s string) (p parsed, err error) {
 			return p, fmt.Errorf("%q is no window scale: expected 0 to 14 (RFC 7323 §2.3)", s)
 		}
 		return parsed{num: kernel.Known(seq.Of(uint32(n)))}, nil
-	case ago, duration:
+	case ago, timeout:
+		most := float64(maxSeconds)
+		if k == timeout {
+			most = maxRTO
+		}
 		f, err := strconv.ParseFloat(strings.TrimSuffix(s, "s"), 64)
-		if err != nil || !(f >= 0 && f <= maxSeconds) {
-			return p, fmt.Errorf("%q is no number of seconds", s)
+		if err != nil || !(f >= 0 && f <= most) {
+			return p, fmt.Errorf("%q is no number of seconds from 0 to %.0f", s, most)
 		}
 		return parsed{ago: seconds(f), set: true}, nil
 	case yesNo:

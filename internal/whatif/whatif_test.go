@@ -233,7 +233,7 @@ func TestStatesAnswer(t *testing.T) {
 		st := stateOf(s.Name)
 		args := []string{s.Name}
 		for _, k := range s.Keys {
-			v := map[kind]string{number: "1001", stamp: "900", shift: "7", ago: "1.5", duration: "0.2", yesNo: "no"}[kinds[k]]
+			v := map[kind]string{number: "1001", stamp: "900", shift: "7", ago: "1.5", timeout: "0.2", yesNo: "no"}[kinds[k]]
 			if k != "isn" && k != "irs" { // they stand for others
 				args = append(args, k+"="+v)
 			}
@@ -242,8 +242,10 @@ func TestStatesAnswer(t *testing.T) {
 		case st.takes == nil:
 		case st.takes(0):
 			args = append(args, "R 1001:1001(0) win 0")
-		case bareSYN(1 << 1):
-			args = append(args, map[bool]string{true: "S 1:1(0) win 0", false: ". 1:1(0) ack 7 win 0"}[st.only == onlyBareSYN])
+		case st.only == onlyBareSYN:
+			args = append(args, "S 1:1(0) win 0")
+		default:
+			args = append(args, ". 1:1(0) ack 7 win 0")
 		}
 		for _, kernel := range []string{"", "2.6.32", "5.10", "rhel7"} {
 			a := parse(t, Input{Kernel: kernel, Args: args, At: 3}).Ask()
@@ -271,6 +273,7 @@ func TestParseRefuses(t *testing.T) {
 		"rcv_nxt=none: ":                           {Args: []string{"time-wait", "rcv_nxt=none", syn}},
 		"wscale=15: ":                              {Args: []string{"time-wait", "wscale=15", syn}},
 		"last_ack=-1: ":                            {Args: []string{"time-wait", "last_ack=-1", syn}},
+		"rto=121: ":                                {Args: []string{"time-wait", "rto=121", syn}},
 		"last_ack=NaN: ":                           {Args: []string{"time-wait", "last_ack=NaN", syn}},
 		"last_ack=unknown: the rules of state":     {Args: []string{"established", "last_ack=unknown", syn}},
 		"bound=perhaps: ":                          {Args: []string{"own-time-wait", "bound=perhaps"}},
