@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
 	"github.com/tcpwhy/tcpwhy/internal/report"
@@ -9,39 +10,53 @@ import (
 )
 
 // Describer turns connections into their report values. It keeps buffers, so that
-// a million connections cost one allocation each.
+// a million connections cost few allocations. The zero value is ready for use.
 type Describer struct {
-	buf   []byte
-	dates dateCache
+	buf            []byte
+	texts          strings.Builder // its strings stay: a full one is left to them
+	opened, closed dateCache
 }
 
-// dateCache keeps the text of the last day, which most times share.
+// textsSize is how much text is allocated at a time.
+const textsSize = 32 << 10
+
+// keep returns b as a string.
+func (d *Describer) keep(b []byte) string {
+	if d.texts.Cap()-d.texts.Len() < len(b) {
+		d.texts = strings.Builder{}
+		d.texts.Grow(max(textsSize, len(b)))
+	}
+	at := d.texts.Len()
+	d.texts.Write(b)
+	return d.texts.String()[at:]
+}
+
+// dateCache keeps the text of the last second, which neighbours in a list often share.
 type dateCache struct {
-	day  int64
-	text string // "2006-01-02T"
+	second int64
+	text   string // "2006-01-02T15:04:05."
 }
 
 // append writes nanoseconds since the Unix epoch as report.FormatTime does.
 func (d *dateCache) append(b []byte, ns int64) []byte {
-	const perDay = 24 * 3600 * 1e9
-	day, rest := ns/perDay, ns%perDay
+	second, rest := ns/1e9, ns%1e9
 	if rest < 0 {
-		day, rest = day-1, rest+perDay
+		second, rest = second-1, rest+1e9
 	}
-	if d.text == "" || day != d.day {
-		d.day, d.text = day, report.FormatTime(ns)[:11]
+	if d.text == "" || second != d.second {
+		d.second, d.text = second, report.FormatTime(ns)[:20]
 	}
 	b = append(b, d.text...)
-	sec, frac := uint32(rest/1e9), uint32(rest%1e9)
-	b = appendTwoDigits(b, sec/3600)
-	b = append(b, ':')
-	b = appendTwoDigits(b, sec/60%60)
-	b = append(b, ':')
-	b = appendTwoDigits(b, sec%60)
-	b = append(b, '.', byte('0'+frac/1e8))
-	for _, pair := range [...]uint32{frac / 1e6, frac / 1e4, frac / 1e2, frac} {
-		b = appendTwoDigits(b, pair%100)
-	}
+	frac := uint32(rest)
+	high, low := frac/1e5, frac%1e5
+	b = append(b, byte('0'+high/1e3))
+	high %= 1e3
+	b = append(b, byte('0'+high/100))
+	b = appendTwoDigits(b, high%100)
+	b = append(b, byte('0'+low/1e4))
+	low %= 1e4
+	b = appendTwoDigits(b, low/100)
+	b = appendTwoDigits(b, low%100)
 	return append(b, 'Z')
 }
 
@@ -51,16 +66,29 @@ func appendTwoDigits(b []byte, n uint32) []byte {
 }
 
 func appendEndpoint(b []byte, e segment.Endpoint) []byte {
-	a := e.Addr.Netip()
-	if !e.Addr.Is4() {
-		b = append(b, '[')
+	if e.Addr.Is4() {
+		a := uint32(e.Addr.Lo)
+		b = appendByte(b, byte(a>>24))
+		b = appendByte(append(b, '.'), byte(a>>16))
+		b = appendByte(append(b, '.'), byte(a>>8))
+		b = appendByte(append(b, '.'), byte(a))
+		b = append(b, ':')
+	} else {
+		b = e.Addr.Netip().AppendTo(append(b, '['))
+		b = append(b, "]:"...)
 	}
-	b = a.AppendTo(b)
-	if !e.Addr.Is4() {
-		b = append(b, ']')
-	}
-	b = append(b, ':')
 	return strconv.AppendUint(b, uint64(e.Port), 10)
+}
+
+// appendByte writes a number below 256.
+func appendByte(b []byte, n byte) []byte {
+	switch {
+	case n >= 100:
+		return append(b, '0'+n/100, '0'+n/10%10, '0'+n%10)
+	case n >= 10:
+		return append(b, '0'+n/10, '0'+n%10)
+	}
+	return append(b, '0'+n)
 }
 
 // Describe fills out for a connection.
@@ -73,20 +101,18 @@ func (d *Describer) Describe(c *flow.Connection, out *report.Connection) {
 	client := len(b)
 	b = appendEndpoint(b, c.Ends[flow.Listener].Endpoint)
 	server := len(b)
-	b = d.dates.append(b, c.First.Time)
+	b = d.opened.append(b, c.First.Time)
 	opened := len(b)
 	if c.EndedAt.Seen() {
-		b = d.dates.append(b, c.EndedAt.Time)
+		b = d.closed.append(b, c.EndedAt.Time)
 	}
 	closed := len(b)
 	b = appendHistory(b, c)
 	d.buf = b
-	s := string(b)
-	*out = report.Connection{
-		ID: s[:id], Client: s[id:client], Server: s[client:server], Opened: s[server:opened], Closed: s[opened:closed], History: s[closed:],
-		FirstFrame: c.First.Frame, LastFrame: c.LastSeen.Frame, DurationS: float64(c.LastSeen.Time-c.First.Time) / 1e9,
-		State: stateName(c.State), FirstCloser: firstCloser(c), TimeWaitHolder: timeWaitHolder(c), Ended: endedHow(c),
-	}
+	s := d.keep(b)
+	out.ID, out.Client, out.Server, out.Opened, out.Closed, out.History = s[:id], s[id:client], s[client:server], s[server:opened], s[opened:closed], s[closed:]
+	out.FirstFrame, out.LastFrame, out.DurationS = c.First.Frame, c.LastSeen.Frame, float64(c.LastSeen.Time-c.First.Time)/1e9
+	out.State, out.FirstCloser, out.TimeWaitHolder, out.Ended = stateName(c.State), firstCloser(c), timeWaitHolder(c), endedHow(c)
 	for i := range c.Ends {
 		out.Packets[i], out.Bytes[i] = c.Ends[i].Segments, c.Ends[i].Bytes
 	}
@@ -116,7 +142,7 @@ func appendHistory(b []byte, c *flow.Connection) []byte {
 		c     byte
 	}
 	evs := [4]ev{{o.FIN.Frame, 'F'}, {l.FIN.Frame, 'f'}, {o.RST.Frame, 'R'}, {l.RST.Frame, 'r'}}
-	for {
+	for range evs {
 		best := -1
 		for i, e := range evs {
 			if e.frame != 0 && (best < 0 || e.frame < evs[best].frame) {
@@ -129,10 +155,13 @@ func appendHistory(b []byte, c *flow.Connection) []byte {
 		b = append(b, evs[best].c)
 		evs[best].frame = 0
 	}
+	return b
 }
 
+var stateNames = [...]string{"syn-only", "syn-acked", "established", "half-closed", "closed", "closing", "reset"}
+
 func stateName(s flow.State) string {
-	return [...]string{"syn-only", "syn-acked", "established", "half-closed", "closed", "closing", "reset"}[s]
+	return stateNames[s]
 }
 
 func firstCloser(c *flow.Connection) string {

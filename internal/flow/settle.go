@@ -59,16 +59,22 @@ func (t *Table) expire(now int64) {
 // prepare asks for the memory of the next records in the queue.
 func (t *Table) prepare() {
 	if n := t.queue.ahead(8); n != 0 {
-		prefetch4(unsafe.Pointer(t.records.at(n)))
-		if !t.linesOnly {
-			prefetch2(unsafe.Pointer(t.deeps.at(n)))
-		}
+		t.prefetchRecord(n)
 	}
 	if n := t.queue.ahead(4); n != 0 {
 		r := t.records.at(n)
 		if x := r.extra; x != 0 {
 			prefetch4(unsafe.Pointer(t.extras.at(x)))
 		}
+		k := r.key()
+		prefetch(unsafe.Pointer(&t.index.slots[t.hash(&k)&t.index.mask]))
+	}
+}
+
+func (t *Table) prefetchRecord(n uint32) {
+	prefetch4(unsafe.Pointer(t.records.at(n)))
+	if !t.linesOnly {
+		prefetch2(unsafe.Pointer(t.deeps.at(n)))
 	}
 }
 
@@ -284,33 +290,47 @@ func (t *Table) Close() {
 
 // announceRest announces what never ended, in the order of the first frames.
 func (t *Table) announceRest() {
-	sorted := true
-	last := uint64(0)
-	left := 0
-	for n := uint32(1); n < t.records.next; n++ {
-		if r := t.records.at(n); r.bits&(bitLive|bitAnnounced) == bitLive {
-			sorted = sorted && r.id > last
-			last = r.id
-			left++
+	order := t.rest()
+	for i, n := range order {
+		if i+8 < len(order) {
+			t.prefetchRecord(order[i+8])
 		}
-	}
-	if sorted {
-		// Nothing was freed in between, as when everything stays open.
-		for n := uint32(1); n < t.records.next; n++ {
-			if r := t.records.at(n); r.bits&(bitLive|bitAnnounced) == bitLive {
-				t.announce(n, r)
-			}
-		}
-		return
-	}
-	rest := make([]uint32, 0, left)
-	for n := uint32(1); n < t.records.next; n++ {
-		if t.records.at(n).bits&(bitLive|bitAnnounced) == bitLive {
-			rest = append(rest, n)
-		}
-	}
-	slices.SortFunc(rest, func(a, b uint32) int { return cmp.Compare(t.records.at(a).id, t.records.at(b).id) })
-	for _, n := range rest {
 		t.announce(n, t.records.at(n))
 	}
+}
+
+// rest returns the records that were not announced, in the order of their ids.
+func (t *Table) rest() []uint32 {
+	left, first, last := uint64(0), uint64(math.MaxUint64), uint64(0)
+	for n := uint32(1); n < t.records.next; n++ {
+		if r := t.records.at(n); r.bits&(bitLive|bitAnnounced) == bitLive {
+			left, first, last = left+1, min(first, r.id), max(last, r.id)
+		}
+	}
+	if left == 0 {
+		return nil
+	}
+	if last-first >= 4*left {
+		return t.sortRest(left)
+	}
+	// Most of the ids are there: each has its place.
+	places := make([]uint32, last-first+1)
+	for n := uint32(1); n < t.records.next; n++ {
+		if r := t.records.at(n); r.bits&(bitLive|bitAnnounced) == bitLive {
+			places[r.id-first] = n
+		}
+	}
+	return slices.DeleteFunc(places, func(n uint32) bool { return n == 0 })
+}
+
+// sortRest is rest where few are left of many.
+func (t *Table) sortRest(left uint64) []uint32 {
+	order := make([]uint32, 0, left)
+	for n := uint32(1); n < t.records.next; n++ {
+		if t.records.at(n).bits&(bitLive|bitAnnounced) == bitLive {
+			order = append(order, n)
+		}
+	}
+	slices.SortFunc(order, func(a, b uint32) int { return cmp.Compare(t.records.at(a).id, t.records.at(b).id) })
+	return order
 }

@@ -1,7 +1,6 @@
 package text
 
 import (
-	"bufio"
 	"io"
 	"strconv"
 	"sync"
@@ -29,14 +28,11 @@ const flushInterval = 200 * time.Millisecond
 // that of w if list passes on what its argument returns. What was written before
 // an error reaches w.
 func WriteConnections(w io.Writer, form Form, list func(emit func(*report.Connection) error) error) error {
-	var mu sync.Mutex // guards bw
-	bw := bufio.NewWriterSize(w, 1<<16)
 	appendTo := AppendConnectionJSON
+	out := lines{w: w, buf: make([]byte, 0, linesBuffer+4096)}
 	if form == Columns {
 		appendTo = AppendConnection
-		if _, err := bw.Write(append(connectionHeading(), '\n')); err != nil {
-			return err
-		}
+		out.buf = append(connectionHeading(), '\n')
 	}
 	ticker := time.NewTicker(flushInterval)
 	done, gone := make(chan struct{}), make(chan struct{})
@@ -47,27 +43,48 @@ func WriteConnections(w io.Writer, form Form, list func(emit func(*report.Connec
 			case <-done:
 				return
 			case <-ticker.C:
-				mu.Lock()
-				_ = bw.Flush() // it stays with bw, and the next write returns it
-				mu.Unlock()
+				out.flush()
 			}
 		}
 	}()
-	var buf []byte
 	err := list(func(c *report.Connection) error {
-		buf = append(appendTo(buf[:0], c), '\n')
-		mu.Lock()
-		defer mu.Unlock()
-		_, err := bw.Write(buf)
+		out.mu.Lock()
+		out.buf = append(appendTo(out.buf, c), '\n')
+		full := len(out.buf) >= linesBuffer
+		err := out.err
+		out.mu.Unlock()
+		if full {
+			out.flush()
+		}
 		return err
 	})
 	ticker.Stop()
 	close(done)
 	<-gone
-	if ferr := bw.Flush(); err == nil {
-		err = ferr
+	if out.flush(); err == nil {
+		err = out.err
 	}
 	return err
+}
+
+// linesBuffer is how many bytes of lines are written at once.
+const linesBuffer = 64 << 10
+
+// lines collects lines. After an error nothing is written any more.
+type lines struct {
+	w   io.Writer
+	mu  sync.Mutex // guards what follows
+	buf []byte
+	err error
+}
+
+func (l *lines) flush() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil && len(l.buf) > 0 {
+		_, l.err = l.w.Write(l.buf)
+	}
+	l.buf = l.buf[:0]
 }
 
 // The widths of the columns. They are fixed so that no line waits for another;
@@ -117,7 +134,7 @@ func AppendConnection(b []byte, c *report.Connection) []byte {
 	b = column(b, c.Opened, openedWidth)
 	b = append(b, "  "...)
 	at = len(b)
-	b = strconv.AppendFloat(b, c.DurationS, 'f', 6, 64)
+	b = appendSeconds(b, c.DurationS)
 	b = alignRight(append(b, 's'), at, durationWidth)
 	b = pair(b, c.FirstFrame, '-', c.LastFrame, framesWidth)
 	b = column(b, c.Client, endWidth)
@@ -132,13 +149,35 @@ func AppendConnection(b []byte, c *report.Connection) []byte {
 	return appendValue(b, c.History)
 }
 
+// appendSeconds appends a number of seconds with six decimals.
+func appendSeconds(b []byte, f float64) []byte {
+	if !(f >= 0 && f < 1e9) {
+		return strconv.AppendFloat(b, f, 'f', 6, 64)
+	}
+	us := uint64(f*1e6 + 0.5)
+	b = strconv.AppendUint(b, us/1e6, 10)
+	at := len(b)
+	b = append(b, ".000000"...)
+	for us, at = us%1e6, at+6; us > 0; us, at = us/10, at-1 {
+		b[at] = byte('0' + us%10)
+	}
+	return b
+}
+
 const blanks = "                                                "
 
 // column appends two spaces and s, padded to width.
 func column(b []byte, s string, width int) []byte {
 	b = append(b, "  "...)
-	at := len(b)
-	return pad(appendValue(b, s), at, width)
+	if s == "" || !ascii(s) {
+		at := len(b)
+		return pad(appendValue(b, s), at, width)
+	}
+	b = append(b, s...)
+	if n := width - len(s); n > 0 {
+		b = append(b, blanks[:n]...)
+	}
+	return b
 }
 
 // pair appends two spaces and two numbers as one column.
@@ -147,15 +186,38 @@ func pair(b []byte, x uint64, between byte, y uint64, width int) []byte {
 	at := len(b)
 	b = strconv.AppendUint(b, x, 10)
 	b = append(b, between)
-	return pad(strconv.AppendUint(b, y, 10), at, width)
+	b = strconv.AppendUint(b, y, 10)
+	if n := at + width - len(b); n > 0 {
+		b = append(b, blanks[:n]...)
+	}
+	return b
 }
 
 // appendValue appends s fit for a terminal, "-" where it is empty.
 func appendValue(b []byte, s string) []byte {
-	if s == "" {
+	switch {
+	case s == "":
 		return append(b, '-')
+	case ascii(s):
+		return append(b, s...)
 	}
 	return appendClean(b, s)
+}
+
+// ascii tells whether s is printable ASCII, as nearly every value is: eight
+// bytes at a time, whose top bits show what is not (a byte above 0x7f, one
+// that 0x20 cannot be taken from, and 0x7f plus one).
+func ascii(s string) bool {
+	const ones = 0x0101010101010101
+	for len(s) >= 8 {
+		x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		if (x|(x-0x20*ones)|(x+ones))&(0x80*ones) != 0 {
+			return false
+		}
+		s = s[8:]
+	}
+	return isClean(s)
 }
 
 // pad fills what stands behind at up to width characters.

@@ -198,6 +198,34 @@ func TestWriteConnectionsWhileRunning(t *testing.T) {
 	}
 }
 
+func TestSeconds(t *testing.T) {
+	for _, c := range []struct {
+		f    float64
+		want string
+	}{
+		{0, "0.000000"}, {math.Copysign(0, -1), "0.000000"}, {0.0000004, "0.000000"}, {0.0000006, "0.000001"}, {52.961, "52.961000"}, {0.1, "0.100000"},
+		{9.9999996, "10.000000"}, {1234.000009, "1234.000009"}, {999999999.5, "999999999.500000"}, {1e9, "1000000000.000000"}, {-0.25, "-0.250000"},
+		{math.Inf(1), "+Inf"}, {math.NaN(), "NaN"},
+	} {
+		if got := string(appendSeconds(nil, c.f)); got != c.want {
+			t.Errorf("%v: %s, want %s", c.f, got, c.want)
+		}
+	}
+}
+
+// ascii says the same as its slow sibling.
+func TestASCII(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := []byte(rapid.StringMatching("[ -~]{0,40}").Draw(t, "s"))
+		if len(b) > 0 && rapid.Bool().Draw(t, "odd") {
+			b[rapid.IntRange(0, len(b)-1).Draw(t, "at")] = rapid.Byte().Draw(t, "byte")
+		}
+		if s := string(b); ascii(s) != isClean(s) {
+			t.Fatalf("%q: %v", s, ascii(s))
+		}
+	})
+}
+
 func TestConnectionsAllocateNothing(t *testing.T) {
 	buf := make([]byte, 0, 1024)
 	for name, f := range map[string]func([]byte, *report.Connection) []byte{"text": AppendConnection, "json": AppendConnectionJSON} {
