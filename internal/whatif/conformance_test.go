@@ -1,0 +1,189 @@
+package whatif
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/connect"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/listen"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/timewait"
+)
+
+const conformancePath = "../../docs/conformance.md"
+
+// ruleRow is a rule of a state as the page shows it.
+type ruleRow struct {
+	id, says, from string
+	thisKernel     bool // one of its clauses names a behaviour
+	asks           []*kernel.Behaviour
+}
+
+// TestConformancePage holds docs/conformance.md against the rules; with -update
+// it writes it. Which behaviours a rule asks is found by trying: the kernel is
+// made to behave so and not so, and the rule is asked about a grid of cases.
+func TestConformancePage(t *testing.T) {
+	tables := []struct {
+		title string
+		rows  []ruleRow
+	}{
+		{"TIME_WAIT", rows(timewait.Rules(), timeWaitCases(timewait.TimeWait))},
+		{"FIN_WAIT2 without a process", rows(timewait.FinWait2Rules(), timeWaitCases(timewait.FinWait2))},
+		{"ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, CLOSING, LAST_ACK", rows(live.Rules(), liveCases(live.Established, live.CloseWait, live.LastAck))},
+		{"SYN_RECV", rows(live.SynRecvRules(), liveCases(live.SynRecv))},
+		{"No socket, or a listener", rows(listen.Rules(), listenCases())},
+		{"SYN_SENT", rows(connect.ReactionRules(), synSentCases())},
+		{"connect() onto the own TIME_WAIT", rows(connect.Rules(), takeOverCases())},
+	}
+	var b strings.Builder
+	b.WriteString(conformanceHead)
+	asked := map[*kernel.Behaviour]bool{}
+	for _, tb := range tables {
+		writeTable(&b, tb.title, tb.rows)
+		for _, r := range tb.rows {
+			for _, x := range r.asks {
+				asked[x] = true
+			}
+			if r.thisKernel && len(r.asks) == 0 {
+				t.Errorf("%s names a behaviour, but the grid does not show that it asks one", r.id)
+			}
+		}
+	}
+	var idle []string
+	for _, x := range kernel.Behaviours() {
+		if !asked[x] {
+			idle = append(idle, x.ID)
+		}
+	}
+	// A behaviour that is new here is asked by no rule, or the grid has no case for it.
+	if want := []string{
+		"leaves-isn", "wheel-timer", "coarse-timer", "clock-isn", "offsets-timestamps",
+		"offset-per-tuple", "millisecond-timestamps", "large-first-window",
+	}; !slices.Equal(idle, want) {
+		t.Errorf("no rule asks %q, expected %q", idle, want)
+	}
+	fmt.Fprintf(&b, "\n## Asked by no rule\n\nThese date a kernel, end a timer, or explain what another connection leaves behind: `%s`.\n", strings.Join(idle, "`, `"))
+	if *update {
+		if err := os.WriteFile(conformancePath, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(conformancePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != b.String() {
+		t.Errorf("docs/conformance.md is stale: go test ./internal/whatif -run TestConformancePage -update")
+	}
+}
+
+const conformanceHead = "# Rules and kernels\n\nWritten by `go test ./internal/whatif -run TestConformancePage -update` from the rules in internal/kernel.\n" + `
+Each state has its rules in the order in which a kernel tries them; the first that holds decides. A rule that the second table
+of its state does not name is the same in every version that was read, from 2.6.32 on. The others ask something that not all
+kernels do alike. The versions here are stretches, and each stretch answers as one version of it that was read; the exact
+versions on both sides of a change stand in [kernels.md](kernels.md). "Not known" are versions between two that answer
+otherwise, and distribution kernels that were not read: there the model names every outcome that is possible.
+
+How a cell is known is the place in the source where it was read, and the kernels on which it was run. There are no figures of
+a laboratory run on this page yet. The cases beside each rule are tried by the tests: each clause of each rule is turned round
+and left out, and a case must notice.
+`
+
+func writeTable(b *strings.Builder, title string, rows []ruleRow) {
+	fmt.Fprintf(b, "\n## %s\n\n| rule | what it says | where the kernel does it |\n|---|---|---|\n", title)
+	asks := false
+	for _, r := range rows {
+		tableRow(b, "`"+r.id+"`", r.says, r.from)
+		asks = asks || len(r.asks) > 0
+	}
+	if !asks {
+		return
+	}
+	b.WriteString("\n| a kernel … | asked by | yes | no | not known | how it is known |\n|---|---|---|---|---|---|\n")
+	for _, x := range kernel.Behaviours() {
+		var by []string
+		for _, r := range rows {
+			if slices.Contains(r.asks, x) {
+				by = append(by, "`"+r.id+"`")
+			}
+		}
+		if len(by) == 0 {
+			continue
+		}
+		var sets [3][]kernel.Profile
+		for _, p := range kernel.Candidates() {
+			a := p.Has(x).Answer
+			sets[a] = append(sets[a], p)
+		}
+		tableRow(b, x.Says, strings.Join(by, ", "), versions(sets[kernel.Yes]), versions(sets[kernel.No]), versions(sets[kernel.Unknown]), x.From)
+	}
+}
+
+func versions(set []kernel.Profile) string {
+	if len(set) == 0 {
+		return "–"
+	}
+	return kernel.Words(set)
+}
+
+func tableRow(b *strings.Builder, cells ...string) {
+	for i := range cells {
+		cells[i] = strings.ReplaceAll(cells[i], "|", `\|`)
+	}
+	fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | "))
+}
+
+// variant is a case and a way to change its kernel.
+type variant[C any] struct {
+	c       *C
+	profile *kernel.Profile // within c
+}
+
+// rows finds what each rule asks of the kernel.
+func rows[C any, O comparable](rules []*kernel.Rule[C, O], cases []variant[C]) []ruleRow {
+	var out []ruleRow
+	for _, r := range rules {
+		row := ruleRow{id: r.ID, says: r.Says, from: r.From}
+		for _, cl := range r.When {
+			row.thisKernel = row.thisKernel || strings.HasPrefix(cl.Says, "this kernel ")
+		}
+		var depends []variant[C]
+		for _, v := range cases {
+			known := *v.profile
+			with := kernel.Decide([]*kernel.Rule[C, O]{r}, v.c)
+			*v.profile = kernel.Profile{}
+			without := kernel.Decide([]*kernel.Rule[C, O]{r}, v.c)
+			*v.profile = known
+			if !same(with, without) {
+				depends = append(depends, v)
+			}
+		}
+		for _, b := range kernel.Behaviours() {
+			if slices.ContainsFunc(depends, func(v variant[C]) bool { return depend(r, v.c, b) }) {
+				row.asks = append(row.asks, b)
+			}
+		}
+		out = append(out, row)
+	}
+	return out
+}
+
+// depend tells whether the rule says something else of the case where the
+// behaviour is the other one.
+func depend[C any, O comparable](r *kernel.Rule[C, O], c *C, b *kernel.Behaviour) bool {
+	saved := *b
+	defer func() { *b = saved }()
+	b.First, b.Changes = kernel.Yes, nil
+	yes := kernel.Decide([]*kernel.Rule[C, O]{r}, c)
+	b.First = kernel.No
+	return !same(yes, kernel.Decide([]*kernel.Rule[C, O]{r}, c))
+}
+
+func same[O comparable](a, b kernel.Decision[O]) bool {
+	return slices.Equal(a.Possible, b.Possible) &&
+		slices.EqualFunc(a.Trace[0].Readings, b.Trace[0].Readings, func(x, y kernel.Reading) bool { return x.Answer == y.Answer })
+}

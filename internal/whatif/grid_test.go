@@ -1,0 +1,138 @@
+package whatif
+
+import (
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/connect"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/listen"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/timewait"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+	"github.com/tcpwhy/tcpwhy/internal/seq"
+)
+
+// The grids of cases: enough of each state that every question to the kernel is
+// reached. Nobody says what is right here, only what a rule asks.
+
+var (
+	gridFlags = []segment.Flags{
+		segment.SYN, segment.SYN | segment.FIN, segment.RST, segment.ACK, segment.FIN | segment.ACK, segment.PSH | segment.ACK,
+	}
+	gridKernels = []kernel.Version{kernel.V(4, 9, 229), kernel.V(5, 10, 223), kernel.V(6, 18, 44)}
+	gridAges    = []time.Duration{time.Second, 3000 * time.Second, 25 * 24 * time.Hour}
+)
+
+const (
+	gridRcvNxt = 1001
+	gridNow    = start + int64(100*24*time.Hour)
+)
+
+// gridSegments are the flags at several places, without and with a timestamp.
+func gridSegments() (out []segment.Segment) {
+	for _, f := range gridFlags {
+		for _, at := range []uint32{gridRcvNxt - 1, gridRcvNxt, gridRcvNxt + 500, gridRcvNxt + 1<<20} {
+			s := segment.Segment{Flags: f, Seq: seq.Of(at), Ack: seq.Of(5001)}
+			if f&segment.PSH != 0 {
+				s.Len = 10
+			}
+			out = append(out, s)
+			for _, ts := range []uint32{899, 901, 1<<32 - 5} { // the last is older than 0
+				s.Options, s.TSVal = segment.OptTimestamps, seq.Of(ts)
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+// gridHosts are hosts on the given kernels, with their settings one way and the other.
+func gridHosts() (out []kernel.Host) {
+	for _, v := range gridKernels {
+		for _, other := range []bool{false, true} {
+			out = append(out, kernel.Host{
+				Profile: kernel.Profile{Vendor: kernel.Mainline, Version: v}, Timestamps: kernel.Yes, RFC1337: kernel.If(other),
+				RateLimit: kernel.Duration{Duration: kernel.DefaultRateLimit, Known: true}, Recycle: kernel.Yes, Listener: kernel.Yes,
+				AcceptQueueFull: kernel.If(other), SynCookies: kernel.No, IPv6: other,
+			})
+		}
+	}
+	return out
+}
+
+func known(n uint32) kernel.Num { return kernel.Known(seq.Of(n)) }
+
+func timeWaitCases(sub timewait.Substate) (out []variant[timewait.Case]) {
+	for _, h := range gridHosts() {
+		for _, s := range gridSegments() {
+			for _, recent := range []uint32{0, 900} {
+				for _, age := range gridAges {
+					for _, ack := range []int64{0, gridNow - int64(100*time.Millisecond)} {
+						c := &timewait.Case{Host: h, Segment: s, Now: gridNow, Socket: timewait.Socket{
+							Substate: sub, RcvNxt: known(gridRcvNxt), SndNxt: known(5001), RcvWnd: known(65160), HasTS: kernel.Yes, TSRecent: known(recent),
+							TSStored: gridNow - int64(age), LastACK: ack, Armed: start,
+						}}
+						out = append(out, variant[timewait.Case]{c, &c.Host.Profile})
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+func liveCases(states ...live.State) (out []variant[live.Case]) {
+	for _, h := range gridHosts() {
+		for _, s := range gridSegments() {
+			for _, recent := range []uint32{0, 900} {
+				for _, ack := range []int64{0, gridNow - int64(100*time.Millisecond)} {
+					for _, st := range states {
+						c := &live.Case{Host: h, Segment: s, Now: gridNow, Socket: live.Socket{
+							State: st, RcvNxt: known(gridRcvNxt), SndNxt: known(5001), RcvWnd: known(65160), HasTS: kernel.Yes, TSRecent: known(recent), LastACK: ack,
+						}}
+						out = append(out, variant[live.Case]{c, &c.Host.Profile})
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+func listenCases() (out []variant[listen.Case]) {
+	for _, h := range gridHosts() {
+		for _, s := range gridSegments() {
+			c := &listen.Case{Host: h, Segment: s, Now: gridNow, Gate: listen.Gate{TS: known(1900), Stored: gridNow - int64(time.Second)}}
+			out = append(out, variant[listen.Case]{c, &c.Host.Profile})
+		}
+	}
+	return out
+}
+
+func synSentCases() (out []variant[connect.SynSent]) {
+	for _, h := range gridHosts() {
+		for _, s := range gridSegments() {
+			for _, iss := range []uint32{5000, 7} {
+				s.TSEcr = seq.Of(3)
+				c := &connect.SynSent{ISS: seq.Of(iss), Host: h, Segment: s, FirstTSVal: known(5), LastTSVal: known(6)}
+				out = append(out, variant[connect.SynSent]{c, &c.Host.Profile})
+			}
+		}
+	}
+	return out
+}
+
+func takeOverCases() (out []variant[connect.TakeOver]) {
+	for _, h := range gridHosts() {
+		for _, sub := range []timewait.Substate{timewait.TimeWait, timewait.FinWait2} {
+			for _, bound := range []kernel.Answer{kernel.No, kernel.Yes} {
+				for _, age := range []time.Duration{500 * time.Millisecond, 1200 * time.Millisecond, 5 * time.Second} {
+					own := timewait.Socket{Substate: sub, SndNxt: known(1001), HasTS: kernel.Yes, TSRecent: known(900), TSStored: gridNow - int64(age)}
+					c := &connect.TakeOver{Own: own, Host: h, Reuse: known(1), Bound: bound, Now: gridNow}
+					out = append(out, variant[connect.TakeOver]{c, &c.Host.Profile})
+				}
+			}
+		}
+	}
+	return out
+}
