@@ -99,6 +99,12 @@ func Missing(f Fact, format string, args ...any) Reading {
 	return r
 }
 
+// Not turns a reading round; its words stay.
+func (r Reading) Not() Reading {
+	r.Answer = r.Answer.Not()
+	return r
+}
+
 // Not turns a condition round; its words stay.
 func Not[C any](says string, ask func(*C) Reading) Clause[C] {
 	return Clause[C]{Says: says, Ask: func(c *C) Reading {

@@ -149,6 +149,48 @@ var (
 		Changes: []Change{{end(3, 2), V(3, 6, 0), Yes}},
 		RHEL6:   Yes, RHEL7: Yes, RHEL8: Yes,
 	}
+	// ResetsAtFIN: a RST that takes the place of the peer's FIN is obeyed.
+	ResetsAtFIN = Behaviour{
+		ID: "resets-at-fin", Says: "obeys a RST at rcv_nxt - 1 after the peer's FIN",
+		From:    "tcp_reset_check; run on 6.18.44 (yes)",
+		First:   No,
+		Changes: []Change{{end(4, 10), V(4, 14, 0), Yes}},
+		RHEL6:   No,
+	}
+	// ChallengesRequestRST: a request is dropped by a RST only at exactly rcv_nxt.
+	ChallengesRequestRST = Behaviour{
+		ID: "challenges-request-rst", Says: "answers a RST into a pending request with an ACK unless it is at exactly rcv_nxt",
+		From:    "tcp_check_req; run on 6.18.44 (yes)",
+		First:   No,
+		Changes: []Change{{V(6, 18, 43), V(6, 18, 44), Yes}},
+		RHEL6:   No, RHEL7: No, RHEL8: No,
+	}
+	// ChecksRequestEcho: a request answers a TSecr that it never sent with an ACK.
+	ChecksRequestEcho = Behaviour{
+		ID: "checks-request-echo", Says: "answers a segment into a pending request that echoes a timestamp it never sent with an ACK",
+		From:    "tcp_check_req, TSEcrRejected",
+		First:   No,
+		Changes: []Change{{V(6, 14, 0), V(6, 18, 19), Yes}},
+		RHEL6:   No, RHEL7: No, RHEL8: No,
+	}
+	// DefersTSRecent: what a request remembers of timestamps does not change
+	// before it becomes a connection.
+	DefersTSRecent = Behaviour{
+		ID: "defers-ts-recent", Says: "lets a segment into a pending request change the remembered timestamp only when it opens the connection",
+		From:    "tcp_check_req; run on 6.18.44 (yes)",
+		First:   No,
+		Changes: []Change{{V(6, 18, 43), V(6, 18, 44), Yes}},
+		RHEL6:   No, RHEL7: No, RHEL8: No,
+	}
+	// RejectsBeyondWindow: a segment that ends beyond the window is taken only
+	// while nothing lies in the receive queue.
+	RejectsBeyondWindow = Behaviour{
+		ID: "rejects-beyond-window", Says: "takes no segment that ends beyond the window while something lies in the receive queue",
+		From:    "tcp_sequence; run on 6.18.44 (yes)",
+		First:   No,
+		Changes: []Change{{V(6, 18, 43), V(6, 18, 44), Yes}},
+		RHEL6:   No, RHEL7: No, RHEL8: No,
+	}
 	// ClockISN: the ISN of one four-tuple follows a clock all its boot.
 	ClockISN = Behaviour{
 		ID: "clock-isn", Says: "draws the ISNs of one four-tuple from a clock of 15.625 million steps a second",
@@ -229,7 +271,9 @@ func Behaviours() []*Behaviour {
 	return []*Behaviour{
 		&KeepsISN, &KeepsISN6, &LeavesISN, &LimitsACKs, &RearmsOnIgnoredRST, &DropsSYNFIN,
 		&ZeroTSRecentPasses, &ForgetsTSRecentSooner, &WheelTimer, &CoarseTimer, &HasRecycle,
-		&GateWantsTimestamps, &GateOnIPv6, &DropsOnFullQueue, &ChallengesSYN, &ExactRST, &ClockISN,
+		&GateWantsTimestamps, &GateOnIPv6, &DropsOnFullQueue, &ChallengesSYN, &ExactRST, &ResetsAtFIN,
+		&ChallengesRequestRST, &ChecksRequestEcho,
+		&DefersTSRecent, &RejectsBeyondWindow, &ClockISN,
 		&OffsetsTimestamps, &OffsetPerTuple, &MillisecondTimestamps, &LargeFirstWindow,
 		&ResendsAtOnce, &ReuseAfterASecond, &ReuseDelay, &SparesFinWait2,
 	}

@@ -35,8 +35,9 @@ func flagsOf(r kernel.Reply) segment.Flags {
 	return 0
 }
 
-// compare holds the answers of the kernel against the reply predicted.
-func compare(r kernel.Reply, got []segment.Segment, n *Numbers) (diffs []Difference) {
+// compare holds the answers of the kernel, to a segment sent at a time, against
+// the reply predicted.
+func compare(r kernel.Reply, got []segment.Segment, n *Numbers, sent int64) (diffs []Difference) {
 	if r.Kind == kernel.NoReply {
 		if len(got) > 0 {
 			return []Difference{{"reply", "none", text(&got[0])}}
@@ -73,29 +74,29 @@ func compare(r kernel.Reply, got []segment.Segment, n *Numbers) (diffs []Differe
 	if len(got) > 1 {
 		diffs = append(diffs, Difference{"replies", "1", fmt.Sprint(len(got))})
 	}
-	if d, ok := compareISN(r, s, n); !ok {
+	if d, ok := compareISN(r, s, n, sent); !ok {
 		diffs = append(diffs, d)
 	}
 	return diffs
 }
 
-// isnTolerance is how far from the clock line a fresh ISN may lie: what a busy
-// machine delays, in steps of 64 ns.
-const isnTolerance = int32(50 * time.Millisecond / 64)
+// isnTolerance is how far from the clock line a fresh ISN may lie beyond what
+// the times of the segments leave open, in steps of 64 ns.
+const isnTolerance = int64(20 * time.Millisecond / 64)
 
 // compareISN tells an inherited ISN, one of the clock line of this four-tuple,
 // and a cookie apart. The clock line is known where the four-tuple was answered
-// before.
-func compareISN(r kernel.Reply, s *segment.Segment, n *Numbers) (Difference, bool) {
+// before. The kernel drew each of the two between a SYN and its answer.
+func compareISN(r kernel.Reply, s *segment.Segment, n *Numbers, sent int64) (Difference, bool) {
 	if r.Kind != kernel.ReplySYNACK || n.ISNTime == 0 || r.ISN == kernel.ISNUnknown || r.ISN == kernel.ISNInherited {
 		return Difference{}, true
 	}
-	line := n.ISN.Add(uint32((s.Time - n.ISNTime) / 64))
-	off := s.Seq.Sub(line)
-	onLine := off > -isnTolerance && off < isnTolerance
+	least, most := (sent-n.ISNTime)/64-isnTolerance, (s.Time-n.ISNAsked)/64+isnTolerance
+	line := n.ISN.Add(uint32(least))
+	onLine := int64(s.Seq.Ahead(line)) <= most-least
 	switch {
 	case r.ISN == kernel.ISNFresh && !onLine:
-		return Difference{"isn", "on the clock line near " + line.String(), s.Seq.String()}, false
+		return Difference{"isn", "on the clock line from " + line.String(), s.Seq.String()}, false
 	case r.ISN == kernel.ISNCookie && onLine:
 		return Difference{"isn", "a cookie", s.Seq.String() + ", on the clock line"}, false
 	}

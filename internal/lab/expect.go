@@ -38,6 +38,9 @@ type prediction struct {
 // viewOf returns the view with which a story starts.
 func viewOf(s *Story, n *Numbers) view {
 	hasTS, recent := kernel.If(s.TS), kernel.Num{}
+	if s.State == SynRecv {
+		recent = kernel.Known(seqOf(0)) // what a request without timestamps remembers
+	}
 	if s.TS {
 		recent = kernel.Known(n.TSRecent)
 	}
@@ -60,6 +63,7 @@ func viewOf(s *Story, n *Numbers) view {
 	return view{at: atLive, live: live.Socket{
 		State: liveState[s.State], RcvNxt: kernel.Known(n.RcvNxt), SndNxt: kernel.Known(n.SndNxt),
 		RcvWnd: window(n.RcvWnd), WScale: n.WScale, HasTS: hasTS, TSRecent: recent,
+		SynAckTS: kernel.Known(n.TSEcr), LastSynAckTS: kernel.Known(n.TSEcr),
 	}}
 }
 
@@ -101,7 +105,10 @@ func (v *view) predict(h kernel.Host, s segment.Segment, now int64) prediction {
 		}
 		return p
 	case atLive:
-		return v.predictLive(h, s, now)
+		if v.live.State != live.SynRecv || h.Listener != kernel.No {
+			return v.predictLive(h, s, now)
+		}
+		// A request lives by its listener.
 	case atNothing:
 	}
 	return predictNothing(h, s, now)
@@ -155,7 +162,7 @@ func afterSYN(r kernel.Reply, h kernel.Host, s segment.Segment) view {
 	if r.Kind != kernel.ReplySYNACK || r.ISN == kernel.ISNCookie {
 		return view{}
 	}
-	q := live.Socket{State: live.SynRecv, RcvNxt: kernel.Known(s.Seq.Add(1)), HasTS: kernel.No}
+	q := live.Socket{State: live.SynRecv, RcvNxt: kernel.Known(s.Seq.Add(1)), HasTS: kernel.No, TSRecent: kernel.Known(seqOf(0))}
 	if s.HasTS() && h.Timestamps == kernel.Yes {
 		q.HasTS, q.TSRecent = kernel.Yes, kernel.Known(s.TSVal)
 	}
@@ -164,10 +171,15 @@ func afterSYN(r kernel.Reply, h kernel.Host, s segment.Segment) view {
 
 // learn takes what only the answer shows: where a new request starts counting.
 func (v *view) learn(got []segment.Segment) {
-	if v.at != atLive || v.live.State != live.SynRecv || v.live.SndNxt.Known || len(got) != 1 {
+	if v.at != atLive || v.live.State != live.SynRecv || len(got) != 1 || !got[0].Flags.Has(segment.SYN) {
+		return
+	}
+	v.live.LastSynAckTS = kernel.Known(got[0].TSVal)
+	if v.live.SndNxt.Known {
 		return
 	}
 	v.live.SndNxt, v.live.RcvWnd = kernel.Known(got[0].Seq.Add(1)), window(uint32(got[0].Window))
+	v.live.SynAckTS = kernel.Known(got[0].TSVal)
 }
 
 func unsure[O any](d kernel.Decision[O]) prediction {

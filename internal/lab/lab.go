@@ -138,7 +138,8 @@ type Numbers struct {
 	TSRecent       seq.Num
 	TSEcr          seq.Num // the kernel's last TSval
 	ISN            seq.Num // of the kernel's SYN-ACK
-	ISNTime        int64   // when that was sent, ns
+	ISNAsked       int64   // when its SYN was sent, ns
+	ISNTime        int64   // when it arrived, ns
 	Reached        int64   // when the state was reached, ns
 }
 

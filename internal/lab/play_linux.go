@@ -22,14 +22,15 @@ func (r *runner) play(set Settings, conns []*conn) error {
 			}
 		}
 	}
+	from := time.Now().UnixNano()
 	table, err := readTable(r.ipv6)
 	if err != nil {
 		return err
 	}
-	now := time.Now().UnixNano()
+	to := time.Now().UnixNano()
 	for _, c := range conns {
 		if !c.over {
-			c.checkState(table, now)
+			c.checkState(table, from, to)
 		}
 	}
 	return nil
@@ -134,7 +135,7 @@ func (c *conn) evaluate() {
 		o.Got = append(o.Got, text(&got[i]))
 	}
 	o.Predicted = replyText(c.pred.reply)
-	o.Differences = compare(c.pred.reply, got, &c.n)
+	o.Differences = compare(c.pred.reply, got, &c.n, c.now)
 	c.result.Steps = append(c.result.Steps, o)
 	if len(o.Differences) > 0 {
 		c.result.Numbers, c.over = c.n, true
@@ -159,8 +160,9 @@ func (c *conn) answers() []segment.Segment {
 	return out
 }
 
-// checkState compares the state that /proc/net/tcp shows with the model's.
-func (c *conn) checkState(t table, now int64) {
+// checkState compares the state that /proc/net/tcp shows with the model's; the
+// table was read between the two times.
+func (c *conn) checkState(t table, from, to int64) {
 	e, there := t[key{c.story.IPv6, c.host.Port, c.peer.Port}]
 	want := c.view.procState()
 	got := procNone
@@ -172,9 +174,9 @@ func (c *conn) checkState(t table, now int64) {
 		diffs = append(diffs, Difference{"state", procNames[want], procNames[got]})
 	}
 	if want == got && c.view.at == atTimeWait && c.view.tw.Armed != 0 {
-		left := timewait.Length - time.Duration(now-c.view.tw.Armed)
-		// What the lab's own clock may be off: jiffies, a busy machine.
-		if off := left - e.left; off < -rearmTolerance || off > rearmTolerance {
+		left := timewait.Length - time.Duration(to-c.view.tw.Armed)
+		most := timewait.Length - time.Duration(from-c.view.tw.Armed)
+		if e.left < left-rearmTolerance || e.left > most+rearmTolerance {
 			diffs = append(diffs, Difference{"timer", left.Round(time.Millisecond).String() + " left", e.left.String() + " left"})
 		}
 	}
@@ -188,4 +190,6 @@ func (c *conn) checkState(t table, now int64) {
 	}
 }
 
-const rearmTolerance = settle / 2
+// rearmTolerance is what jiffies and a busy machine may put between the clock of
+// the laboratory and that of the kernel.
+const rearmTolerance = settle * 3 / 5

@@ -24,7 +24,7 @@ const (
 	firstHostPort    = 10000
 	quiet            = 15 * time.Millisecond  // silence after which nothing more is expected
 	late             = 300 * time.Millisecond // how long an answer that was predicted is waited for
-	settle           = 100 * time.Millisecond // so that a timer that was set anew can be told from one that was not
+	settle           = 150 * time.Millisecond // so that a timer that was set anew can be told from one that was not
 	forget           = 620 * time.Millisecond // after which the limiter of ACKs has forgotten
 )
 
@@ -47,6 +47,9 @@ type key struct {
 // Run plays the stories on the kernel that runs here, and returns an outcome for
 // each, in order. An error is the laboratory's, not the model's.
 func Run(ctx context.Context, stories []Story, p kernel.Profile) ([]Outcome, error) {
+	// Every connection holds a file; root may have more of them than the default.
+	files := unix.Rlimit{Cur: 1 << 16, Max: 1 << 16}
+	_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &files)
 	out := make([]Outcome, len(stories))
 	jobs := split(stories)
 	var next atomic.Int64

@@ -35,6 +35,7 @@ func (r *runner) send(c *conn, f segment.Flags) error {
 	}
 	if f.Has(segment.SYN) {
 		s.Options, s.MSS, s.WScale = segment.OptMSS|segment.OptWScale, 1400, 7
+		c.n.ISNAsked = time.Now().UnixNano()
 	}
 	if c.story.TS {
 		s.Options |= segment.OptTimestamps

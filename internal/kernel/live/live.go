@@ -42,6 +42,9 @@ type Socket struct {
 	WScale   uint8
 	HasTS    kernel.Answer
 	TSRecent kernel.Num
+	// SynAckTS is the TSval of the first SYN-ACK in SynRecv, LastSynAckTS that of
+	// the latest one.
+	SynAckTS, LastSynAckTS kernel.Num
 	// LastACK is when the last limited ACK was sent (ns); 0: none yet.
 	LastACK int64
 }
@@ -69,12 +72,7 @@ type clause = kernel.Clause[Case]
 
 // Rules is every rule of the synchronised states for SYN and RST, in order.
 func Rules() []*Rule {
-	return []*Rule{&rstExact, &rstInWindow, &rstChallenged, &rstIgnored, &synAborts, &synDuplicateACK, &synLimited, &synChallenged, &otherwise}
-}
-
-// SynRecvRules is every rule of a request that waits for its last ACK, in order.
-func SynRecvRules() []*Rule {
-	return []*Rule{&reqRepeatLimited, &reqRepeat, &reqLimited, &reqOld, &reqRST, &reqInWindow, &otherwise}
+	return []*Rule{&rstExact, &rstAfterFIN, &rstInWindow, &rstChallenged, &rstIgnored, &synAborts, &synDuplicateACK, &synLimited, &synChallenged, &otherwise}
 }
 
 // Decide asks the rules of the socket's state.
@@ -93,6 +91,9 @@ func (c *Case) kept(rule string, r kernel.Reply) Outcome {
 	o := Outcome{Rule: rule, Reply: r, After: c.Socket}
 	if r.Kind == kernel.ReplyACK {
 		o.After.LastACK = c.Now
+		if r.Window.Known { // what it advertised now counts
+			o.After.RcvWnd = kernel.Known(seq.Of(r.Window.Uint32() << min(c.WScale, 14)))
+		}
 	}
 	return o
 }
@@ -101,10 +102,14 @@ func (c *Case) kept(rule string, r kernel.Reply) Outcome {
 func (c *Case) ack() kernel.Reply {
 	r := kernel.Reply{Kind: kernel.ReplyACK, Seq: c.SndNxt, Ack: c.RcvNxt}
 	if c.RcvWnd.Known && c.State != SynRecv { // a request's window is cut in its own way
-		r.Window = kernel.Known(seq.Of(c.RcvWnd.Uint32() >> min(c.WScale, 14) & 0xffff))
+		// A live socket never takes back what it advertised (tcp_select_window):
+		// the unscaled window of its SYN-ACK is rounded up.
+		ws := min(c.WScale, 14)
+		r.Window = kernel.Known(seq.Of((c.RcvWnd.Uint32() + 1<<ws - 1) >> ws & 0xffff))
 	}
 	switch {
-	case c.HasTS == kernel.No:
+	case c.HasTS == kernel.No, c.State == SynRecv && c.TSRecent.Known && c.TSRecent.Uint32() == 0:
+		// A request takes a ts_recent of 0 for none (tcp_v4_send_ack); a socket does not.
 		r.NoTS = true
 	case c.HasTS == kernel.Yes:
 		r.TSEcr = c.TSRecent
@@ -142,6 +147,34 @@ var (
 		in := c.Segment.Seq.InWindow(c.Segment.End(), c.RcvNxt.Num, right)
 		return kernel.YesIf(in, "seq %s, window %s to %s", c.Segment.Seq, c.RcvNxt.Num, right)
 	}}
+	inSequence = clause{Says: "it touches the receive window", Ask: func(c *Case) kernel.Reading {
+		if !c.RcvNxt.Known {
+			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
+		}
+		seg := &c.Segment
+		switch {
+		case seg.End().Before(c.RcvNxt.Num):
+			return kernel.YesIf(false, "it ends at %s, before rcv_nxt %s", seg.End(), c.RcvNxt.Num)
+		case !seg.Seq.After(c.RcvNxt.Num):
+			return kernel.YesIf(true, "seq %s is not after rcv_nxt %s, its end %s is not before", seg.Seq, c.RcvNxt.Num, seg.End())
+		case !c.RcvWnd.Known && seg.Seq.Sub(c.RcvNxt.Num) > 1<<30:
+			return kernel.YesIf(false, "seq %s lies outside any window at rcv_nxt %s", seg.Seq, c.RcvNxt.Num)
+		case !c.RcvWnd.Known:
+			return kernel.Missing(kernel.FactRcvWnd, "the last advertised window is not known")
+		}
+		right := c.RcvNxt.Add(c.RcvWnd.Uint32())
+		end := seg.End()
+		if seg.Flags.Has(segment.FIN) {
+			end = end.Add(^uint32(0)) // a FIN may lie beyond
+		}
+		if end.After(right) && !seg.Seq.After(right) && (c.State == CloseWait || c.State == Closing || c.State == LastAck) {
+			// The peer's FIN lies in the receive queue.
+			r := c.Host.Profile.Has(&kernel.RejectsBeyondWindow)
+			r.Answer = r.Answer.Not()
+			return r
+		}
+		return kernel.YesIf(!seg.Seq.After(right), "seq %s, window %s to %s", seg.Seq, c.RcvNxt.Num, right)
+	}}
 	notBefore = clause{Says: "its seq is not before rcv_nxt", Ask: func(c *Case) kernel.Reading {
 		if !c.RcvNxt.Known {
 			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
@@ -170,6 +203,9 @@ var (
 	}}
 	pawsFine = kernel.Not("its timestamp is not older than ts_recent (PAWS)", pawsOld.Ask)
 	limited  = clause{Says: "an ACK was sent less than tcp_invalid_ratelimit ago", Ask: func(c *Case) kernel.Reading {
+		if c.State == SynRecv && !c.Segment.Flags.Has(segment.SYN) && c.Segment.End() != c.Segment.Seq {
+			return kernel.YesIf(false, "it carries data or FIN: never limited")
+		}
 		if c.LastACK == 0 {
 			return kernel.YesIf(false, "it is the first")
 		}
@@ -182,19 +218,9 @@ var (
 		d := time.Duration(c.Now - c.LastACK)
 		return kernel.YesIf(d >= 0 && d < c.Host.RateLimit.Duration, "the last ACK was sent %d ms ago, the limit is %d ms", d.Milliseconds(), c.Host.RateLimit.Milliseconds())
 	}}
-	sameISS = clause{Says: "it is the pending SYN again", Ask: func(c *Case) kernel.Reading {
-		if !c.RcvNxt.Known {
-			return kernel.Missing(kernel.FactRcvNxt, "the pending SYN is not known")
-		}
-		const deciding = segment.SYN | segment.ACK | segment.RST
-		return kernel.YesIf(c.Segment.Flags&deciding == segment.SYN && c.Segment.Seq.Add(1) == c.RcvNxt.Num, "seq %s, pending %s", c.Segment.Seq, c.RcvNxt.Add(^uint32(0)))
-	}}
 )
 
-const (
-	validate = "net/ipv4/tcp_input.c tcp_validate_incoming"
-	checkReq = "net/ipv4/tcp_minisocks.c tcp_check_req"
-)
+const validate = "net/ipv4/tcp_input.c tcp_validate_incoming"
 
 var rstExact = Rule{
 	ID: "rst-exact", Says: "A RST at exactly rcv_nxt aborts the connection.", From: validate + ", RFC 5961 §3.2",
@@ -202,15 +228,31 @@ var rstExact = Rule{
 	Then: func(*Case) Outcome { return Outcome{Rule: "rst-exact", Gone: true} },
 }
 
+var rstAfterFIN = Rule{
+	ID: "rst-after-fin", Says: "A RST at rcv_nxt - 1 aborts a connection whose peer has sent its FIN.", From: "net/ipv4/tcp_input.c tcp_reset_check",
+	When: []clause{isRST, {Says: "its seq is that of the peer's FIN", Ask: func(c *Case) kernel.Reading {
+		switch c.State {
+		case CloseWait, Closing, LastAck:
+		case UnknownState, SynRecv, Established, FinWait1, FinWait2:
+			return kernel.YesIf(false, "the peer has sent no FIN")
+		}
+		if !c.RcvNxt.Known {
+			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
+		}
+		return kernel.YesIf(c.Segment.Seq.Add(1) == c.RcvNxt.Num, "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
+	}}, behaviour(&kernel.ResetsAtFIN)},
+	Then: func(*Case) Outcome { return Outcome{Rule: "rst-after-fin", Gone: true} },
+}
+
 var rstInWindow = Rule{
 	ID: "rst-in-window", Says: "Before RFC 5961 a RST anywhere in the window aborts the connection.", From: validate,
-	When: []clause{isRST, kernel.Not("this kernel obeys any RST in the window", behaviour(&kernel.ExactRST).Ask), inWindow},
+	When: []clause{isRST, kernel.Not("this kernel obeys any RST in the window", behaviour(&kernel.ExactRST).Ask), inSequence},
 	Then: func(*Case) Outcome { return Outcome{Rule: "rst-in-window", Gone: true} },
 }
 
 var rstChallenged = Rule{
 	ID: "rst-challenged", Says: "A RST elsewhere in the window gets a challenge ACK, unless the limiter holds.", From: validate + ", RFC 5961 §3.2",
-	When: []clause{isRST, behaviour(&kernel.ExactRST), inWindow, kernel.Not("no ACK was sent less than tcp_invalid_ratelimit ago", limited.Ask)},
+	When: []clause{isRST, behaviour(&kernel.ExactRST), inSequence, kernel.Not("no ACK was sent less than tcp_invalid_ratelimit ago", limited.Ask)},
 	Then: func(c *Case) Outcome { return c.kept("rst-challenged", c.ack()) },
 }
 
@@ -222,7 +264,7 @@ var rstIgnored = Rule{
 
 var synAborts = Rule{
 	ID: "syn-aborts", Says: "Before RFC 5961 a SYN in the window aborts the connection with a RST.", From: validate + ", TCPAbortOnSyn",
-	When: []clause{isSYN, kernel.Not("this kernel does not challenge a SYN", behaviour(&kernel.ChallengesSYN).Ask), pawsFine, inWindow, notBefore},
+	When: []clause{isSYN, kernel.Not("this kernel does not challenge a SYN", behaviour(&kernel.ChallengesSYN).Ask), pawsFine, inSequence, notBefore},
 	Then: func(c *Case) Outcome {
 		return Outcome{Rule: "syn-aborts", Reply: timewait.ResetFor(&c.Segment), Gone: true}
 	},
@@ -249,64 +291,4 @@ var synChallenged = Rule{
 var otherwise = Rule{
 	ID: "otherwise", Says: "Any other segment belongs to the connection itself.", From: validate,
 	Then: func(c *Case) Outcome { return c.kept("otherwise", kernel.Reply{}) },
-}
-
-var reqRepeatLimited = Rule{
-	ID: "req-repeat-limited", Says: "The pending SYN again, within the limit: no second SYN-ACK for it.", From: checkReq + ", tcp_oow_rate_limited",
-	When: []clause{sameISS, pawsFine, limited},
-	Then: func(c *Case) Outcome { return c.kept("req-repeat-limited", kernel.Reply{}) },
-}
-
-var reqRepeat = Rule{
-	ID: "req-repeat", Says: "The pending SYN again gets the same SYN-ACK.", From: checkReq,
-	When: []clause{sameISS, pawsFine},
-	Then: func(c *Case) Outcome {
-		r := kernel.Reply{Kind: kernel.ReplySYNACK, Ack: c.RcvNxt}
-		if c.SndNxt.Known {
-			r.Seq = kernel.Known(c.SndNxt.Add(^uint32(0)))
-		}
-		o := c.kept("req-repeat", r)
-		o.After.LastACK = c.Now
-		return o
-	},
-}
-
-// reqUnfit joins the two ways in which a pending request sends an ACK.
-func reqUnfit(c *Case) kernel.Reading {
-	p := pawsOld.Ask(c)
-	if p.Answer == kernel.Yes {
-		return p
-	}
-	w := inWindow.Ask(c)
-	w.Answer = w.Answer.Not()
-	if w.Answer == kernel.No && p.Answer == kernel.Unknown {
-		return p
-	}
-	return w
-}
-
-var reqLimited = Rule{
-	ID: "req-ack-limited", Says: "A segment that the request would acknowledge stays without an answer while the limiter holds.", From: checkReq,
-	When: []clause{kernel.Not("it is no RST", isRST.Ask), {Says: "its timestamp is older, or it lies outside the window", Ask: reqUnfit}, limited},
-	Then: func(c *Case) Outcome { return c.kept("req-ack-limited", kernel.Reply{}) },
-}
-
-var reqOld = Rule{
-	ID: "req-ack", Says: "A SYN outside the window of a pending request gets an ACK with the request's numbers.", From: checkReq,
-	When: []clause{kernel.Not("it is no RST", isRST.Ask), {Says: "its timestamp is older, or it lies outside the window", Ask: reqUnfit}},
-	Then: func(c *Case) Outcome { return c.kept("req-ack", c.ack()) },
-}
-
-var reqRST = Rule{
-	ID: "req-rst", Says: "A RST in the window drops the request.", From: checkReq,
-	When: []clause{isRST, pawsFine, inWindow},
-	Then: func(*Case) Outcome { return Outcome{Rule: "req-rst", Gone: true} },
-}
-
-var reqInWindow = Rule{
-	ID: "req-syn-in-window", Says: "Another SYN within the window gets a RST, and the request is dropped.", From: checkReq + ", EmbryonicRsts",
-	When: []clause{isSYN, pawsFine, inWindow},
-	Then: func(c *Case) Outcome {
-		return Outcome{Rule: "req-syn-in-window", Reply: timewait.ResetFor(&c.Segment), Gone: true}
-	},
 }

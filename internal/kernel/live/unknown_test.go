@@ -31,25 +31,32 @@ func draw(r *rand.Rand) *live.Case {
 	point := func() uint32 { return pick(0, 1, 1<<31-1, 1<<31, 1<<32-1, r.Uint32()) }
 	profiles := kernel.Candidates()
 	wnd := pick(0, 1, 65160, uint32(r.IntN(1<<30)))
-	rcvNxt, tsRecent := point(), point()
+	rcvNxt, sndNxt, tsRecent := point(), point(), point()
 	c := &live.Case{
 		Socket: live.Socket{
 			State:  states[r.IntN(len(states))],
-			RcvNxt: kernel.Known(seq.Of(rcvNxt)), SndNxt: kernel.Known(seq.Of(point())), RcvWnd: kernel.Known(seq.Of(wnd)),
+			RcvNxt: kernel.Known(seq.Of(rcvNxt)), SndNxt: kernel.Known(seq.Of(sndNxt)), RcvWnd: kernel.Known(seq.Of(wnd)),
 			WScale: uint8(r.IntN(15)), HasTS: kernel.If(r.IntN(3) > 0), TSRecent: kernel.Known(seq.Of(tsRecent)),
 		},
 		Host: kernel.Host{
-			Profile:   profiles[r.IntN(len(profiles))],
-			RateLimit: kernel.Duration{Duration: kernel.DefaultRateLimit, Known: true},
+			Profile:    profiles[r.IntN(len(profiles))],
+			RateLimit:  kernel.Duration{Duration: kernel.DefaultRateLimit, Known: true},
+			Timestamps: kernel.Yes, AcceptQueueFull: kernel.If(r.IntN(2) == 0),
 		},
 		Segment: segment.Segment{
 			Seq: seq.Of(rcvNxt + pick(0, 1, ^uint32(0), ^uint32(1), wnd, wnd+1, wnd-1, 1<<31, 1<<31+1, r.Uint32())),
-			Ack: seq.Of(point()), Len: pick(0, 0, 0, 1, 1448), Flags: segment.Flags(r.UintN(1 << 9)),
+			Ack: seq.Of(sndNxt + pick(0, 0, 1)), Len: pick(0, 0, 0, 1, 1448), Flags: segment.Flags(r.UintN(1 << 9)),
 		},
 		Now: casefile.Start,
 	}
+	if c.State == live.SynRecv && c.HasTS == kernel.No {
+		c.TSRecent = kernel.Known(seq.Of(0)) // what one without timestamps remembers
+	}
 	if r.IntN(3) > 0 {
 		c.Segment.Options = segment.OptTimestamps
+		echo := point()
+		c.SynAckTS, c.LastSynAckTS = kernel.Known(seq.Of(echo)), kernel.Known(seq.Of(echo+pick(0, 1000)))
+		c.Segment.TSEcr = seq.Of(echo + pick(0, ^uint32(0), 1, 1001))
 		c.Segment.TSVal = seq.Of(tsRecent + pick(0, 1, ^uint32(0), ^uint32(1), 1<<31, 1<<31+1, r.Uint32()))
 	}
 	if r.IntN(2) == 0 {
