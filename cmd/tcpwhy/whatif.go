@@ -43,8 +43,9 @@ States and their keys; a number that is left out is not known:
 Numbers are as on the wire. ts_recent=none: the connection had no timestamps.
 last_ack, ts_stored and gate_stored are seconds before the segment. gate_ts is
 what tcp_tw_recycle remembers of the peer's address. isn and irs are the own
-and the peer's first number. What is usual for a host is taken for granted, and
-said where it matters; "unknown" as a value takes it away.`,
+and the peer's first number; first_tsval and last_tsval the own timestamps of
+the first and the latest SYN or SYN-ACK. What is usual for a host is taken for
+granted, and said where it matters; "unknown" as a value takes it away.`,
 		Example: `  tcpwhy whatif --kernel 3.10 time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=1500952968 '< S 3145977016:3145977016(0) win 29200 <TS val 1500969973 ecr 0>'
   tcpwhy whatif --kernel all time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=1500952968 '< S 3145977016:3145977016(0) win 29200 <TS val 1500969973 ecr 0>'
   tcpwhy whatif --kernel 5.10 time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=none '< S 3145977016:3145977016(0) win 29200'

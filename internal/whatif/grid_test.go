@@ -25,6 +25,7 @@ var (
 
 const (
 	gridRcvNxt = 1001
+	gridWindow = 65160
 	gridNow    = start + int64(100*24*time.Hour)
 )
 
@@ -38,10 +39,12 @@ func gridSegments() (out []segment.Segment) {
 			}
 			out = append(out, s)
 			for _, ts := range []uint32{899, 901, 1<<32 - 5} { // the last is older than 0
-				s.Options, s.TSVal = segment.OptTimestamps, seq.Of(ts)
+				s.Options, s.TSVal, s.TSEcr = segment.OptTimestamps, seq.Of(ts), seq.Of(300)
 				out = append(out, s)
 			}
 		}
+		// It begins in the window and ends beyond it.
+		out = append(out, segment.Segment{Flags: f, Seq: seq.Of(gridRcvNxt + gridWindow - 10), Ack: seq.Of(5001), Len: 100})
 	}
 	return out
 }
@@ -69,7 +72,7 @@ func timeWaitCases(sub timewait.Substate) (out []variant[timewait.Case]) {
 				for _, age := range gridAges {
 					for _, ack := range []int64{0, gridNow - int64(100*time.Millisecond)} {
 						c := &timewait.Case{Host: h, Segment: s, Now: gridNow, Socket: timewait.Socket{
-							Substate: sub, RcvNxt: known(gridRcvNxt), SndNxt: known(5001), RcvWnd: known(65160), HasTS: kernel.Yes, TSRecent: known(recent),
+							Substate: sub, RcvNxt: known(gridRcvNxt), SndNxt: known(5001), RcvWnd: known(gridWindow), HasTS: kernel.Yes, TSRecent: known(recent),
 							TSStored: gridNow - int64(age), LastACK: ack, Armed: start,
 						}}
 						out = append(out, variant[timewait.Case]{c, &c.Host.Profile})
@@ -88,7 +91,8 @@ func liveCases(states ...live.State) (out []variant[live.Case]) {
 				for _, ack := range []int64{0, gridNow - int64(100*time.Millisecond)} {
 					for _, st := range states {
 						c := &live.Case{Host: h, Segment: s, Now: gridNow, Socket: live.Socket{
-							State: st, RcvNxt: known(gridRcvNxt), SndNxt: known(5001), RcvWnd: known(65160), HasTS: kernel.Yes, TSRecent: known(recent), LastACK: ack,
+							State: st, RcvNxt: known(gridRcvNxt), SndNxt: known(5001), RcvWnd: known(gridWindow), HasTS: kernel.Yes, TSRecent: known(recent), LastACK: ack,
+							SynAckTS: known(100), LastSynAckTS: known(200), // which the segments do not echo
 						}}
 						out = append(out, variant[live.Case]{c, &c.Host.Profile})
 					}

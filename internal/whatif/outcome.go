@@ -203,7 +203,17 @@ func liveOutcome(c *live.Case, o live.Outcome) Outcome {
 	if a.LastACK == c.Now && c.LastACK != c.Now {
 		out.After["limiter"] = "starts"
 	}
-	out.Says += "; " + a.State.String() + " stays"
+	if a.State == c.State {
+		out.Says += "; " + a.State.String() + " stays"
+	} else {
+		out.Says += "; it becomes " + a.State.String()
+	}
+	switch {
+	case a.TSRecent.Known && a.TSRecent != c.TSRecent:
+		out.Says += ", ts_recent " + num(a.TSRecent) + " from now on"
+	case c.TSRecent.Known && !a.TSRecent.Known:
+		out.Says += ", ts_recent perhaps another one"
+	}
 	if o.Rule == "otherwise" {
 		// The rules end here: what the connection itself does is not theirs.
 		out.Reply, out.Says = nil, "no rule: it is handled as a segment of the connection; "+a.State.String()+" stays for now"

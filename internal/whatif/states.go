@@ -45,7 +45,7 @@ var (
 	liveKeys     = []string{"rcv_nxt", "snd_nxt", "rcv_wnd", "wscale", "ts_recent", "last_ack"}
 	timeWaitKeys = append(slices.Clone(liveKeys), "ts_stored", "rto")
 	finWait2Keys = append(slices.Clone(liveKeys), "ts_stored")
-	synRecvKeys  = append(slices.Clone(liveKeys), "isn", "irs")
+	synRecvKeys  = append(slices.Clone(liveKeys), "isn", "irs", "first_tsval", "last_tsval")
 	gateKeys     = []string{"gate_ts", "gate_stored"}
 )
 
@@ -62,7 +62,7 @@ func states() []*state {
 		liveState("close-wait", live.CloseWait),
 		liveState("closing", live.Closing),
 		liveState("last-ack", live.LastAck),
-		{"syn-recv", "SYN_RECV", synRecvKeys, every, "", "ts_recent=NUMBER (or none)", func(q *Question) []Stage { return q.live(live.SynRecv) }},
+		{"syn-recv", "SYN_RECV", synRecvKeys, every, "", "ts_recent=NUMBER (or none), first_tsval=NUMBER and last_tsval=NUMBER of the SYN-ACKs", func(q *Question) []Stage { return q.live(live.SynRecv) }},
 		{"listen", "no socket on the four-tuple, but a listener", gateKeys, bareSYN, onlyBareSYN, "gate_ts=NUMBER, gate_stored=SECONDS ago", func(q *Question) []Stage { return []Stage{q.listener(q.gate())} }},
 		{"none", "no socket, and nobody listens", nil, bareSYN, onlyBareSYN, "", (*Question).nobody},
 		{"syn-sent", "SYN_SENT", []string{"iss", "first_tsval", "last_tsval"}, ackAlone, onlyACKAlone, "first_tsval=NUMBER, last_tsval=NUMBER", (*Question).synSent},
@@ -176,6 +176,7 @@ func (q *Question) live(st live.State) []Stage {
 		Socket: live.Socket{
 			State: st, RcvNxt: v.first("rcv_nxt", "irs"), SndNxt: v.first("snd_nxt", "isn"), RcvWnd: v.num("rcv_wnd"), WScale: v.shift("wscale"),
 			HasTS: v.hasTS(), TSRecent: v.num("ts_recent"), LastACK: q.when("last_ack"),
+			SynAckTS: v.num("first_tsval"), LastSynAckTS: v.num("last_tsval"),
 		},
 		Host: q.host, Segment: q.segment, Now: q.now(),
 	}
