@@ -138,7 +138,7 @@ func TestFoundingSays(t *testing.T) {
 		{"tw-recycle", "up to 4.11, rhel6, rhel7"},
 		{"tw-recycle", "net.ipv4.tcp_tw_recycle = 1"},
 		{"tw-reuse", "concerns only the side that opens"},
-		{"time-wait-expired", "Only 17.0 s have passed, and TIME_WAIT lasts at least 52.4 s"},
+		{"time-wait-expired", "Only 17.0 s have passed, and TIME_WAIT lasts at least 52.5 s"},
 	} {
 		if got := sayings(stands(f, c.cause)); !strings.Contains(got, c.want) {
 			t.Errorf("%s does not say %q:\n%s", c.cause, c.want, got)

@@ -96,7 +96,7 @@ func (q *asked) fresh(s story) story {
 		s.proven = false
 	}
 	switch s.cause {
-	case "no-time-wait", "closed-by-reset", "time-wait-expired", "fin-wait2-timeout":
+	case "no-time-wait", "closed-by-reset":
 		// These hold on whatever host answers now.
 	default:
 		s = q.sameClock(s)
@@ -139,11 +139,10 @@ func (q *asked) nothingHeld(ss *stories, h holding) {
 	e, p := q.old()
 	switch {
 	case h.closedSecond:
-		ss.add(q.fresh(story{cause: "no-time-wait", assumes: h.assumes, proven: true,
+		ss.add(q.fresh(story{cause: "no-time-wait", assumes: h.assumes, proven: ackedBefore(q.p, q.es) || q.atServer(),
 			says:     "The server closed second, so it went from LAST_ACK to CLOSED; TIME_WAIT was on the client's side.",
 			evidence: []report.Evidence{note(h.why, h.frames...)},
-			verdict: fmt.Sprintf("The server had nothing left of the old connection: the client closed first (frame %d), the server second (frame %d), so TIME_WAIT was the client's.",
-				p.FIN.Frame, e.FIN.Frame)}))
+			verdict:  closedSecondWords(e, p)}))
 	case h.reset.Seen():
 		q.closedByReset(ss, h)
 	default:
@@ -152,11 +151,23 @@ func (q *asked) nothingHeld(ss *stories, h holding) {
 	}
 }
 
+func closedSecondWords(e, p *flow.End) string {
+	if !e.FIN.Seen() || !p.FIN.Seen() {
+		return "The server had nothing left of the old connection: the client closed first, so TIME_WAIT was the client's."
+	}
+	return fmt.Sprintf("The server had nothing left of the old connection: the client closed first (frame %d), the server second (frame %d), so TIME_WAIT was the client's.", p.FIN.Frame, e.FIN.Frame)
+}
+
 func (q *asked) closedByReset(ss *stories, h holding) {
 	e, _ := q.old()
 	rst := q.frameAt(h.reset.Frame)
 	if h.byEnd && q.answersFINWithoutSocket(rst) {
-		ss.add(q.fresh(story{cause: "tw-bucket-overflow", assumes: append([]Assumption{assumeBucketsSign}, h.assumes...),
+		q.orphanWasOver(ss, h)
+		buckets := assumeBucketsSign
+		if h.reset.Since(e.FINAcked) >= time.Second {
+			buckets = assumeBuckets // its time may simply have been over
+		}
+		ss.add(q.fresh(story{cause: "tw-bucket-overflow", assumes: append([]Assumption{buckets}, h.assumes...),
 			says: "The server never entered TIME_WAIT: it answered the client's FIN with a RST, as a host without a socket does.",
 			evidence: []report.Evidence{{Says: fmt.Sprintf("the client's FIN was answered by a RST with its ack number %s as seq; an orphan in FIN_WAIT2 would have acknowledged it", rst.Seq),
 				Answer: "yes", Frames: frameList(h.reset.Frame, e.FIN.Frame), Source: "net/ipv4/tcp_minisocks.c tcp_time_wait (TCPTimeWaitOverflow)"}},
@@ -180,6 +191,24 @@ func (q *asked) closedByReset(ss *stories, h holding) {
 		ss.add(q.fresh(story{cause: "tw-bucket-overflow", assumes: append([]Assumption{assumeBuckets}, h.assumes...),
 			says: "The limit on TIME_WAIT sockets may have taken the orphan away before; the RST would look the same."}))
 	}
+}
+
+// orphanWasOver: the orphan in FIN_WAIT2 may have run out before the client's FIN.
+func (q *asked) orphanWasOver(ss *stories, h holding) {
+	e, _ := q.old()
+	waited := h.reset.Since(e.FINAcked)
+	s := story{cause: "fin-wait2-timeout", assumes: append([]Assumption{}, h.assumes...),
+		says:     fmt.Sprintf("The server's orphan in FIN_WAIT2 had run out: the client's FIN came only %s after the server's had been acknowledged.", seconds(waited)),
+		evidence: []report.Evidence{note(fmt.Sprintf("%s passed in FIN_WAIT2; tcp_fin_timeout is 60 s by default", seconds(waited)), e.FINAcked.Frame, h.reset.Frame)}}
+	s.verdict = s.says + " Nothing was left for the SYN to meet."
+	switch {
+	case waited < time.Second:
+		ss.add(ruledOut(s.cause, fmt.Sprintf("Only %s passed in FIN_WAIT2, and tcp_fin_timeout counts whole seconds.", seconds(waited)), s.evidence[0]))
+		return
+	case waited < 52*time.Second:
+		s.assumes = append(s.assumes, assumeFinTimeout)
+	}
+	ss.add(q.fresh(s))
 }
 
 // answersFINWithoutSocket: a RST without ACK whose seq is the ack of the peer's
@@ -232,7 +261,7 @@ func (q *asked) killed(ss *stories, h holding, st state) {
 		cause, what = "accept-queue-full-after-time-wait", "TIME_WAIT"
 	}
 	rst := f.Flags.Has(segment.RST)
-	s := story{cause: cause, assumes: h.assumes, proven: rst && f.Seq == h.expected()}
+	s := story{cause: cause, assumes: h.assumes, proven: rst && f.Seq == h.expected() && !q.atClient()}
 	s.kernels, s.against = q.endedBy(h, st.goneRule)
 	s.says = fmt.Sprintf("The segment in frame %d ended %s, so the SYN met only the listener.", f.Frame, what)
 	s.evidence = []report.Evidence{note(h.why, h.frames...)}
@@ -326,7 +355,7 @@ func (q *asked) expired(ss *stories, h holding) {
 	ev := report.Evidence{Says: fmt.Sprintf("%.1f s since TIME_WAIT was last armed; it lasts %s", age.Seconds(), span(lo, hi)), Frames: frameList(append([]uint64{q.r().syn.Frame, h.since.Frame}, st.rearmed...)...), Source: "net/ipv4/inet_timewait_sock.c"}
 	if len(fit) == 0 {
 		ev.Answer = "no"
-		ss.add(ruledOut(s.cause, fmt.Sprintf("Only %.1f s have passed, and TIME_WAIT lasts at least %.1f s.", age.Seconds(), lo.Seconds()), ev))
+		ss.add(ruledOut(s.cause, fmt.Sprintf("Only %.1f s have passed, and TIME_WAIT lasts at least %.1f s.", age.Seconds(), lo.Seconds()+0.1), ev))
 		return
 	}
 	ev.Answer = "yes"
@@ -368,7 +397,7 @@ func (q *asked) orphanExpired(ss *stories, h holding, st state) {
 	}
 	age := q.elapsed(h.since)
 	s := story{cause: "fin-wait2-timeout", assumes: h.assumes,
-		says:     fmt.Sprintf("The client never closed; the server's orphan in FIN_WAIT2 ran out after tcp_fin_timeout, %.1f s before the SYN it had begun.", age.Seconds()),
+		says:     fmt.Sprintf("The client never closed, and the server's orphan in FIN_WAIT2 ran out: it had begun %.1f s before the SYN.", age.Seconds()),
 		evidence: []report.Evidence{note(h.why, h.frames...), note(fmt.Sprintf("%.1f s passed in FIN_WAIT2; tcp_fin_timeout is %.0f s%s", age.Seconds(), timeout.Seconds(), map[bool]string{true: " (given)", false: " by default"}[given]), q.r().syn.Frame, h.since.Frame)},
 		verdict:  fmt.Sprintf("The server's FIN_WAIT2 had run out: the client never sent its FIN, and %.1f s had passed.", age.Seconds())}
 	switch {

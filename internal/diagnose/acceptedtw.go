@@ -66,12 +66,9 @@ type acceptance struct {
 }
 
 // accept runs one TIME_WAIT under one kernel.
-func (q *asked) accept(h holding, p kernel.Profile, rfc1337 kernel.Answer) acceptance {
+func (q *asked) accept(h holding, p kernel.Profile, sv survival) acceptance {
 	host := q.server.host(p, q.ipv6)
-	if host.RFC1337 = q.server.facts.answer(kernel.FactRFC1337); host.RFC1337 == kernel.Unknown {
-		host.RFC1337 = rfc1337
-	}
-	a := acceptance{st: q.replay(h, host)}
+	a := acceptance{st: q.replayAs(h, &host, sv)}
 	_, longest := timewait.Lifetime(p)
 	a.held = a.st.kind == twTrue && time.Duration(q.now()-a.st.tw.Armed) <= longest
 	if !a.held {
@@ -123,8 +120,8 @@ func (q *asked) acceptedInTimeWait(ss *stories) {
 		if h.kind != twTrue && h.kind != twOrphan {
 			continue
 		}
-		for _, rfc := range []kernel.Answer{kernel.No, kernel.Yes} {
-			if q.tryTimeWait(ss, h, rfc) {
+		for _, sv := range q.survivals(h) {
+			if q.tryTimeWait(ss, h, sv) {
 				tried = true
 			}
 		}
@@ -143,11 +140,11 @@ func (q *asked) acceptedInTimeWait(ss *stories) {
 
 // tryTimeWait runs the story over every kernel; false where TIME_WAIT was not there
 // under any.
-func (q *asked) tryTimeWait(ss *stories, h holding, rfc1337 kernel.Answer) bool {
+func (q *asked) tryTimeWait(ss *stories, h holding, sv survival) bool {
 	var sample acceptance
 	held, unsure, wrongISN := false, false, 0
 	fit, against := q.server.under(func(p kernel.Profile) bool {
-		a := q.accept(h, p, rfc1337)
+		a := q.accept(h, p, sv)
 		if !a.held {
 			return false
 		}
@@ -164,39 +161,24 @@ func (q *asked) tryTimeWait(ss *stories, h holding, rfc1337 kernel.Answer) bool 
 		return false
 	}
 	if len(fit) > 0 {
-		sample = q.accept(h, q.server.likeliest(fit), rfc1337)
+		sample = q.accept(h, q.server.likeliest(fit), sv)
 	}
-	if rfc1337 == kernel.Yes && !q.survivesOnly1337(h) {
-		return true // no RST came by: the same as with tcp_rfc1337 = 0
-	}
-	q.addTimeWait(ss, h, sample, fit, against, unsure, wrongISN, rfc1337)
+	q.addTimeWait(ss, h, sample, fit, against, unsure, wrongISN, sv)
 	return true
 }
 
-// survivesOnly1337: TIME_WAIT is there only because a RST was ignored.
-func (q *asked) survivesOnly1337(h holding) bool {
-	host := q.server.host(q.server.suspects[0].Profile, q.ipv6)
-	if q.server.facts.answer(kernel.FactRFC1337) != kernel.Unknown {
-		return false
-	}
-	return q.replay(h, host).kind == nothing
-}
-
-func (q *asked) addTimeWait(ss *stories, h holding, a acceptance, fit []kernel.Profile, against int, unsure bool, wrongISN int, rfc1337 kernel.Answer) {
+func (q *asked) addTimeWait(ss *stories, h holding, a acceptance, fit []kernel.Profile, against int, unsure bool, wrongISN int, sv survival) {
 	p := q.p.Ends[q.es.Other()]
 	seqFrames := []uint64{q.r().syn.Frame, p.FIN.Frame}
 	bySeq := evidence(a.bySeq, "net/ipv4/tcp_minisocks.c tcp_timewait_state_process", seqFrames...)
 	byTS := evidence(a.byTS, "net/ipv4/tcp_minisocks.c tcp_timewait_state_process", q.r().syn.Frame, numbersOf(q.p, q.es, q.firstSYN()).tsFrame)
 	age := time.Duration(q.now() - a.st.tw.Armed)
-	s := story{assumes: h.assumes, against: against, kernels: fit,
+	s := story{assumes: append(sv.assumes(), h.assumes...), against: against, kernels: fit,
 		evidence: []report.Evidence{note(h.why, h.frames...), bySeq}}
 	if a.byTS.Because() != "" && q.r().syn.HasTS {
 		s.evidence = append(s.evidence, byTS)
 	}
 	s.evidence = append(s.evidence, q.inheritedEvidence(), q.worth())
-	if rfc1337 == kernel.Yes {
-		s.assumes = append([]Assumption{assumeRFC1337}, s.assumes...)
-	}
 	if a.st.sawSYN {
 		s.assumes = append([]Assumption{assumeEarlierLost}, s.assumes...)
 		q.droppedEarlier(ss, h)
@@ -263,6 +245,10 @@ func (q *asked) cookieSign() (Assumption, []report.Evidence) {
 		as.Cost = 1
 		return as, []report.Evidence{note("the SYN-ACK lacks the window scale that the SYN offered and that this listener granted before, as a cookie does", l.ISN.Frame, e.ISN.Frame)}
 	}
+	if !l.TSOffered && (l.WScaleOffered || l.SACKOffered) {
+		// A cookie keeps such options in the timestamp alone.
+		return assumeClockStep, []report.Evidence{noteNo("the SYN-ACK grants options without a timestamp, which a cookie cannot keep", l.ISN.Frame)}
+	}
 	return assumeCookie, nil
 }
 
@@ -328,7 +314,7 @@ func (q *asked) timeWaitWords(cause string, a acceptance, age time.Duration) (sa
 	if q.isn.inherits == kernel.Yes {
 		verdict += " The SYN-ACK's ISN, the old snd_nxt + 65537, proves it."
 	} else {
-		verdict += " Kernels from late 4.14.y to 6.6 lose the ISN that would prove it."
+		verdict += " Some kernels lose the ISN that would prove it: " + q.losing() + "."
 	}
 	return says, verdict
 }

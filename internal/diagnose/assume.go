@@ -26,6 +26,7 @@ var (
 	assumeNoListener  = Assumption{"nobody listened on the port at that moment", 5, "a server that restarts", false}
 	assumeQueueFull   = Assumption{"the listener's accept queue was full", 8, "an application that does not keep up", false}
 	assumeSynQueue    = Assumption{"the SYN queue was full and cookies are off", 9, "a flood, or a tiny backlog", false}
+	assumeRSTLost     = Assumption{"the RST in the capture did not reach the server", 12, "loss behind the capture point, or a filter", false}
 	assumeFiltered    = Assumption{"a box on the path dropped the SYN or the answer", 6, "stateful filters keep old connections for long", false}
 	assumeNotCaptured = Assumption{"the answer was sent, and the capture does not show it", 9, "captures lose frames or see one direction", true}
 	assumeEndsTooSoon = Assumption{"the answer came after the capture ends", 3, "the capture ends right behind the SYN", true}
@@ -38,6 +39,7 @@ var (
 	assumeDestroyed   = Assumption{"somebody destroyed the socket (ss -K, a namespace that went away)", 28, "done by hand", true}
 	assumeCookie      = Assumption{"the listener was sending SYN cookies", 12, "a flood, or tcp_syncookies = 2", false}
 	assumeProxy       = Assumption{"a SYN proxy in front answered", 20, "used by some balancers and firewalls", false}
+	assumeClockStep   = Assumption{"the server's clock was set in between, so that the ISN left its line", 20, "NTP steps are rare after boot", true}
 	assumeTSJump      = Assumption{"the server's timestamp clock jumped, or a box rewrites timestamps", 20, "on one boot the clock of a four-tuple goes on", true}
 	assumeRemotely    = Assumption{"the first window was changed by tcp_rmem or tcp_wmem", 3, "people tune buffers", false}
 	assumeEarlierLost = Assumption{"the earlier SYN, which TIME_WAIT would have let in too, did not arrive", 8, "loss, or (kernels 6.10 to 6.18.33 and 7.0.10) its ISN was left to this one", false}
@@ -45,6 +47,9 @@ var (
 	assumeFINUnseen     = Assumption{"a FIN that the capture does not show", 6, "the byte was acknowledged, the frame is missing", true}
 	assumeByteUnseen    = Assumption{"the byte that is missing from the capture was data, no FIN", 6, "the byte was acknowledged, the frame is missing", true}
 	assumeLastACKUnseen = Assumption{"the ACK of the last FIN came and is not in the capture", 6, "the frame is missing", true}
+	assumeFINLost       = Assumption{"the peer's FIN was lost behind the capture point", 4, "no ACK of it is in the capture", false}
+	assumeFinalACK      = Assumption{"the last ACK of the handshake was lost, or ignored by a full accept queue", 5, "the listener has sent nothing since", false}
+	assumeFinalACKTaken = Assumption{"the last ACK of the handshake was taken", 1, "the listener has sent nothing that shows it", false}
 	assumeNoACK         = Assumption{"no ACK of the FIN was sent", 2, "a capture that misses it looks the same", true}
 	assumeReplyUnseen   = Assumption{"the ACK of the last FIN was sent and is not in the capture", 2, "the frame is missing", true}
 	assumeOrder         = Assumption{"the FINs were first sent in another order than the capture shows", 8, "the first sending of a FIN is missing", true}

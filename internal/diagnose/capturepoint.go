@@ -17,7 +17,18 @@ func (q *asked) behindBox(a acceptance) bool {
 // atClient tells whether the capture was taken nearer to the client: the client
 // answers much faster than the server, in the quickest of what was seen of both.
 func (q *asked) atClient() bool {
-	var server, client time.Duration
+	server, client := q.quickest()
+	return server != 0 && client != 0 && 2*client < server
+}
+
+// atServer is the same for the server's side. Often neither can be told.
+func (q *asked) atServer() bool {
+	server, client := q.quickest()
+	return server != 0 && client != 0 && 2*server < client
+}
+
+// quickest returns how fast each end was seen to answer; 0 where it was not.
+func (q *asked) quickest() (server, client time.Duration) {
 	quicker := func(have *time.Duration, d time.Duration) {
 		if d > 0 && (*have == 0 || d < *have) {
 			*have = d
@@ -46,5 +57,5 @@ func (q *asked) atClient() bool {
 			quicker(&server, l.ISN.Since(o.ISN.Point))
 		}
 	}
-	return server != 0 && client != 0 && 2*client < server
+	return server, client
 }

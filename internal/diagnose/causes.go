@@ -69,9 +69,9 @@ var (
 
 var acceptedCauses = []Cause{
 	{"time-wait-sequence", "accepted in TIME_WAIT: the SYN's sequence number is after rcv_nxt", report.Nobody, report.Harmless,
-		[]report.Settle{on("server", "uname -r", "a kernel that loses the ISN (late 4.14.y, 4.17 to 6.6)", "time-wait-sequence")}, nil},
+		[]report.Settle{on("server", "uname -r", "a kernel that loses the ISN: LOSING", "time-wait-sequence")}, nil},
 	{"time-wait-timestamp", "accepted in TIME_WAIT: the SYN's timestamp is newer than the one remembered", report.Nobody, report.Harmless,
-		[]report.Settle{on("server", "uname -r", "a kernel that loses the ISN (late 4.14.y, 4.17 to 6.6)", "time-wait-timestamp")}, nil},
+		[]report.Settle{on("server", "uname -r", "a kernel that loses the ISN: LOSING", "time-wait-timestamp")}, nil},
 	{"time-wait-expired", "TIME_WAIT had run out", report.Nobody, report.Harmless, nil, nil},
 	{"tw-recycle", "tcp_tw_recycle ended TIME_WAIT after 3.5 RTO (Linux up to 4.11)", report.ServerHost, report.Notice,
 		[]report.Settle{on("server", "uname -r", "4.11 or older (or .el6, .el7)", "tw-recycle"), on("server", "sysctl net.ipv4.tcp_tw_recycle", "1", "tw-recycle")}, recycleAdvice},
@@ -133,7 +133,7 @@ var refusedCauses = []Cause{
 	{"no-listener", "nobody listens on the port", report.ServerApplication, report.Problem,
 		[]report.Settle{on("server", "ss -ltn", "the port is not in the list", "no-listener")}, nil},
 	{"fin-wait2-orphan", "an orphan in FIN_WAIT2 met a SYN within its window", report.Nobody, report.Notice,
-		[]report.Settle{on("server", "nstat -az TcpExtTCPAbortOnData; ss -tan", "FIN-WAIT-2 before", "fin-wait2-orphan")}, []string{"Let the client close its side too: a connection that is closed on one side only stays in FIN_WAIT2."}},
+		[]report.Settle{on("server", "ss -tano", "FIN-WAIT-2 for this four-tuple, before the SYN comes", "fin-wait2-orphan")}, []string{"Let the client close its side too: a connection that is closed on one side only stays in FIN_WAIT2."}},
 	{"established-old-kernel", "a kernel before 3.6 aborts a live connection on a SYN in the window", report.ServerHost, report.Notice,
 		[]report.Settle{on("server", "uname -r", "older than 3.6", "established-old-kernel")}, nil},
 	{"syn-received-in-window", "another SYN is pending, and this one lies in its window", report.ClientHost, report.Notice,
@@ -156,6 +156,8 @@ var silentCauses = []Cause{
 		[]report.Settle{on("server", "tcpdump -ni any host CLIENT and port PORT", "the SYN does not arrive, or the answer leaves", "filtered")}, filterAdvice},
 	{"not-captured", "the answer is not in the capture", report.FaultUnknown, report.Notice,
 		[]report.Settle{on("server", "tcpdump -ni any -s 128 host CLIENT and port PORT", "an answer leaves", "not-captured")}, nil},
+	{"live-socket-silent", "a live socket met the SYN and did not answer", report.ServerHost, report.Notice,
+		[]report.Settle{on("server", "nstat -az TcpExtTCPSYNChallenge TcpExtTCPACKSkippedChallenge; uname -r", "a counter grows, or 3.16", "live-socket-silent")}, nil},
 	{"accept-queue-full", "the listener's accept queue is full", report.ServerApplication, report.Problem,
 		[]report.Settle{on("server", "ss -ltn; nstat -az TcpExtListenOverflows TcpExtListenDrops", "Recv-Q above Send-Q, or the counters grow", "accept-queue-full")}, nil},
 	{"syn-queue-full", "the SYN queue is full and cookies are off", report.ServerHost, report.Problem,
@@ -170,7 +172,7 @@ var takenOverCauses = []Cause{
 	{"own-time-wait-expired", "the opener's own TIME_WAIT was over", report.Nobody, report.Harmless, nil, nil},
 	{"no-own-time-wait", "the opener closed second: it held no TIME_WAIT", report.Nobody, report.Harmless, nil, nil},
 	{"nat-port-reuse", "another host behind the address used the port", report.Path, report.Notice,
-		[]report.Settle{on("client", "conntrack -L -p tcp", "the NAT maps two hosts to this port in turn", "nat-port-reuse")}, nil},
+		[]report.Settle{on("client", "conntrack -L -p tcp   (on the box that translates)", "it maps two hosts to this port in turn", "nat-port-reuse")}, nil},
 	{"own-time-wait-killed", "the opener's own TIME_WAIT was killed", report.ClientHost, report.Notice, nil, nil},
 	{"other-stack", "the opener is not Linux, or sends its SYNs by itself", report.FaultUnknown, report.Notice,
 		[]report.Settle{on("client", "uname -a", "no Linux", "other-stack")}, nil},
@@ -187,5 +189,5 @@ var stuckCauses = []Cause{
 var openingCauses = []Cause{
 	{"syn-lost-or-filtered", "the SYN was lost, or a box on the path dropped it", report.Path, report.Problem,
 		[]report.Settle{on("server", "tcpdump -ni any host CLIENT and port PORT", "the SYN does not arrive", "syn-lost-or-filtered")}, filterAdvice},
-	silentCauses[7], silentCauses[8], silentCauses[3], silentCauses[6],
+	silentCauses[8], silentCauses[9], silentCauses[3], silentCauses[6],
 }

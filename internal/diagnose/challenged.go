@@ -52,13 +52,13 @@ func (q *asked) predict(st state, host kernel.Host) (predicted, bool) {
 		x.readings, x.from = deciding(d.Trace, o.Rule)
 		x.cause = "established"
 		switch st.live.State {
-		case live.CloseWait, live.LastAck:
+		case live.CloseWait, live.LastAck, live.Closing:
 			x.cause = "closing-peer"
 		case live.SynRecv:
 			x.cause = "syn-received"
 		case live.FinWait2:
 			x.cause = "fin-wait2-out-of-window"
-		case live.Established, live.FinWait1, live.Closing, live.UnknownState:
+		case live.Established, live.FinWait1, live.UnknownState:
 		}
 		if o.Rule == "syn-aborts" {
 			x.cause = "established-old-kernel"
@@ -112,10 +112,9 @@ func (q *asked) challenged() *stories {
 	ss := &stories{}
 	for _, h := range q.holds {
 		for _, listener := range []kernel.Answer{kernel.Yes, kernel.No} {
-			q.tryHolding(ss, h, listener, kernel.No, kernel.ReplyACK)
-		}
-		if q.survivesOnly1337(h) {
-			q.tryHolding(ss, h, kernel.Yes, kernel.Yes, kernel.ReplyACK)
+			for _, sv := range q.survivals(h) {
+				q.tryHolding(ss, h, listener, sv, kernel.ReplyACK)
+			}
 		}
 	}
 	q.denyRest(ss, causesChallenged)
@@ -123,7 +122,7 @@ func (q *asked) challenged() *stories {
 }
 
 // tryHolding runs one holding under every kernel and adds the cause it comes to.
-func (q *asked) tryHolding(ss *stories, h holding, listener, rfc1337 kernel.Answer, want kernel.ReplyKind) {
+func (q *asked) tryHolding(ss *stories, h holding, listener kernel.Answer, sv survival, want kernel.ReplyKind) {
 	type tried struct {
 		predicted
 		cmp     comparison
@@ -136,10 +135,7 @@ func (q *asked) tryHolding(ss *stories, h holding, listener, rfc1337 kernel.Answ
 		s := q.server.best(g)
 		host := q.server.host(s.Profile, q.ipv6)
 		host.Listener = listener
-		if rfc1337 == kernel.Yes && q.server.facts.answer(kernel.FactRFC1337) == kernel.Unknown {
-			host.RFC1337 = kernel.Yes
-		}
-		st := q.replay(h, host)
+		st := q.replayAs(h, &host, sv)
 		if st.kind == twTrue {
 			if _, longest := timewait.Lifetime(s.Profile); q.now()-st.tw.Armed > int64(longest) {
 				continue
@@ -172,9 +168,7 @@ func (q *asked) tryHolding(ss *stories, h holding, listener, rfc1337 kernel.Answ
 			continue
 		}
 		hh := h
-		if rfc1337 == kernel.Yes {
-			hh.assumes = append([]Assumption{assumeRFC1337}, h.assumes...)
-		}
+		hh.assumes = append(sv.assumes(), h.assumes...)
 		q.addHolding(ss, hh, t.st, t.predicted, t.cmp, fits[cause])
 	}
 }
@@ -207,6 +201,14 @@ func (q *asked) addHolding(ss *stories, h holding, st state, x predicted, cmp co
 	}
 	if x.cause == "time-wait-no-listener" {
 		s.assumes = append(s.assumes, assumeNoListener)
+	}
+	if st.kind == alive && cmp.ok() && len(cmp.matches) >= 2 {
+		// That the socket lives is what the answer itself shows.
+		for i := range s.assumes {
+			if s.assumes[i].Says == assumeLost.Says {
+				s.assumes[i].Cost = 5
+			}
+		}
 	}
 	s.proven = cmp.exact() && x.sure && !q.omitted() && provable(x.cause)
 	s.says, s.verdict = q.holdingWords(x, st, h)

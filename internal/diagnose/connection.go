@@ -12,9 +12,9 @@ import (
 // Describer turns connections into their report values. It keeps buffers, so that
 // a million connections cost few allocations. The zero value is ready for use.
 type Describer struct {
-	buf            []byte
-	texts          strings.Builder // its strings stay: a full one is left to them
-	opened, closed dateCache
+	buf   []byte
+	texts strings.Builder // its strings stay: a full one is left to them
+	dates dateCache
 }
 
 // textsSize is how much text is allocated at a time.
@@ -31,32 +31,32 @@ func (d *Describer) keep(b []byte) string {
 	return d.texts.String()[at:]
 }
 
-// dateCache keeps the text of the last second, which neighbours in a list often share.
+// dateCache keeps the text of the last day, which most times share.
 type dateCache struct {
-	second int64
-	text   string // "2006-01-02T15:04:05."
+	day  int64
+	text string // "2006-01-02T"
 }
 
 // append writes nanoseconds since the Unix epoch as report.FormatTime does.
 func (d *dateCache) append(b []byte, ns int64) []byte {
-	second, rest := ns/1e9, ns%1e9
+	const perDay = 24 * 3600 * 1e9
+	day, rest := ns/perDay, ns%perDay
 	if rest < 0 {
-		second, rest = second-1, rest+1e9
+		day, rest = day-1, rest+perDay
 	}
-	if d.text == "" || second != d.second {
-		d.second, d.text = second, report.FormatTime(ns)[:20]
+	if d.text == "" || day != d.day {
+		d.day, d.text = day, report.FormatTime(ns)[:11]
 	}
 	b = append(b, d.text...)
-	frac := uint32(rest)
-	high, low := frac/1e5, frac%1e5
-	b = append(b, byte('0'+high/1e3))
-	high %= 1e3
-	b = append(b, byte('0'+high/100))
-	b = appendTwoDigits(b, high%100)
-	b = append(b, byte('0'+low/1e4))
-	low %= 1e4
-	b = appendTwoDigits(b, low/100)
-	b = appendTwoDigits(b, low%100)
+	sec, frac := uint32(rest/1e9), uint32(rest%1e9)
+	b = appendTwoDigits(b, sec/3600)
+	b = appendTwoDigits(append(b, ':'), sec/60%60)
+	b = appendTwoDigits(append(b, ':'), sec%60)
+	b = append(b, '.', byte('0'+frac/1e8))
+	b = appendTwoDigits(b, frac/1e6%100)
+	b = appendTwoDigits(b, frac/1e4%100)
+	b = appendTwoDigits(b, frac/1e2%100)
+	b = appendTwoDigits(b, frac%100)
 	return append(b, 'Z')
 }
 
@@ -101,10 +101,10 @@ func (d *Describer) Describe(c *flow.Connection, out *report.Connection) {
 	client := len(b)
 	b = appendEndpoint(b, c.Ends[flow.Listener].Endpoint)
 	server := len(b)
-	b = d.opened.append(b, c.First.Time)
+	b = d.dates.append(b, c.First.Time)
 	opened := len(b)
 	if c.EndedAt.Seen() {
-		b = d.closed.append(b, c.EndedAt.Time)
+		b = d.dates.append(b, c.EndedAt.Time)
 	}
 	closed := len(b)
 	b = appendHistory(b, c)

@@ -257,7 +257,7 @@ func (e *Engine) peersHint(addr segment.Addr) []hint {
 
 // oneLine tells whether two TSvals may come from one clock without an offset.
 func oneLine(a, b flow.TSSample, elapsed time.Duration) bool {
-	for _, hz := range []int64{1000, 300, 250, 100} {
+	for _, hz := range []int64{1000, 300, 250, 100, 1000000} {
 		want := elapsed.Nanoseconds() * hz / 1e9
 		slack := 20*hz/1000 + 2 + want/1000
 		if d := int64(b.TSVal.Sub(a.TSVal)) - want; d >= -slack && d <= slack {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/listen"
 	"github.com/tcpwhy/tcpwhy/internal/report"
 )
@@ -63,11 +64,32 @@ func (q *asked) commands(c Cause) []report.Settle {
 	cli, srv := q.c.Ends[flow.Opener], q.c.Ends[flow.Listener]
 	var out []report.Settle
 	for _, s := range c.Settle {
+		if !srv.Addr.Is4() { // tcp[…] reads no IPv6 header
+			s.Command = strings.ReplaceAll(s.Command, "'host CLIENT and port PORT and tcp[tcpflags] & tcp-rst != 0'", "host CLIENT and port PORT")
+			s.Command = strings.ReplaceAll(s.Command, "'tcp[tcpflags] & tcp-rst != 0'", "host CLIENT and port PORT")
+		}
+		s.If = strings.ReplaceAll(s.If, "LOSING", q.losing())
 		s.Command = strings.ReplaceAll(s.Command, "CLIENT", cli.Addr.String())
 		s.Command = strings.ReplaceAll(s.Command, "PORT", portOf(srv))
 		out = append(out, s)
 	}
 	return out
+}
+
+// losing names the kernels that lose the ISN which TIME_WAIT chooses, for the family
+// of this connection.
+func (q *asked) losing() string {
+	b := &kernel.KeepsISN
+	if !q.c.Ends[flow.Listener].Addr.Is4() {
+		b = &kernel.KeepsISN6
+	}
+	var lose []kernel.Profile
+	for _, p := range q.e.candidates {
+		if p.Has(b).Answer == kernel.No {
+			lose = append(lose, p)
+		}
+	}
+	return kernel.Words(lose)
 }
 
 func portOf(e flow.End) string {
@@ -76,5 +98,5 @@ func portOf(e flow.End) string {
 }
 
 func onOpenerLine(old flow.Mark, syn *flow.Frame) listen.Line {
-	return listen.OnClockLine(old.Num, syn.Seq, syn.Point().Since(old.Point))
+	return listen.OnClockLine(old.Num, syn.Seq, syn.Point().Since(old.Point), 0)
 }

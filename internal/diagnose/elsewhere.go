@@ -162,17 +162,30 @@ func (q *asked) otherBoot(ss *stories) {
 	}
 }
 
+// lastTSVal is the last timestamp that an end sent before a frame.
+func lastTSVal(c *flow.Connection, s flow.Side, before uint64) (flow.TSSample, bool) {
+	for i := len(c.Frames) - 1; i >= 0; i-- {
+		if f := &c.Frames[i]; f.From == s && f.HasTS && f.Frame < before {
+			return flow.TSSample{TSVal: f.TSVal, Point: f.Point()}, true
+		}
+	}
+	e := &c.Ends[s]
+	switch {
+	case e.HasTSEcr && e.TSEcr.Frame < before:
+		return flow.TSSample{TSVal: e.TSVal, Point: e.TSEcr.Point}, true
+	case e.TSOffered && e.ISN.Seen():
+		return flow.TSSample{TSVal: e.FirstTSVal, Point: e.ISN.Point}, true
+	}
+	return flow.TSSample{}, false
+}
+
 // timestampClock compares the SYN-ACK's TSval with the old connection's: a clock
 // that goes on is the same host on the same boot.
 func (q *asked) timestampClock(cause string) (ev report.Evidence, against bool, cheaper int) {
-	e, _ := q.old()
 	r := q.r().reply
-	if r == nil || !r.HasTS || !e.HasTS || !e.Last.Seen() {
+	a, ok := lastTSVal(q.p, q.es, q.firstSYN())
+	if r == nil || !r.HasTS || !ok {
 		return ev, false, 0
-	}
-	a := flow.TSSample{TSVal: e.TSVal, Point: e.Last.Point}
-	if q.p.LastSeen.Frame > r.Frame {
-		return ev, false, 0 // the old connection went on: its last TSval is later
 	}
 	b := flow.TSSample{TSVal: r.TSVal, Point: r.Point()}
 	elapsed := b.Since(a.Point)
@@ -180,10 +193,10 @@ func (q *asked) timestampClock(cause string) (ev report.Evidence, against bool, 
 		return ev, false, 0
 	}
 	if oneLine(a, b, elapsed) {
-		return report.Evidence{Says: fmt.Sprintf("the server's TSval goes on from %s to %s in %.1f s: the same clock", e.TSVal, r.TSVal, elapsed.Seconds()), Answer: "yes", Frames: frameList(e.Last.Frame, r.Frame)}, true, 0
+		return report.Evidence{Says: fmt.Sprintf("the server's TSval goes on from %s to %s in %.1f s: the same clock", a.TSVal, r.TSVal, elapsed.Seconds()), Answer: "yes", Frames: frameList(a.Frame, r.Frame)}, true, 0
 	}
-	ev = report.Evidence{Says: fmt.Sprintf("the server's TSval jumps from %s to %s in %.1f s", e.TSVal, r.TSVal, elapsed.Seconds()), Answer: "yes", Frames: frameList(e.Last.Frame, r.Frame)}
-	if cause == "other-host" || r.TSVal.Before(e.TSVal) {
+	ev = report.Evidence{Says: fmt.Sprintf("the server's TSval jumps from %s to %s in %.1f s", a.TSVal, r.TSVal, elapsed.Seconds()), Answer: "yes", Frames: frameList(a.Frame, r.Frame)}
+	if cause == "other-host" || r.TSVal.Before(a.TSVal) {
 		return ev, false, 15
 	}
 	return ev, false, 5

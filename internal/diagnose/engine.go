@@ -101,7 +101,7 @@ func (e *Engine) learn(c *flow.Connection) {
 		return
 	}
 	s := sideOf(c.Previous, c.Ends[flow.Listener].Endpoint)
-	n := numbersOf(c.Previous, s, c.First.Frame)
+	n := numbersOf(asOf(c.Previous, c.First.Frame), s, c.First.Frame)
 	if want := kernel.InheritedISN(n.sndNxt); !want.Known || want.Num != c.Ends[flow.Listener].ISN.Num {
 		return
 	}
@@ -132,6 +132,9 @@ func (e *Engine) explain(c *flow.Connection) []*finding {
 	rounds := roundsOf(c)
 	var out []*finding
 	for i := range rounds {
+		if i > 0 && rounds[i].repeats(&rounds[i-1]) {
+			continue
+		}
 		q := e.ask(c, rounds, i)
 		f := q.answer()
 		if f == nil {
@@ -151,7 +154,7 @@ func (e *Engine) explain(c *flow.Connection) []*finding {
 
 // hasPast: an attempt that got no answer at all leaves nothing at the listener.
 func hasPast(p *flow.Connection) bool {
-	return p.State != flow.SynOnly || p.Previous != nil && hasPast(p.Previous)
+	return !leftNothing(p) || p.Previous != nil && hasPast(p.Previous)
 }
 
 func findSame(fs []*finding, f *finding) *finding {

@@ -25,11 +25,14 @@ const (
 // capture shows. Where frames may be missing there are several, each with what
 // it assumes.
 type holding struct {
-	kind    kind
-	tw      timewait.Socket // twTrue, twOrphan
-	live    live.Socket     // alive
-	since   flow.Point      // the frame from which on it holds
-	why     string          // how the capture shows it, one sentence
+	kind  kind
+	tw    timewait.Socket // twTrue, twOrphan
+	live  live.Socket     // alive
+	since flow.Point      // the frame from which on it holds
+	// from is where the replay starts, if not at since: a RST may follow the FIN
+	// before the capture shows the ACK of it.
+	from    flow.Point
+	why     string // how the capture shows it, one sentence
 	frames  []uint64
 	assumes []Assumption
 	// reset: it is nothing because of this RST; byEnd tells that the end itself sent it.
@@ -173,7 +176,7 @@ func holdingsAt(c *flow.Connection, s flow.Side, before uint64) []holding {
 	e, p := &c.Ends[s], &c.Ends[s.Other()]
 	h := reader{c: c, s: s, e: e, p: p, n: numbersOf(c, s, before)}
 	switch {
-	case e.RST.Seen():
+	case c.State == flow.Reset && e.RST.Seen() && c.EndedAt.Frame == e.RST.Frame && e.SndNxt.Frame <= e.RST.Frame:
 		return []holding{{kind: nothing, reset: e.RST, byEnd: true, since: e.RST.Point,
 			why: "this end sent a RST: nothing of the connection is left at it", frames: nums(e.RST.Point)}}
 	case c.State == flow.SynOnly || c.State == flow.SynAcked:
@@ -197,7 +200,7 @@ type reader struct {
 }
 
 func (h *reader) alive(st live.State, since flow.Point, why string, frames []uint64, as ...Assumption) holding {
-	return holding{kind: alive, live: h.n.socket(st), since: since, why: why, frames: frames, assumes: as}
+	return holding{kind: alive, live: h.n.socket(st), since: since, from: since, why: why, frames: frames, assumes: as}
 }
 
 func (h *reader) timeWait(sub timewait.Substate, since flow.Point, why string, frames []uint64, as ...Assumption) holding {
@@ -210,7 +213,11 @@ func (h *reader) timeWait(sub timewait.Substate, since flow.Point, why string, f
 	}
 	tw := n.timeWait(sub)
 	tw.Armed = since.Time
-	return holding{kind: k, tw: tw, since: since, why: why, frames: frames, assumes: as}
+	out := holding{kind: k, tw: tw, since: since, from: since, why: why, frames: frames, assumes: as}
+	if k == twTrue && h.p.FIN.Seen() && h.p.FIN.Frame < since.Frame {
+		out.from = h.p.FIN.Point
+	}
+	return out
 }
 
 func later(a, b flow.Point) flow.Point {
@@ -230,9 +237,15 @@ func nums(points ...flow.Point) []uint64 {
 	return out
 }
 
+// onlySYNACK: the listener has sent nothing but its SYN-ACK.
+func (h *reader) onlySYNACK() bool {
+	return h.e.ISN.Seen() && !h.e.ISNImplied && h.p.ISN.Seen() && h.e.SndNxt.Seen() && h.e.SndNxt.Num == h.e.ISN.Num.Add(1) &&
+		h.e.RcvNxt.Seen() && h.e.RcvNxt.Num == h.p.ISN.Num.Add(1)
+}
+
 // opening: the handshake was never completed.
 func (h *reader) opening() []holding {
-	if h.s == flow.Listener && h.c.State == flow.SynAcked {
+	if h.s == flow.Listener && (h.c.State == flow.SynAcked || h.onlySYNACK()) {
 		k := h.alive(live.SynRecv, h.e.ISN.Point, "it answered a SYN that was never completed", nums(h.p.ISN.Point, h.e.ISN.Point))
 		k.live.SndNxt = kernel.Known(h.e.ISN.Num.Add(1))
 		k.live.RcvNxt = kernel.Known(h.p.ISN.Num.Add(1))
@@ -248,6 +261,30 @@ func orderUnsure(e *flow.End) bool {
 	return e.FIN.Seen() && e.FIN.Frame > e.SndNxt.Frame
 }
 
+// carriesData: the end's FIN rides on data. Such a FIN may have been due long
+// before: a socket that was closed with data queued is in FIN_WAIT1 already.
+func carriesData(c *flow.Connection, s flow.Side) bool {
+	for i := range c.Frames {
+		if f := &c.Frames[i]; f.Frame == c.Ends[s].FIN.Frame {
+			return f.Len > 0
+		}
+	}
+	return false
+}
+
+// ackedBefore: the end acknowledged the peer's FIN in a segment that lies before its
+// own FIN, which proves that it closed second.
+func ackedBefore(c *flow.Connection, s flow.Side) bool {
+	e, p := &c.Ends[s], &c.Ends[s.Other()]
+	for i := range c.Frames {
+		f := &c.Frames[i]
+		if f.From == s && f.Frame < e.FIN.Frame && p.FIN.Seen() && !f.Ack.Before(p.FIN.Num) && f.End().Before(e.FIN.Num) {
+			return true
+		}
+	}
+	return false
+}
+
 // gaps: the capture misses sequence numbers of end e, among which its FIN may be.
 func gaps(e, peer *flow.End) bool { return e.Unseen || e.Holes || beyond(peer, e) }
 
@@ -261,7 +298,7 @@ func (h *reader) bothClosed() []holding {
 	e, p := h.e, h.p
 	acked := e.RcvNxt.Seen() && !e.RcvNxt.Num.Before(p.FIN.Num)
 	first := e.FINAck.Num.Before(p.FIN.Num)
-	unsure := orderUnsure(e) || orderUnsure(p)
+	unsure := orderUnsure(e) || orderUnsure(p) || carriesData(h.c, h.s) || carriesData(h.c, h.s.Other())
 	var out []holding
 	since := p.FIN.Point
 	if acked && e.RcvNxt.Num == p.FIN.Num {
@@ -285,6 +322,9 @@ func (h *reader) bothClosed() []holding {
 		return []holding{last, k}
 	}
 	switch {
+	case first && acked && !e.FINAcked.Seen():
+		out = append(out, tw(assumeLastACKUnseen),
+			h.alive(live.Closing, later(p.FIN.Point, e.RcvNxt.Point), "both sides closed at once, and the capture shows no ACK of this end's FIN (CLOSING)", nums(e.FIN.Point, p.FIN.Point), assumeNoACK))
 	case first && (acked || unsure):
 		out = append(out, tw())
 	case first:
@@ -330,6 +370,13 @@ func (h *reader) closedFirst() []holding {
 
 // peerClosed: only the peer's FIN is in the capture.
 func (h *reader) peerClosed() []holding {
+	if !h.e.RcvNxt.Seen() || h.e.RcvNxt.Num.Before(h.p.FIN.Num) {
+		// Nothing shows that the FIN arrived; the answer will.
+		got := h.alive(live.CloseWait, h.p.FIN.Point, "the peer closed, and this end's ACK of the FIN is not in the capture (CLOSE_WAIT)", nums(h.p.FIN.Point), assumeReplyUnseen)
+		got.live.RcvNxt = kernel.Known(h.p.FIN.Num)
+		lost := h.alive(live.Established, h.p.FIN.Point, "the peer's FIN did not reach this end, for which the connection still lives", nums(h.p.FIN.Point), assumeFINLost)
+		return []holding{lost, got}
+	}
 	wait := h.alive(live.CloseWait, later(h.p.FIN.Point, h.e.RcvNxt.Point), "the peer closed; this end's application did not (CLOSE_WAIT)", nums(h.p.FIN.Point))
 	if !gaps(h.e, h.p) {
 		return []holding{wait}
@@ -344,8 +391,15 @@ func (h *reader) peerClosed() []holding {
 
 // open: no FIN and no RST in the capture.
 func (h *reader) open() []holding {
-	est := h.alive(live.Established, h.c.First, "the capture shows no close: the connection is ESTABLISHED here", nums(h.c.LastSeen))
+	est := h.alive(live.Established, h.c.First, "the capture shows no close: the connection is ESTABLISHED here", nums(h.e.Last.Point, h.p.Last.Point))
 	out := []holding{est}
+	if h.s == flow.Listener && h.onlySYNACK() {
+		pending := h.opening()
+		pending[0].why = "this end has shown nothing behind its SYN-ACK, so that the request may still wait for the last ACK (SYN_RECV)"
+		pending[0].assumes = []Assumption{assumeFinalACK}
+		out[0].assumes = append(out[0].assumes, assumeFinalACKTaken)
+		out = append(out, pending...)
+	}
 	if gaps(h.e, h.p) || gaps(h.p, h.e) || h.c.MidStream && (h.e.Segments == 0 || h.p.Segments == 0) {
 		out[0].assumes = append(out[0].assumes, assumeByteUnseen)
 		out = append(out, h.timeWait(timewait.TimeWait, h.c.LastSeen, "its close is not in the capture", nums(h.c.LastSeen), assumeFINUnseen))

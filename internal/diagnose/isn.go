@@ -68,17 +68,31 @@ func (q *asked) sndNxtDoubtful() bool {
 	return beyond(p, e) || !e.FIN.Seen() || q.p.MidStream
 }
 
+// worstChance is how probable it may be that an unrelated number lies on the clock
+// line, for the line still to count.
+const worstChance = 0.01
+
 // readLine looks for the clock line, through the old connection's ISN or through
 // an older one that was not itself inherited: a chain of inherited ISNs lags the
 // clock, and the debt is carried.
 func (q *asked) readLine(x *isnReading, at *flow.Frame) {
+	if p := q.server.facts.profile; q.server.known() && p.Has(&kernel.ClockISN).Answer == kernel.No {
+		return // such a kernel leaves the line every 300 s
+	}
 	who := q.c.Ends[flow.Listener].Endpoint
 	for p := q.p; p != nil; p = p.Previous {
 		e := &p.Ends[sideOf(p, who)]
 		if !e.ISN.Seen() || e.ISNImplied && e.SndNxt.Seen() && e.ISN.Num == e.SndNxt.Num {
 			continue
 		}
-		l := listen.OnClockLine(e.ISN.Num, x.isn, at.Point().Since(e.ISN.Point))
+		slack := at.Point().Since(q.r().syn.Point()).Abs()
+		if o := &p.Ends[sideOf(p, who).Other()]; o.ISN.Seen() {
+			slack += e.ISN.Since(o.ISN.Point).Abs()
+		}
+		l := listen.OnClockLine(e.ISN.Num, x.isn, at.Point().Since(e.ISN.Point), slack)
+		if l.Chance > worstChance {
+			continue // over so long a time any number would lie on it
+		}
 		if x.onLine == kernel.Unknown || l.On {
 			x.onLine, x.line, x.base = kernel.If(l.On), l, e.ISN
 		}

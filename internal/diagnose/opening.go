@@ -172,7 +172,7 @@ func (q *asked) chain() []*flow.Connection {
 	var out []*flow.Connection
 	for x := q.c.Previous; x != nil; x = x.Previous {
 		out = append([]*flow.Connection{x}, out...)
-		if x == q.p {
+		if x == q.whole {
 			break
 		}
 	}

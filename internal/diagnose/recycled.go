@@ -14,7 +14,11 @@ func (q *asked) recycled(ss *stories) {
 	const source = "net/ipv4/tcp_minisocks.c tcp_time_wait (recycle_ok)"
 	cause := "tw-recycle"
 	for _, h := range q.holds {
-		if h.kind != twTrue && h.kind != twOrphan {
+		if h.kind == twOrphan {
+			ss.add(ruledOut(cause, "Recycling shortens TIME_WAIT; this end was still in FIN_WAIT2, whose time it does not shorten.", note(h.why, h.frames...)))
+			continue
+		}
+		if h.kind != twTrue {
 			continue
 		}
 		e, _ := q.old()
@@ -33,7 +37,7 @@ func (q *asked) recycled(ss *stories) {
 func (q *asked) tryRecycle(ss *stories, h holding, source string) {
 	cause := "tw-recycle"
 	e, _ := q.old()
-	fit, against := q.server.under(func(p kernel.Profile) bool { return p.Has(&kernel.HasRecycle).Answer != kernel.No })
+	fit, against := q.server.under(func(p kernel.Profile) bool { return recycles(p, q.ipv6) })
 	st := q.replay(h, q.server.host(q.server.likeliest(orAny(fit, q.server)), q.ipv6))
 	age := q.elapsed(flow.Point{Frame: 1, Time: st.tw.Armed})
 	rto, known := e.RTO()
@@ -80,9 +84,15 @@ func (q *asked) tryRecycle(ss *stories, h holding, source string) {
 		s.evidence = append(s.evidence, note(q.server.facts.says(kernel.FactTWRecycle)))
 	}
 	s.assumes = append(s.assumes, q.mismatch(fit)...)
-	s.proven = given == kernel.Yes && q.server.known() && q.server.facts.profile.Has(&kernel.HasRecycle).Answer == kernel.Yes
+	s.proven = given == kernel.Yes && (!q.ipv6 || q.server.facts.profile.Has(&kernel.GateOnIPv6).Answer == kernel.Yes) && q.server.known() && q.server.facts.profile.Has(&kernel.HasRecycle).Answer == kernel.Yes
 	s = q.fresh(s)
 	ss.add(s)
+}
+
+// recycles: the kernel has tcp_tw_recycle for this family; the oldest remember no
+// IPv6 peer, and so never recycle there (tcp_v6_remember_stamp).
+func recycles(p kernel.Profile, ipv6 bool) bool {
+	return p.Has(&kernel.HasRecycle).Answer != kernel.No && (!ipv6 || p.Has(&kernel.GateOnIPv6).Answer != kernel.No)
 }
 
 // orAny returns the set, or every suspect where it is empty.

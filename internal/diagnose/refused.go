@@ -16,7 +16,7 @@ var causesRefused = []string{"no-listener", "fin-wait2-orphan", "established-old
 func (q *asked) refused() *stories {
 	ss := &stories{}
 	for _, h := range q.holds {
-		q.tryHolding(ss, h, kernel.Yes, kernel.No, kernel.ReplyRST)
+		q.tryHolding(ss, h, kernel.Yes, obeyed, kernel.ReplyRST)
 		q.noListener(ss, h)
 	}
 	q.middleboxReset(ss)

@@ -11,8 +11,9 @@ import (
 type state struct {
 	holding
 	// goneBy is the frame that ended it and the rule by which it did.
-	goneBy   *flow.Frame
-	goneRule string
+	goneBy    *flow.Frame
+	goneRule  string
+	goneReply kernel.ReplyKind // what the model says was answered
 	// rearmed are the frames that started the 60 s anew.
 	rearmed []uint64
 	// sawSYN: an earlier SYN that the model would have accepted stayed
@@ -22,19 +23,112 @@ type state struct {
 
 // replay runs the model over what reached the end since the holding began.
 func (q *asked) replay(h holding, host kernel.Host) state {
+	return q.replayFrames(h, host, q.between(h.from))
+}
+
+// survival is how what an end held outlived a RST that the capture shows.
+type survival uint8
+
+const (
+	obeyed    survival = iota // it did not, or there was none
+	protected                 // tcp_rfc1337 = 1
+	rstLost                   // the RST did not arrive
+)
+
+// survivals lists the ways that must be tried: more than one only where a RST of the
+// peer would have ended it.
+func (q *asked) survivals(h holding) []survival {
+	out := []survival{obeyed}
+	st := q.replay(h, q.server.host(q.server.suspects[len(q.server.suspects)-1].Profile, q.ipv6))
+	if st.kind != nothing || st.goneBy == nil || !st.goneBy.Flags.Has(rstFlag) {
+		return out
+	}
+	if st.goneRule == "rst-kills" && q.server.facts.answer(kernel.FactRFC1337) == kernel.Unknown {
+		out = append(out, protected)
+	}
+	return append(out, rstLost)
+}
+
+// replayAs replays in one of these ways; host is set to match.
+func (q *asked) replayAs(h holding, host *kernel.Host, sv survival) state {
+	switch sv {
+	case protected:
+		host.RFC1337 = kernel.Yes
+	case rstLost:
+		return q.replayLost(h, *host)
+	case obeyed:
+	}
+	return q.replay(h, *host)
+}
+
+// assumes is what a way of surviving needs.
+func (sv survival) assumes() []Assumption {
+	switch sv {
+	case protected:
+		return []Assumption{assumeRFC1337}
+	case rstLost:
+		return []Assumption{assumeRSTLost}
+	case obeyed:
+	}
+	return nil
+}
+
+// replayLost does the same as if no RST of the peer had arrived.
+func (q *asked) replayLost(h holding, host kernel.Host) state {
+	var rest []flow.Frame
+	for _, f := range q.between(h.from) {
+		if !f.Flags.Has(rstFlag) {
+			rest = append(rest, f)
+		}
+	}
+	return q.replayFrames(h, host, rest)
+}
+
+func (q *asked) replayFrames(h holding, host kernel.Host, frames []flow.Frame) state {
 	s := state{holding: h}
-	for _, f := range q.between(h.since) {
-		f := f
+	for i := range frames {
+		f := &frames[i]
+		before := s
 		switch s.kind {
 		case twTrue, twOrphan:
-			s.timeWait(&f, host)
+			s.timeWait(f, host)
 		case alive:
-			s.alive(&f, host)
+			s.alive(f, host)
 		case nothing:
 			return s
 		}
+		if s.kind == nothing && before.kind != nothing && q.contradicted(f, &s) {
+			s = before // the segment did not arrive, or not so
+		}
 	}
 	return s
+}
+
+// earlier lists the rounds since the old connection and before this one, those of
+// attempts in between among them.
+func (q *asked) earlier() []round {
+	if q.past == nil {
+		q.past = []round{}
+		for x := q.c.Previous; x != nil && x != q.whole; x = x.Previous {
+			q.past = append(roundsOf(x), q.past...)
+		}
+		q.past = append(q.past, q.rounds[:q.i]...)
+	}
+	return q.past
+}
+
+// contradicted: what the model says of a segment is refuted by what came after it:
+// an answer that it does not predict, or a later one from what it would have ended.
+func (q *asked) contradicted(f *flow.Frame, s *state) bool {
+	for _, r := range q.earlier() {
+		if r.syn.Frame == f.Frame && s.goneReply != r.kind {
+			return true
+		}
+		if r.syn.Frame > f.Frame && r.kind == kernel.ReplyACK {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *state) timeWait(f *flow.Frame, host kernel.Host) {
@@ -53,7 +147,7 @@ func (s *state) timeWait(f *flow.Frame, host kernel.Host) {
 		}
 	}
 	if o.Gone {
-		s.kind, s.goneBy, s.goneRule = nothing, f, o.Rule
+		s.kind, s.goneBy, s.goneRule, s.goneReply = nothing, f, o.Rule, o.Reply.Kind
 		s.since = f.Point()
 		return
 	}
@@ -74,7 +168,7 @@ func (s *state) alive(f *flow.Frame, host kernel.Host) {
 	d := live.Decide(&c)
 	o := d.Possible[0]
 	if o.Gone {
-		s.kind, s.goneBy, s.goneRule = nothing, f, o.Rule
+		s.kind, s.goneBy, s.goneRule, s.goneReply = nothing, f, o.Rule, o.Reply.Kind
 		s.since = f.Point()
 		return
 	}

@@ -29,6 +29,13 @@ func (r *round) frames() []uint64 {
 	return out
 }
 
+// repeats: the SYN came again although it had been answered, and got the same
+// SYN-ACK again: one acceptance.
+func (r *round) repeats(before *round) bool {
+	return r.syn.Seq == before.syn.Seq && before.kind == kernel.ReplySYNACK && r.kind == kernel.ReplySYNACK &&
+		before.reply != nil && r.reply != nil && before.reply.Seq == r.reply.Seq
+}
+
 // isSYN: a SYN as listeners know it. FIN and others may ride along.
 func isSYN(f *flow.Frame) bool {
 	return f.Flags.Has(segment.SYN) && f.Flags&(segment.ACK|segment.RST) == 0
@@ -67,10 +74,10 @@ func (r *round) take(f *flow.Frame) {
 		}
 		return
 	}
-	if r.reply != nil {
-		return
-	}
 	synack := f.Flags.Has(segment.SYN | segment.ACK)
+	if r.reply != nil && (r.kind != kernel.ReplyACK || !synack || f.Ack != r.syn.Seq.Add(1) || r.openerRST != nil) {
+		return // only a SYN-ACK outdoes an ACK that a late segment may have been
+	}
 	switch {
 	case synack && f.Ack == r.syn.Seq.Add(1), synack && r.syn.Len > 0 && f.Ack == r.syn.End():
 		r.kind = kernel.ReplySYNACK
@@ -89,25 +96,30 @@ func (r *round) take(f *flow.Frame) {
 
 // asked is one question: a SYN on a four-tuple with a past.
 type asked struct {
-	e      *Engine
-	c, p   *flow.Connection // the attempt, and the connection that its past is
-	rounds []round
-	i      int
-	es     flow.Side // the side in p of the end that the SYN reached
-	ipv6   bool
-	server hostView
-	client hostView
-	holds  []holding
-	isn    isnReading
+	e *Engine
+	// c is the attempt; p is the connection that its past is, as the capture had
+	// shown it before the first SYN after it; whole is all of it.
+	c, p, whole *flow.Connection
+	rounds      []round
+	past        []round // see earlier
+	i           int
+	es          flow.Side // the side in p of the end that the SYN reached
+	ipv6        bool
+	server      hostView
+	client      hostView
+	holds       []holding
+	isn         isnReading
 }
 
 func (e *Engine) ask(c *flow.Connection, rounds []round, i int) *asked {
 	p := c.Previous
-	for p.State == flow.SynOnly && p.Previous != nil {
-		p = p.Previous // an attempt without an answer left nothing behind
+	for leftNothing(p) && p.Previous != nil {
+		p = p.Previous
 	}
 	srv, cli := &c.Ends[flow.Listener], &c.Ends[flow.Opener]
-	q := &asked{e: e, c: c, p: p, rounds: rounds, i: i, es: sideOf(p, srv.Endpoint), ipv6: !srv.Addr.Is4()}
+	q := &asked{e: e, c: c, whole: p, rounds: rounds, i: i, es: sideOf(p, srv.Endpoint), ipv6: !srv.Addr.Is4()}
+	q.p = asOf(p, q.firstSYN())
+	p = q.p
 	q.server = e.view("server", srv.Addr, &p.Ends[q.es], srv)
 	q.client = e.view("client", cli.Addr, cli)
 	q.holds = holdingsOf(p, q.es, q.firstSYN(), "server")
@@ -117,11 +129,17 @@ func (e *Engine) ask(c *flow.Connection, rounds []round, i int) *asked {
 	return q
 }
 
+// leftNothing: an attempt without an answer, or one that was refused, left nothing
+// of its own behind; what stood there before it may still stand.
+func leftNothing(p *flow.Connection) bool {
+	return p.State == flow.SynOnly || p.State == flow.Reset && !p.MidStream && !p.Ends[flow.Listener].ISN.Seen()
+}
+
 // firstSYN is the first frame after the old connection: what came from then on is
 // what is to be explained.
 func (q *asked) firstSYN() uint64 {
 	x := q.c
-	for x.Previous != nil && x.Previous != q.p {
+	for x.Previous != nil && x.Previous != q.whole {
 		x = x.Previous
 	}
 	return x.First.Frame
@@ -143,10 +161,10 @@ func (q *asked) elapsed(p flow.Point) time.Duration { return q.r().syn.Point().S
 // in between, and of this attempt.
 func (q *asked) between(after flow.Point) []flow.Frame {
 	var chain []*flow.Connection
-	for x := q.c; x != nil && x != q.p; x = x.Previous {
+	for x := q.c; x != nil && x != q.whole; x = x.Previous {
 		chain = append(chain, x)
 	}
-	chain = append(chain, q.p)
+	chain = append(chain, q.whole)
 	peer := q.p.Ends[q.es.Other()].Endpoint
 	var out []flow.Frame
 	for i := len(chain) - 1; i >= 0; i-- {
@@ -162,7 +180,7 @@ func (q *asked) between(after flow.Point) []flow.Frame {
 
 // omitted tells whether frames were left out between a point and the SYN.
 func (q *asked) omitted() bool {
-	for x := q.c; x != nil && x != q.p.Previous; x = x.Previous {
+	for x := q.c; x != nil && x != q.whole.Previous; x = x.Previous {
 		if x.FramesOmitted > 0 {
 			return true
 		}

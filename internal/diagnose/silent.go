@@ -29,6 +29,7 @@ func (q *asked) silent() *stories {
 		}
 	}
 	q.e.noAnswer(ss, q.c, &q.r().syn, q.rest(), further)
+	q.queuesBehind(ss)
 	if q.holds[0].kind == twTrue {
 		if q.server.known() {
 			ss.add(ruledOut("time-wait-drops", "The server's kernel was given, and Linux answers here.", note("given: kernel "+q.server.facts.profile.String())))
@@ -37,6 +38,21 @@ func (q *asked) silent() *stories {
 		}
 	}
 	return ss
+}
+
+// queuesBehind rules the listener's queues out where something stands before it.
+func (q *asked) queuesBehind(ss *stories) {
+	h := q.holds[0]
+	if h.kind != alive {
+		return
+	}
+	for i := range ss.list {
+		if c := ss.list[i].cause; c == "accept-queue-full" || c == "syn-queue-full" {
+			ss.list[i] = ruledOut(c, "The SYN does not reach the listener: "+h.why+".", noteNo(h.why, h.frames...))
+		}
+	}
+	ss.add(story{cause: "live-socket-silent", stands: report.StaysOpen, assumes: []Assumption{{"the server's kernel does not answer a SYN into a live connection", 8, "3.16.0 was seen to do so, unexplained; else the limit of challenge ACKs was reached", false}},
+		says: "The live socket may have met the SYN without answering: 3.16.0 was seen to do that, and other kernels limit their challenge ACKs.", verdict: "The live socket met the SYN without answering."})
 }
 
 // rest returns the frames of this round behind its SYN, and those of later rounds.

@@ -114,7 +114,7 @@ func (ss *stories) judge() outcome {
 	case best.unseen() && best.cost() >= margin:
 		// Nothing speaks for an event that left no sign: it only remains.
 		o.says = openWords(standing)
-	case len(standing) == 1 && best.cost() < 2*margin, len(standing) > 1 && standing[1].cost()-best.cost() >= margin:
+	case best.cost() < likelyLimit && (len(standing) == 1 || standing[1].cost()-best.cost() >= margin):
 		o = outcome{report.Likely, best.cause, best.verdict}
 	default:
 		o.says = openWords(standing)
@@ -127,6 +127,10 @@ func (ss *stories) judge() outcome {
 	}
 	return o
 }
+
+// likelyLimit is what may speak against a story that is still called likely, in
+// decibans: standing before worse ones is not enough.
+const likelyLimit = 13
 
 // onlyUnseen: every rival adds an unseen event to a course that is already forced.
 func onlyUnseen(rivals []*story) bool {

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
@@ -104,7 +105,7 @@ func (q *asked) tryTakeOver(ss *stories, cause string, h holding, match bool, is
 		}
 		return ok && !o.Refused && o.Rule == cause
 	})
-	s := story{cause: cause, stands: report.StaysOpen, against: against, evidence: append([]report.Evidence{note(h.why, h.frames...), isnEv, ecrEv}, traceEvidence(trace, cause, q.r().syn.Frame)...)}
+	s := story{cause: cause, stands: report.StaysOpen, against: against, evidence: []report.Evidence{note(h.why, h.frames...), isnEv, ecrEv}}
 	if cause == "tw-reuse" {
 		if v, ok := q.client.facts.sysctl[kernel.FactTWReuse]; !ok {
 			s.assumes = []Assumption{assumeReuse}
@@ -117,6 +118,13 @@ func (q *asked) tryTakeOver(ss *stories, cause string, h holding, match bool, is
 		s.assumes = []Assumption{assumeBind}
 		s.says = "The client bound its port by hand, and such a socket takes its own TIME_WAIT over whatever tcp_tw_reuse says."
 		s.verdict = "The client bound the port by hand and took over its own TIME_WAIT: the SYN continues the old numbers."
+	}
+	if cause == "tw-reuse" {
+		for _, e := range traceEvidence(trace, cause, q.r().syn.Frame) {
+			if strings.HasPrefix(e.Says, "ts_recent") {
+				s.evidence = append(s.evidence, e) // the sysctl itself is assumed, or given
+			}
+		}
 	}
 	if len(fit) == 0 {
 		ss.add(ruledOut(cause, "The kernel would not have taken it over: "+lastNo(trace)+".", s.evidence...))

@@ -29,11 +29,12 @@ type Line struct {
 // OnClockLine puts an ISN against the clock line through an older ISN of the
 // same end, elapsed before. The tolerance is 30 ms for the way to the capture
 // point (a busy or emulated host takes that long to answer a SYN), and 500 ppm of
-// the elapsed time for two clocks that drift.
-func OnClockLine(old, isn seq.Num, elapsed time.Duration) Line {
+// the elapsed time for two clocks that drift. slack is what the capture leaves open
+// beyond that: an ISN is drawn somewhere between a SYN and its answer.
+func OnClockLine(old, isn seq.Num, elapsed, slack time.Duration) Line {
 	// Within one period: beyond that only the remainder matters, the drift does not.
 	steps := uint32(uint64(elapsed/ISNStep) & math.MaxUint32)
-	tolerance := 30*time.Millisecond + elapsed.Abs()/2000
+	tolerance := 30*time.Millisecond + elapsed.Abs()/2000 + slack
 	l := Line{Predicted: old.Add(steps)}
 	l.Off = isn.Sub(l.Predicted)
 	l.Tolerance = uint32(min(tolerance/ISNStep, math.MaxInt32))

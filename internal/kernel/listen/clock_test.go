@@ -49,7 +49,7 @@ func TestOnClockLine(t *testing.T) {
 		{"17 s later it does not", 0, 65537, 17 * time.Second, 65537 - 17*second, false},
 		{"a step under 64 ns is none", 0, 0, 63 * time.Nanosecond, 0, true},
 	} {
-		l := listen.OnClockLine(seq.Of(c.old), seq.Of(c.isn), c.elapsed)
+		l := listen.OnClockLine(seq.Of(c.old), seq.Of(c.isn), c.elapsed, 0)
 		if l.Off != c.off || l.On != c.on {
 			t.Errorf("%s: off by %d, tolerance %d, on the line %t; want %d, %t", c.name, l.Off, l.Tolerance, l.On, c.off, c.on)
 		}
@@ -64,21 +64,21 @@ func TestOnClockLine(t *testing.T) {
 func TestClockLineChance(t *testing.T) {
 	last := 0.0
 	for _, elapsed := range []time.Duration{0, time.Second, time.Minute, time.Hour, 24 * time.Hour, 30 * 24 * time.Hour, 365 * 24 * time.Hour, math.MaxInt64} {
-		l := listen.OnClockLine(seq.Of(0), seq.Of(0), elapsed)
+		l := listen.OnClockLine(seq.Of(0), seq.Of(0), elapsed, 0)
 		if l.Chance < last || l.Chance <= 0 || l.Chance > 1 {
 			t.Errorf("%v: chance %g after %g", elapsed, l.Chance, last)
 		}
 		last = l.Chance
 	}
 	// 60 ms of 274.88 s.
-	if got := listen.OnClockLine(seq.Of(0), seq.Of(0), 0).Chance; math.Abs(got-0.06/274.877906944) > 1e-9 {
+	if got := listen.OnClockLine(seq.Of(0), seq.Of(0), 0, 0).Chance; math.Abs(got-0.06/274.877906944) > 1e-9 {
 		t.Errorf("at once: chance %g", got)
 	}
 	// After 300 s and 180 ms of tolerance an unrelated number is off.
-	if l := listen.OnClockLine(seq.Of(0), seq.Of(1<<31), -300*time.Second); l.On || l.Chance > 0.01 {
+	if l := listen.OnClockLine(seq.Of(0), seq.Of(1<<31), -300*time.Second, 0); l.On || l.Chance > 0.01 {
 		t.Errorf("300 s back: %+v", l)
 	}
-	back := listen.OnClockLine(seq.Of(15_625_000), seq.Of(0), -time.Second)
+	back := listen.OnClockLine(seq.Of(15_625_000), seq.Of(0), -time.Second, 0)
 	if !back.On || back.Off != 0 {
 		t.Errorf("1 s back: %+v", back)
 	}
