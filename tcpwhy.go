@@ -62,7 +62,7 @@ func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
 	}
 	defer r.Close() // read only: nothing is lost by a failing close
 	s := &sink{o: &o}
-	t := flow.NewTable(flow.Config{Keep: o.keep(), LinesOnly: o.NoFindings, AskedOnly: o.Connection == nil}, s)
+	t := flow.NewTable(o.table(), s)
 	s.engine = diagnose.New(facts, t)
 	if err := read(ctx, r, t, s); err != nil {
 		return nil, err
@@ -74,13 +74,16 @@ func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
 	return s.report(r, t), nil
 }
 
-// keep is how long a closed four-tuple is remembered. Where nothing is asked, a
-// connection only has to wait for its own late segments.
-func (o *Options) keep() time.Duration {
+// table is what the table of connections has to keep. Where nothing is asked, a
+// connection only has to wait for its own late segments: for the next SYN of an
+// attempt (Linux pauses 32 s before its last, tcp_syn_retries, and gives up 64 s
+// after it), and for repeats and copies of the last FIN.
+func (o *Options) table() flow.Config {
+	c := flow.Config{LinesOnly: o.NoFindings, AskedOnly: o.Connection == nil}
 	if o.NoFindings {
-		return 30 * time.Second
+		c.Keep, c.KeepEnded = 70*time.Second, 10*time.Second
 	}
-	return 0 // flow's own, long enough for every TIME_WAIT
+	return c // else flow's own times, long enough for every TIME_WAIT
 }
 
 // read runs the capture through the table.

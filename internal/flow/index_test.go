@@ -112,7 +112,7 @@ func TestArena(t *testing.T) {
 	}
 }
 
-// Events come out in the order of their time, and in that of the queue or of age where
+// Events come out in the order of their time, and in that of the rows or of age where
 // that is equal.
 func TestQueueOrder(t *testing.T) {
 	for seed := range int64(20) {
@@ -130,8 +130,14 @@ func TestQueueOrder(t *testing.T) {
 				e.due += int64(r.Intn(500))
 				q.delay(e)
 				want = append(want, e)
+			case 1:
+				e.due -= 60
+				if !q.push(e, endedRow) {
+					t.Fatal("no memory")
+				}
+				want = append(want, e)
 			default:
-				if !q.push(e) {
+				if !q.push(e, quietRow) {
 					t.Fatal("no memory")
 				}
 				want = append(want, e)
@@ -166,7 +172,7 @@ func TestQueueOrder(t *testing.T) {
 				t.Fatalf("seed %d: event %d is due at %d, want %d", seed, i, got[i].due, want[i].due)
 			}
 		}
-		if q.blocks.used > 1 {
+		if q.blocks.used > 2 {
 			t.Fatalf("%d blocks are held by an empty queue", q.blocks.used)
 		}
 		m.drop()

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -95,4 +96,25 @@ func TestLinesTakeLess(t *testing.T) {
 		t.Errorf("%d records, %d extras, %d hosts, %d closings", table.records.used, table.extras.used, table.hosts.entries.used, table.closings.n)
 	}
 	table.Close()
+}
+
+// A connection that ended goes after KeepEnded, an attempt after Keep.
+func TestKeepEnded(t *testing.T) {
+	whole := mustStory(t, wholeStory)
+	table := NewTable(Config{Keep: 40 * time.Second, KeepEnded: 5 * time.Second}, &nothing{})
+	defer table.Close()
+	for port := range uint16(1000) {
+		table.Add(moved(whole, port+1, time.Duration(port)*time.Millisecond))
+		table.Add(moved(whole[:1], port+2000, time.Duration(port)*time.Millisecond))
+	}
+	table.Add(moved(whole[6:], 1, 4*time.Second)) // holds its record until 9.05 s
+	for _, c := range []struct {
+		at   time.Duration
+		want uint32
+	}{{8 * time.Second, 1002}, {39 * time.Second, 1001}, {50 * time.Second, 1}} {
+		table.Add(moved(whole[:4], 9999, c.at))
+		if n := table.records.used; n != c.want {
+			t.Errorf("after %v %d records are in use, want %d", c.at, n, c.want)
+		}
+	}
 }

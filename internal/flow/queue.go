@@ -16,15 +16,27 @@ const (
 )
 
 // queue holds the events in the order in which they are due. Nearly all of them
-// are entered with the same delay and so in order: they wait in a row of blocks. The few that
-// must be put off go to a heap.
+// are entered with one of two delays: those with the same delay wait in a row of
+// blocks, and so in order. The few that must be put off go to a heap.
 type queue struct {
 	blocks slab[eventBlock]
-	head   uint32 // block
-	tail   uint32
-	at     int // next event in head
-	fill   int // events in tail
+	rows   [2]row
+	last   int // the row that shift took from
 	late   []event
+}
+
+// The rows of a queue.
+const (
+	quietRow = iota // with Config.Keep
+	endedRow        // with Config.KeepEnded
+)
+
+// row is a row of blocks.
+type row struct {
+	head uint32 // block
+	tail uint32
+	at   int // next event in head
+	fill int // events in tail
 }
 
 type eventBlock struct {
@@ -33,63 +45,78 @@ type eventBlock struct {
 	_    [3]uint32
 }
 
-// push enters an event that is due no earlier than those pushed before. It fails
-// only where there is no memory left.
-func (q *queue) push(e event) bool {
-	if q.tail == 0 || q.fill == len(eventBlock{}.e) {
+// push enters an event that is due no earlier than those pushed before into the
+// same row. It fails only where there is no memory left.
+func (q *queue) push(e event, into int) bool {
+	r := &q.rows[into]
+	if r.tail == 0 || r.fill == len(eventBlock{}.e) {
 		n, b := q.blocks.alloc()
 		if b == nil {
 			return false
 		}
-		if q.tail == 0 {
-			q.head, q.at = n, 0
+		if r.tail == 0 {
+			r.head, r.at = n, 0
 		} else {
-			q.blocks.at(q.tail).next = n
+			q.blocks.at(r.tail).next = n
 		}
-		q.tail, q.fill = n, 0
+		r.tail, r.fill = n, 0
 	}
-	q.blocks.at(q.tail).e[q.fill] = e
-	q.fill++
+	q.blocks.at(r.tail).e[r.fill] = e
+	r.fill++
 	return true
 }
 
-// first returns the head of the row.
-func (q *queue) first() (event, bool) {
-	if q.head == 0 || q.head == q.tail && q.at == q.fill {
+// head returns the first event of a row.
+func (q *queue) head(of int) (event, bool) {
+	r := &q.rows[of]
+	if r.head == 0 || r.head == r.tail && r.at == r.fill {
 		return event{}, false
 	}
-	return q.blocks.at(q.head).e[q.at], true
+	return q.blocks.at(r.head).e[r.at], true
 }
 
-// ahead returns the record of the event that is some places behind the head, 0 if it is not at hand.
+// first returns the earlier of the heads of the rows, and its row.
+func (q *queue) first() (e event, of int, ok bool) {
+	e, ok = q.head(quietRow)
+	if f, also := q.head(endedRow); also && (!ok || f.due < e.due) {
+		return f, endedRow, true
+	}
+	return e, quietRow, ok
+}
+
+// ahead returns the record of the event that is some places behind the head of
+// the row that was shifted last, 0 if it is not at hand.
 func (q *queue) ahead(places int) uint32 {
-	i := q.at + places
-	if q.head == 0 || i >= len(eventBlock{}.e) {
+	r := &q.rows[q.last]
+	i := r.at + places
+	if r.head == 0 || i >= len(eventBlock{}.e) {
 		return 0
 	}
-	return q.blocks.at(q.head).e[i].n
+	return q.blocks.at(r.head).e[i].n
 }
 
-// shift takes the head of the row out.
-func (q *queue) shift() {
-	q.at++
-	if q.head == q.tail {
-		if q.at == q.fill {
+// shift takes the head of a row out.
+func (q *queue) shift(of int) {
+	q.last = of
+	r := &q.rows[of]
+	r.at++
+	if r.head == r.tail {
+		if r.at == r.fill {
 			// Empty: use the block again from its start.
-			q.at, q.fill = 0, 0
+			r.at, r.fill = 0, 0
 		}
 		return
 	}
-	if q.at == len(eventBlock{}.e) {
-		next := q.blocks.at(q.head).next
-		q.blocks.release(q.head)
-		q.head, q.at = next, 0
+	if r.at == len(eventBlock{}.e) {
+		next := q.blocks.at(r.head).next
+		q.blocks.release(r.head)
+		r.head, r.at = next, 0
 	}
 }
 
-// pop takes out the next event that is due at the given time; the row goes first where both are due at once.
+// pop takes out the next event that is due at the given time; the rows go first where several are due at once.
 func (q *queue) pop(now int64) (event, bool) {
-	e, ok := q.first()
+	e, of, ok := q.first()
 	if len(q.late) > 0 && (!ok || q.late[0].due < e.due) {
 		if q.late[0].due > now {
 			return event{}, false
@@ -99,14 +126,14 @@ func (q *queue) pop(now int64) (event, bool) {
 	if !ok || e.due > now {
 		return event{}, false
 	}
-	q.shift()
+	q.shift(of)
 	return e, true
 }
 
 // nextDue returns when the next event is due.
 func (q *queue) nextDue() int64 {
 	due := int64(1<<63 - 1)
-	if e, ok := q.first(); ok {
+	if e, _, ok := q.first(); ok {
 		due = e.due
 	}
 	if len(q.late) > 0 {

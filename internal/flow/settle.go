@@ -16,22 +16,36 @@ const (
 	maxOrphans = 1 << 16
 )
 
-// later returns the time Keep after a time.
-func (t *Table) later(time int64) int64 {
-	if time > math.MaxInt64-t.keep {
-		return math.MaxInt64
+// later returns when a record that was last heard of at a time may go.
+func (t *Table) later(r *record, time int64) int64 {
+	keep := t.keep
+	if r.over() {
+		keep = t.keepEnded
 	}
-	return time + t.keep
+	return after(time, keep)
 }
 
-// enqueue gives a record its turn Keep from now: eventEnded if it ended, 0 if it
+// after returns the time that is later than t by d, which is not negative.
+func after(t, d int64) int64 {
+	if t > math.MaxInt64-d {
+		return math.MaxInt64
+	}
+	return t + d
+}
+
+// enqueue gives a record its turn: eventEnded if it ended, 0 if it
 // is to be looked at because it may have gone quiet.
 func (t *Table) enqueue(n uint32, r *record, kind uint32) {
+	keep, row := t.keep, quietRow
 	if kind == eventEnded {
 		r.bits |= bitQueued
+		// Where both are kept as long, they take turns in one row.
+		if keep = t.keepEnded; keep != t.keep {
+			row = endedRow
+		}
 	}
-	e := event{t.later(t.now), n, uint32(r.id)&eventID | kind}
-	if !t.queue.push(e) {
+	e := event{after(t.now, keep), n, uint32(r.id)&eventID | kind}
+	if !t.queue.push(e, row) {
 		t.queue.delay(e)
 	}
 	t.due = min(t.due, e.due)
@@ -90,7 +104,7 @@ func (t *Table) turn(e event) {
 			if !r.quiet() || r.bits&bitQueued != 0 {
 				return
 			}
-			if due := t.later(r.seenTime); due > e.due {
+			if due := t.later(r, r.seenTime); due > e.due {
 				t.delayTo(due, e.n, r)
 				return
 			}
@@ -111,7 +125,7 @@ func (t *Table) retire(n uint32, r *record, now int64) {
 	if r.bits&bitPinned != 0 {
 		return
 	}
-	if due := t.later(r.seenTime); due > now {
+	if due := t.later(r, r.seenTime); due > now {
 		t.delayTo(due, n, r)
 		return
 	}
@@ -192,11 +206,11 @@ func (t *Table) limitChain(r *record) {
 // hurry announces ends before their time, in their order, until fewer orphans wait.
 func (t *Table) hurry() {
 	for t.orphans > maxOrphans {
-		e, ok := t.queue.first()
+		e, row, ok := t.queue.first()
 		if !ok {
 			return
 		}
-		t.queue.shift()
+		t.queue.shift(row)
 		r := t.records.at(e.n)
 		if r.bits&bitLive == 0 || uint32(r.id)&eventID != e.id&eventID {
 			continue
@@ -204,7 +218,7 @@ func (t *Table) hurry() {
 		if r.bits&bitAnnounced == 0 {
 			if e.id&eventEnded == 0 && r.bits&bitOrphan == 0 {
 				if r.quiet() && r.bits&bitQueued == 0 {
-					t.delayTo(t.later(r.seenTime), e.n, r)
+					t.delayTo(t.later(r, r.seenTime), e.n, r)
 				}
 				continue
 			}
@@ -270,12 +284,12 @@ func (t *Table) Close() {
 	}
 	t.closed = true
 	for {
-		e, ok := t.queue.first()
+		e, row, ok := t.queue.first()
 		if !ok {
 			break
 		}
 		t.prepare()
-		t.queue.shift()
+		t.queue.shift(row)
 		r := t.records.at(e.n)
 		if e.id&eventEnded != 0 && r.bits&(bitLive|bitAnnounced) == bitLive && uint32(r.id)&eventID == e.id&eventID {
 			t.announce(e.n, r)

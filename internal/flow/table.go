@@ -23,6 +23,9 @@ type Config struct {
 	// Keep is how long a closed four-tuple is remembered after its last
 	// segment; 0 means 240 s: four times Linux's TIME_WAIT, and RFC 9293's 2 MSL.
 	Keep time.Duration
+	// KeepEnded is how long a connection is remembered that both ends have
+	// closed, or that was reset; 0 means Keep.
+	KeepEnded time.Duration
 	// LinesOnly: only lines about connections are wanted. Asked is never called,
 	// Host and Closings know nothing, and what Ended gets has the endpoints,
 	// counters, flags, First, LastSeen, EndedAt and State, of marks the numbers and frames (but
@@ -39,7 +42,7 @@ type Sink interface {
 	// Ended is called once for each connection, in the order in which they end;
 	// those still alive at the end of the capture come last, in the order of
 	// their first frame. It is called when a late packet can hardly come any
-	// more: Config.Keep after the end. c is valid during the call only. Its Previous is nil.
+	// more: Config.KeepEnded after the end. c is valid during the call only. Its Previous is nil.
 	Ended(c *Connection)
 	// Asked is called for each attempt that raises a question, once it is
 	// settled. c and its Previous chain are copies that the callee may keep.
@@ -50,7 +53,7 @@ type Sink interface {
 // Close must be called to give its memory back.
 type Table struct {
 	sink                 Sink
-	keep                 int64
+	keep, keepEnded      int64
 	linesOnly, askedOnly bool
 	seed                 [3]uint64
 
@@ -91,9 +94,12 @@ type Overflow struct {
 
 // NewTable returns an empty table that reports to sink.
 func NewTable(cfg Config, sink Sink) *Table {
-	t := &Table{sink: sink, keep: int64(cfg.Keep), linesOnly: cfg.LinesOnly, askedOnly: cfg.AskedOnly, due: math.MaxInt64}
+	t := &Table{sink: sink, keep: int64(cfg.Keep), keepEnded: int64(cfg.KeepEnded), linesOnly: cfg.LinesOnly, askedOnly: cfg.AskedOnly, due: math.MaxInt64}
 	if t.keep <= 0 {
 		t.keep = int64(defaultKeep)
+	}
+	if t.keepEnded <= 0 {
+		t.keepEnded = t.keep
 	}
 	for i := range t.seed {
 		t.seed[i] = rand.Uint64() | 1
