@@ -218,6 +218,18 @@ func TestExamplesRun(t *testing.T) {
 				t.Errorf("%s: an example without tcpwhy: %q", c.CommandPath(), line)
 				continue
 			}
+			if words := shellWords(own); words[0] == "lab" {
+				// It runs against the kernel, in tests of its own; here its flags are read.
+				lab, rest, err := root.Find(words)
+				if err == nil {
+					err = lab.ParseFlags(rest)
+				}
+				if err != nil {
+					t.Errorf("%s: %q: %v", c.CommandPath(), line, err)
+				}
+				ran++
+				continue
+			}
 			if code, _, stderr := in(t, engine, shellWords(own)...); code != 0 {
 				t.Errorf("%s: %q: code %d: %s", c.CommandPath(), line, code, stderr)
 			}
