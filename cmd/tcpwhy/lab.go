@@ -27,7 +27,7 @@ timestamps, and the state after. It needs Linux and root, touches no other
 network, and leaves nothing behind.
 
 Exit code 3: the kernel did other than the model says.`,
-		Example: `  tcpwhy lab matrix --only timewait
+		Example: `  tcpwhy lab matrix --only timewait --format json
   tcpwhy lab random --probes 20000`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {

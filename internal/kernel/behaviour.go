@@ -82,8 +82,13 @@ func (b *Behaviour) changesWithin(lo, hi Version) bool {
 	return false
 }
 
-// changesAfter tells whether a change came after the version.
+// changesAfter tells whether the answer changed after the version.
 func (b *Behaviour) changesAfter(v Version) bool {
-	n := len(b.Changes)
-	return n > 0 && b.Changes[n-1].After.Compare(v) > 0
+	now := b.at(v)
+	for _, c := range b.Changes {
+		if c.After.Compare(v) > 0 && c.To != now {
+			return true
+		}
+	}
+	return false
 }

@@ -178,8 +178,13 @@ func (s Settings) host(p kernel.Profile, ipv6 bool) kernel.Host {
 	return h
 }
 
-// setupError is a state that was not reached: the laboratory is at fault, or
-// the kernel does not do what everybody does.
-func setupError(s *Story, why string) error {
-	return fmt.Errorf("%s was not reached: %s", s.State, why)
+// reachError is a state that was not reached: the machine stood still too long,
+// or the kernel does not do what everybody does.
+type reachError struct {
+	state State
+	why   string
 }
+
+func (e *reachError) Error() string { return fmt.Sprintf("%s was not reached: %s", e.state, e.why) }
+
+func setupError(s *Story, why string) error { return &reachError{s.State, why} }

@@ -96,6 +96,9 @@ func (r *runner) probe(set Settings, c *conn) error {
 	if err := r.wire.send(&c.sent); err != nil {
 		return err
 	}
+	if time.Since(time.Unix(0, c.now)) > stall {
+		c.pred.unsure = machineStood
+	}
 	return r.drain(0)
 }
 
@@ -121,11 +124,8 @@ func (c *conn) evaluate() {
 	st := &c.story.Steps[c.step]
 	c.step++
 	if c.pred.unsure != "" {
-		c.over = true
-		if !st.FollowUp {
-			c.result.Unsure = c.pred.unsure
-		} else {
-			c.over = false
+		if !st.FollowUp || c.pred.unsure == machineStood {
+			c.over, c.result.Unsure = true, c.pred.unsure
 		}
 		return
 	}
@@ -189,6 +189,12 @@ func (c *conn) checkState(t table, from, to int64) {
 		c.result.Steps = append(c.result.Steps, Observed{Rule: rule, State: true, Differences: diffs})
 	}
 }
+
+// stall is how long handing a segment to the kernel may take before it is not
+// known any more when the kernel saw it.
+const stall = 20 * time.Millisecond
+
+const machineStood = "the machine stood still"
 
 // rearmTolerance is what jiffies and a busy machine may put between the clock of
 // the laboratory and that of the kernel.

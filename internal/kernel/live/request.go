@@ -109,9 +109,6 @@ func (o Outcome) remember(c *Case) Outcome {
 		return o
 	}
 	defers := c.Host.Profile.Has(&kernel.DefersTSRecent).Answer
-	if o.After.State != SynRecv {
-		defers = kernel.No // this is what it was deferred to
-	}
 	switch {
 	case defers == kernel.Yes || c.RcvNxt.Known && c.Segment.Seq.After(c.RcvNxt.Num):
 	case defers == kernel.No && c.Host.Timestamps == kernel.Yes && c.RcvNxt.Known:
@@ -224,14 +221,18 @@ var reqQueueFull = Rule{
 
 var reqEstablished = Rule{
 	ID: "req-established", Says: "The last ACK of the handshake, bare and in order, opens the connection.", From: checkReq + ", tcp_v4_syn_recv_sock",
-	When: []clause{exact, {Says: "it takes no sequence space", Ask: func(c *Case) kernel.Reading {
+	// Its timestamp is judged once more by the new socket, which does not ask
+	// what tcp_timestamps is now.
+	When: []clause{exact, pawsFine, {Says: "it takes no sequence space", Ask: func(c *Case) kernel.Reading {
 		return kernel.YesIf(c.Segment.End() == c.Segment.Seq, "%d bytes, flags %s", c.Segment.Len, c.Segment.Flags)
 	}}},
 	Then: func(c *Case) Outcome {
 		o := c.kept("req-established", kernel.Reply{})
 		o.After.State, o.After.LastACK = Established, 0
-		o = o.remember(c)
-		if c.HasTS != kernel.Yes {
+		switch {
+		case c.HasTS == kernel.Yes && c.Segment.HasTS():
+			o.After.TSRecent = kernel.Known(c.Segment.TSVal)
+		case c.HasTS != kernel.Yes:
 			o.After.TSRecent = kernel.Num{}
 		}
 		return o
