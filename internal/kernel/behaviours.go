@@ -152,7 +152,7 @@ var (
 	// ResetsAtFIN: a RST that takes the place of the peer's FIN is obeyed.
 	ResetsAtFIN = Behaviour{
 		ID: "resets-at-fin", Says: "obeys a RST at rcv_nxt - 1 after the peer's FIN",
-		From:    "tcp_reset_check; run on 6.18.44 (yes)",
+		From:    "tcp_reset_check; run on 5.10.223 and later (yes)",
 		First:   No,
 		Changes: []Change{{end(4, 10), V(4, 14, 0), Yes}},
 		RHEL6:   No,
@@ -160,9 +160,9 @@ var (
 	// ChallengesRequestRST: a request is dropped by a RST only at exactly rcv_nxt.
 	ChallengesRequestRST = Behaviour{
 		ID: "challenges-request-rst", Says: "answers a RST into a pending request with an ACK unless it is at exactly rcv_nxt",
-		From:    "tcp_check_req; run on 6.18.44 (yes)",
+		From:    "tcp_check_req; run on 5.10.223, 6.1.176 (no), 6.12.117, 6.18.44, 7.2.13 (yes)",
 		First:   No,
-		Changes: []Change{{V(6, 18, 43), V(6, 18, 44), Yes}},
+		Changes: []Change{{V(6, 1, 176), V(6, 12, 117), Yes}, {end(6, 12), V(6, 18, 44), Yes}, {end(6, 18), V(7, 2, 13), Yes}},
 		RHEL6:   No, RHEL7: No, RHEL8: No,
 	}
 	// ChecksRequestEcho: a request answers a TSecr that it never sent with an ACK.
@@ -177,18 +177,18 @@ var (
 	// before it becomes a connection.
 	DefersTSRecent = Behaviour{
 		ID: "defers-ts-recent", Says: "lets a segment into a pending request change the remembered timestamp only when it opens the connection",
-		From:    "tcp_check_req; run on 6.18.44 (yes)",
+		From:    "tcp_check_req; run on 5.10.223 (no), 6.1.176, 6.12.117, 6.18.44, 7.2.13 (yes)",
 		First:   No,
-		Changes: []Change{{V(6, 18, 43), V(6, 18, 44), Yes}},
+		Changes: []Change{{V(5, 10, 223), V(6, 1, 176), Yes}, {end(6, 1), V(6, 12, 117), Yes}, {end(6, 12), V(6, 18, 44), Yes}, {end(6, 18), V(7, 2, 13), Yes}},
 		RHEL6:   No, RHEL7: No, RHEL8: No,
 	}
 	// RejectsBeyondWindow: a segment that ends beyond the window is taken only
 	// while nothing lies in the receive queue.
 	RejectsBeyondWindow = Behaviour{
 		ID: "rejects-beyond-window", Says: "takes no segment that ends beyond the window while something lies in the receive queue",
-		From:    "tcp_sequence; run on 6.18.44 (yes)",
+		From:    "tcp_sequence; run on 5.10.223, 6.1.176, 6.12.117 (no), 6.18.44, 7.2.13 (yes)",
 		First:   No,
-		Changes: []Change{{V(6, 18, 43), V(6, 18, 44), Yes}},
+		Changes: []Change{{V(6, 12, 117), V(6, 18, 44), Yes}, {end(6, 18), V(7, 2, 13), Yes}},
 		RHEL6:   No, RHEL7: No, RHEL8: No,
 	}
 	// ClockISN: the ISN of one four-tuple follows a clock all its boot.

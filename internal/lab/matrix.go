@@ -17,7 +17,7 @@ var (
 	}{
 		{segment.SYN, 0}, {segment.SYN, 10}, {segment.SYN | segment.ECE | segment.CWR, 0}, {segment.SYN | segment.PSH | segment.URG, 0},
 		{segment.SYN | segment.ACK, 0}, {segment.SYN | segment.RST, 0}, {segment.SYN | segment.FIN, 0},
-		{segment.RST, 0}, {segment.RST | segment.ACK, 0}, {segment.FIN | segment.ACK, 0}, {segment.FIN, 0},
+		{segment.RST, 0}, {segment.RST | segment.ACK, 0}, {segment.RST | segment.ACK, 10}, {segment.FIN | segment.ACK, 0}, {segment.FIN, 0},
 		{segment.ACK, 0}, {segment.PSH | segment.ACK, 10}, {segment.FIN | segment.ACK, 10}, {segment.PSH, 10}, {0, 0},
 	}
 	// probeSeqs are the places: far left, the left edge and its neighbours, the
