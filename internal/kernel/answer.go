@@ -52,6 +52,7 @@ const (
 	FactFinTimeout  Fact = "net.ipv4.tcp_fin_timeout"
 	FactMaxTWBucket Fact = "net.ipv4.tcp_max_tw_buckets"
 	FactSynCookies  Fact = "net.ipv4.tcp_syncookies"
+	FactAbort       Fact = "net.ipv4.tcp_abort_on_overflow"
 	FactListener    Fact = "whether somebody listens"
 	FactAcceptQueue Fact = "whether the accept queue was full"
 	FactRcvNxt      Fact = "rcv_nxt"

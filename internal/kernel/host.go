@@ -19,6 +19,8 @@ type Host struct {
 	Listener Answer
 	// AcceptQueueFull: that listener's accept queue is full.
 	AcceptQueueFull Answer
+	// AbortOnOverflow is net.ipv4.tcp_abort_on_overflow != 0.
+	AbortOnOverflow Answer
 	// SynCookies: the listener would answer with a cookie now.
 	SynCookies Answer
 	// IPv6: the connection runs over IPv6.

@@ -44,6 +44,9 @@ func viewOf(s *Story, n *Numbers) view {
 	if s.TS {
 		recent = kernel.Known(n.TSRecent)
 	}
+	if s.Settings.NoTimeWait && (s.State == TimeWait || s.State == FinWait2Orphan) {
+		return view{}
+	}
 	switch s.State {
 	case NoSocket:
 		return view{}

@@ -74,6 +74,10 @@ type Settings struct {
 	Cookies      bool // net.ipv4.tcp_syncookies=2
 	NoListener   bool // the listener is closed
 	QueueFull    bool // its accept queue is full
+	Abort        bool // net.ipv4.tcp_abort_on_overflow=1
+	// NoTimeWait is net.ipv4.tcp_max_tw_buckets=0, already while the connection
+	// closes: neither TIME_WAIT nor an orphan's FIN_WAIT2 comes about.
+	NoTimeWait bool
 }
 
 // String lists what differs from the defaults.
@@ -85,6 +89,7 @@ func (s Settings) String() string {
 	}{
 		{s.NoTimestamps, "tcp_timestamps=0"}, {s.RFC1337, "tcp_rfc1337=1"}, {s.NoLimit, "tcp_invalid_ratelimit=0"},
 		{s.Cookies, "tcp_syncookies=2"}, {s.NoListener, "no listener"}, {s.QueueFull, "accept queue full"},
+		{s.Abort, "tcp_abort_on_overflow=1"}, {s.NoTimeWait, "tcp_max_tw_buckets=0"},
 	} {
 		if x.on {
 			if out != "" {
@@ -170,7 +175,8 @@ func (s Settings) host(p kernel.Profile, ipv6 bool) kernel.Host {
 	h := kernel.Host{
 		Profile: p, Timestamps: kernel.If(!s.NoTimestamps), RFC1337: kernel.If(s.RFC1337), Recycle: kernel.No,
 		Listener: kernel.If(!s.NoListener), AcceptQueueFull: kernel.If(s.QueueFull), SynCookies: kernel.If(s.Cookies), IPv6: ipv6,
-		RateLimit: kernel.Duration{Duration: kernel.DefaultRateLimit, Known: true},
+		AbortOnOverflow: kernel.If(s.Abort),
+		RateLimit:       kernel.Duration{Duration: kernel.DefaultRateLimit, Known: true},
 	}
 	if s.NoLimit {
 		h.RateLimit.Duration = 0

@@ -36,6 +36,7 @@ var (
 	// probeSettings are the defaults and what differs from them in one setting.
 	probeSettings = []Settings{
 		{}, {NoTimestamps: true}, {RFC1337: true}, {NoLimit: true}, {Cookies: true}, {NoListener: true}, {QueueFull: true},
+		{QueueFull: true, Abort: true},
 	}
 )
 
@@ -65,13 +66,16 @@ func Matrix(parts []string, pairs bool, seed uint64) ([]Story, error) {
 				}
 			}
 		case "synrecv":
-			for _, s := range []Settings{{}, {NoLimit: true}} {
+			for _, s := range []Settings{{}, {NoLimit: true}, {NoTimestamps: true}, {NoListener: true}, {QueueFull: true}, {QueueFull: true, Abort: true}} {
 				m.cells(Story{State: SynRecv, Settings: s}, everything)
 			}
 		case "nosocket":
 			for _, s := range []Settings{{}, {NoListener: true}, {QueueFull: true}, {Cookies: true}} {
 				m.cells(Story{State: NoSocket, Settings: s}, everything)
 			}
+			m.cells(Story{State: FinWait2Orphan, Settings: Settings{NoTimeWait: true}}, everything)
+			m.cells(Story{State: TimeWait, Path: ByFull, Settings: Settings{NoTimeWait: true}}, everything)
+			m.cells(Story{State: TimeWait, Path: ByClosing, Settings: Settings{NoTimeWait: true}}, everything)
 		default:
 			return nil, fmt.Errorf("there is no part %q of the matrix (there are %v)", p, Parts)
 		}
@@ -110,6 +114,7 @@ func both(a, b Settings) Settings {
 	return Settings{
 		NoTimestamps: a.NoTimestamps || b.NoTimestamps, RFC1337: a.RFC1337 || b.RFC1337, NoLimit: a.NoLimit || b.NoLimit,
 		Cookies: a.Cookies || b.Cookies, NoListener: a.NoListener || b.NoListener, QueueFull: a.QueueFull || b.QueueFull,
+		Abort: a.Abort || b.Abort, NoTimeWait: a.NoTimeWait || b.NoTimeWait,
 	}
 }
 

@@ -54,7 +54,7 @@ func newBench() (*bench, error) {
 	}
 	tun, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("/dev/net/tun: %w", err)
+		return nil, fmt.Errorf("/dev/net/tun: %w (is the kernel's module tun loaded?)", err)
 	}
 	b := &bench{tun: tun}
 	if err := b.configure(); err != nil {
@@ -97,7 +97,7 @@ func (b *bench) configure() error {
 		b.ipv6 = true
 	}
 	for name, value := range map[string]string{
-		"net/ipv4/tcp_max_syn_backlog": "65536", "net/core/somaxconn": "65535", "net/ipv4/tcp_max_tw_buckets": "1000000",
+		"net/ipv4/tcp_max_syn_backlog": "65536", "net/core/somaxconn": "65535",
 		// Quiet ones: no retransmission may be taken for an answer sooner than needs be.
 		"net/ipv4/tcp_early_retrans": "0", "net/ipv4/tcp_fin_timeout": "60",
 	} {

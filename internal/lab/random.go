@@ -30,7 +30,7 @@ func Random(probes int, seed uint64) []Story {
 
 func randomSettings(r *rand.Rand) Settings {
 	one := func() bool { return r.IntN(4) == 0 }
-	return Settings{NoTimestamps: one(), RFC1337: one(), NoLimit: one(), Cookies: one(), NoListener: one(), QueueFull: one()}
+	return Settings{NoTimestamps: one(), RFC1337: one(), NoLimit: one(), Cookies: one(), NoListener: one(), QueueFull: one(), Abort: one()}
 }
 
 // randomStates are drawn from in equal parts: TIME_WAIT is what it is about.

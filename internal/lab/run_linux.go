@@ -130,7 +130,7 @@ func (r *runner) run(ctx context.Context, stories []Story, jobs []job, out []Out
 func (r *runner) batch(set Settings, stories []Story, which []int, out []Outcome) error {
 	r.port++
 	r.conns = make(map[key]*conn, len(which))
-	if err := r.apply(Settings{}); err != nil {
+	if err := r.apply(Settings{NoTimeWait: set.NoTimeWait}); err != nil {
 		return err
 	}
 	if err := r.open(); err != nil {
@@ -251,6 +251,8 @@ func (r *runner) apply(s Settings) error {
 		{"tcp_rfc1337", pick(s.RFC1337, "1", "0")},
 		{"tcp_invalid_ratelimit", pick(s.NoLimit, "0", "500")},
 		{"tcp_syncookies", pick(s.Cookies, "2", "1")},
+		{"tcp_abort_on_overflow", pick(s.Abort, "1", "0")},
+		{"tcp_max_tw_buckets", pick(s.NoTimeWait, "0", "1000000")},
 	} {
 		if err := sysctl("net/ipv4/"+x.name, x.value); err != nil {
 			return err

@@ -209,6 +209,7 @@ func (c *Case) Host() kernel.Host {
 		Recycle:         s.Answer("recycle"),
 		Listener:        s.Answer("listener"),
 		AcceptQueueFull: s.Answer("queue_full"),
+		AbortOnOverflow: s.Answer("abort_on_overflow"),
 		SynCookies:      s.Answer("cookies"),
 		IPv6:            s.Answer("ipv6") == kernel.Yes,
 	}

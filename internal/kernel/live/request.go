@@ -14,7 +14,7 @@ const checkReq = "net/ipv4/tcp_minisocks.c tcp_check_req"
 func SynRecvRules() []*Rule {
 	return []*Rule{
 		&reqRepeatLimited, &reqRepeat, &reqWrongACK, &reqLimited, &reqOld, &reqRSTElsewhere,
-		&reqRSTLimited, &reqRSTChallenged, &reqRST, &reqInWindow, &reqNoACK, &reqQueueFull, &reqEstablished, &otherwise,
+		&reqRSTLimited, &reqRSTChallenged, &reqRST, &reqInWindow, &reqNoACK, &reqAborts, &reqQueueFull, &reqEstablished, &otherwise,
 	}
 }
 
@@ -45,7 +45,9 @@ var (
 		}
 		return kernel.YesIf(c.Segment.Seq.Add(1) != c.RcvNxt.Num, "seq %s, pending %s", c.Segment.Seq, c.RcvNxt.Add(^uint32(0)))
 	}}
-	reqPAWSOld  = clause{Says: "its timestamp is older than ts_recent (PAWS)", Ask: reqPAWS}
+	queueFull = clause{Says: "the accept queue is full", Ask: func(c *Case) kernel.Reading {
+		return kernel.Setting(c.Host.AcceptQueueFull, "the accept queue is full", "the accept queue has room", kernel.FactAcceptQueue)
+	}}
 	reqPAWSFine = kernel.Not("its timestamp is not older than ts_recent (PAWS)", reqPAWS)
 )
 
@@ -211,11 +213,19 @@ var reqNoACK = Rule{
 	Then: func(c *Case) Outcome { return c.kept("req-no-ack", kernel.Reply{}).remember(c) },
 }
 
-var reqQueueFull = Rule{
-	ID: "req-queue-full", Says: "The last ACK is dropped while the listener's accept queue is full (tcp_abort_on_overflow=0).", From: checkReq + ", tcp_v4_syn_recv_sock",
-	When: []clause{{Says: "the accept queue is full", Ask: func(c *Case) kernel.Reading {
-		return kernel.Setting(c.Host.AcceptQueueFull, "the accept queue is full", "the accept queue has room", kernel.FactAcceptQueue)
+var reqAborts = Rule{
+	ID: "req-aborts", Says: "With tcp_abort_on_overflow=1 the last ACK gets a RST while the listener's accept queue is full, and the request is dropped.", From: checkReq + ", listen_overflow",
+	When: []clause{queueFull, {Says: "tcp_abort_on_overflow is 1", Ask: func(c *Case) kernel.Reading {
+		return kernel.Setting(c.Host.AbortOnOverflow, "tcp_abort_on_overflow = 1", "tcp_abort_on_overflow = 0", kernel.FactAbort)
 	}}},
+	Then: func(c *Case) Outcome {
+		return Outcome{Rule: "req-aborts", Reply: timewait.ResetFor(&c.Segment), Gone: true}
+	},
+}
+
+var reqQueueFull = Rule{
+	ID: "req-queue-full", Says: "The last ACK is dropped while the listener's accept queue is full.", From: checkReq + ", tcp_v4_syn_recv_sock",
+	When: []clause{queueFull},
 	Then: func(c *Case) Outcome { return c.kept("req-queue-full", kernel.Reply{}).remember(c) },
 }
 

@@ -41,7 +41,7 @@ func draw(r *rand.Rand) *live.Case {
 		Host: kernel.Host{
 			Profile:    profiles[r.IntN(len(profiles))],
 			RateLimit:  kernel.Duration{Duration: kernel.DefaultRateLimit, Known: true},
-			Timestamps: kernel.Yes, AcceptQueueFull: kernel.If(r.IntN(2) == 0),
+			Timestamps: kernel.Yes, AcceptQueueFull: kernel.If(r.IntN(2) == 0), AbortOnOverflow: kernel.If(r.IntN(2) == 0),
 		},
 		Segment: segment.Segment{
 			Seq: seq.Of(rcvNxt + pick(0, 1, ^uint32(0), ^uint32(1), wnd, wnd+1, wnd-1, 1<<31, 1<<31+1, r.Uint32())),
