@@ -40,6 +40,13 @@ func (t *Table) route(n uint32, r *record, s *segment.Segment, fromHigh bool) (m
 	return n, r.state >= Closed && (s.Len > 0 || s.Flags&segment.FIN != 0)
 }
 
+// firstAnswer tells whether a segment is the plain answer to the SYN of a
+// record without a past, which needs no look elsewhere.
+func (r *record) firstAnswer(s *segment.Segment, fromHigh bool) bool {
+	return r.state == SynOnly && r.prev == 0 && s.Flags&(segment.SYN|segment.ACK|segment.RST) == segment.SYN|segment.ACK &&
+		r.side(fromHigh) == Listener && r.has(Opener, endISN|endSnd) && s.Ack == r.hot[Opener].sndNxt && r.answersSYN(s)
+}
+
 // closeness tells how far a segment of end e lies from a record's numbers, and
 // how many of its two numbers could be compared: none if it cannot belong there.
 func (t *Table) closeness(r *record, s *segment.Segment, e Side) (far uint32, dims int) {

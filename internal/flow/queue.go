@@ -16,27 +16,30 @@ const (
 )
 
 // queue holds the events in the order in which they are due. Nearly all of them
-// are entered with one of two delays: those with the same delay wait in a row of
+// are entered with one of few delays: those with the same delay wait in a row of
 // blocks, and so in order. The few that must be put off go to a heap.
 type queue struct {
 	blocks slab[eventBlock]
-	rows   [2]row
+	rows   [3]row
 	last   int // the row that shift took from
 	late   []event
 }
 
-// The rows of a queue.
+// The rows of a queue. Of several events that are due at once that of the first row goes first.
 const (
 	quietRow = iota // with Config.Keep
 	endedRow        // with Config.KeepEnded
+	youngRow        // with youngFor
 )
 
 // row is a row of blocks.
 type row struct {
-	head uint32 // block
-	tail uint32
-	at   int // next event in head
-	fill int // events in tail
+	head  uint32 // block
+	tail  uint32
+	at    int   // next event in head
+	fill  int   // events in tail
+	due   int64 // of the next event; needs holds
+	holds bool  // there is a next event
 }
 
 type eventBlock struct {
@@ -63,25 +66,20 @@ func (q *queue) push(e event, into int) bool {
 	}
 	q.blocks.at(r.tail).e[r.fill] = e
 	r.fill++
+	if !r.holds {
+		r.due, r.holds = e.due, true
+	}
 	return true
 }
 
-// head returns the first event of a row.
-func (q *queue) head(of int) (event, bool) {
-	r := &q.rows[of]
-	if r.head == 0 || r.head == r.tail && r.at == r.fill {
-		return event{}, false
+// next returns the row whose head is due first.
+func (q *queue) next() (of int, ok bool) {
+	for i := range q.rows {
+		if r := &q.rows[i]; r.holds && (!ok || r.due < q.rows[of].due) {
+			of, ok = i, true
+		}
 	}
-	return q.blocks.at(r.head).e[r.at], true
-}
-
-// first returns the earlier of the heads of the rows, and its row.
-func (q *queue) first() (e event, of int, ok bool) {
-	e, ok = q.head(quietRow)
-	if f, also := q.head(endedRow); also && (!ok || f.due < e.due) {
-		return f, endedRow, true
-	}
-	return e, quietRow, ok
+	return of, ok
 }
 
 // ahead returns the record of the event that is some places behind the head of
@@ -95,46 +93,50 @@ func (q *queue) ahead(places int) uint32 {
 	return q.blocks.at(r.head).e[i].n
 }
 
-// shift takes the head of a row out.
-func (q *queue) shift(of int) {
+// shift takes the head of a row out, which holds one.
+func (q *queue) shift(of int) event {
 	q.last = of
 	r := &q.rows[of]
+	b := q.blocks.at(r.head)
+	e := b.e[r.at]
 	r.at++
-	if r.head == r.tail {
-		if r.at == r.fill {
-			// Empty: use the block again from its start.
-			r.at, r.fill = 0, 0
-		}
-		return
-	}
-	if r.at == len(eventBlock{}.e) {
-		next := q.blocks.at(r.head).next
+	switch {
+	case r.head == r.tail && r.at == r.fill:
+		// Empty: use the block again from its start.
+		r.at, r.fill, r.holds = 0, 0, false
+		return e
+	case r.head != r.tail && r.at == len(b.e):
+		next := b.next
 		q.blocks.release(r.head)
 		r.head, r.at = next, 0
+		b = q.blocks.at(next)
 	}
+	r.due = b.e[r.at].due
+	return e
 }
 
-// pop takes out the next event that is due at the given time; the rows go first where several are due at once.
-func (q *queue) pop(now int64) (event, bool) {
-	e, of, ok := q.first()
-	if len(q.late) > 0 && (!ok || q.late[0].due < e.due) {
+// pop takes out the next event that is due at the given time, and tells from
+// which row; the rows go first where several are due at once. What comes from
+// the heap belongs to quietRow.
+func (q *queue) pop(now int64) (e event, of int, ok bool) {
+	of, ok = q.next()
+	if len(q.late) > 0 && (!ok || q.late[0].due < q.rows[of].due) {
 		if q.late[0].due > now {
-			return event{}, false
+			return event{}, 0, false
 		}
-		return q.popLate(), true
+		return q.popLate(), quietRow, true
 	}
-	if !ok || e.due > now {
-		return event{}, false
+	if !ok || q.rows[of].due > now {
+		return event{}, 0, false
 	}
-	q.shift(of)
-	return e, true
+	return q.shift(of), of, true
 }
 
 // nextDue returns when the next event is due.
 func (q *queue) nextDue() int64 {
 	due := int64(1<<63 - 1)
-	if e, _, ok := q.first(); ok {
-		due = e.due
+	if of, ok := q.next(); ok {
+		due = q.rows[of].due
 	}
 	if len(q.late) > 0 {
 		due = min(due, q.late[0].due)

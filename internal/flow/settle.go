@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 	"unsafe"
 )
 
@@ -37,12 +38,15 @@ func after(t, d int64) int64 {
 // is to be looked at because it may have gone quiet.
 func (t *Table) enqueue(n uint32, r *record, kind uint32) {
 	keep, row := t.keep, quietRow
-	if kind == eventEnded {
+	switch {
+	case kind == eventEnded:
 		r.bits |= bitQueued
 		// Where both are kept as long, they take turns in one row.
 		if keep = t.keepEnded; keep != t.keep {
 			row = endedRow
 		}
+	case t.linesOnly:
+		keep, row = youngFor, youngRow
 	}
 	e := event{after(t.now, keep), n, uint32(r.id)&eventID | kind}
 	if !t.queue.push(e, row) {
@@ -60,12 +64,16 @@ func (t *Table) delayTo(due int64, n uint32, r *record) {
 // expire takes the turns that have come.
 func (t *Table) expire(now int64) {
 	for {
-		e, ok := t.queue.pop(now)
+		e, row, ok := t.queue.pop(now)
 		if !ok {
 			break
 		}
 		t.prepare()
-		t.turn(e)
+		if row == youngRow {
+			t.grow(e)
+		} else {
+			t.turn(e)
+		}
 	}
 	t.due = t.queue.nextDue()
 }
@@ -92,11 +100,34 @@ func (t *Table) prefetchRecord(n uint32) {
 	}
 }
 
+// youngFor is how long a quiet record waits before it is given a turn at all:
+// nearly all handshakes and closes are complete by then, and their records
+// still near. Where questions are asked the order of all events is kept instead.
+const youngFor = int64(time.Second)
+
+// grow gives a record its turn as enqueue would have, had it known that it
+// would stay quiet so long.
+func (t *Table) grow(e event) {
+	r := t.records.at(e.n)
+	if !t.waits(r, e) || !r.quiet() || r.bits&bitQueued != 0 {
+		return
+	}
+	e.due = after(e.due-youngFor, t.keep)
+	if !t.queue.push(e, quietRow) {
+		t.queue.delay(e)
+	}
+}
+
+// waits tells whether the event's record is still there.
+func (t *Table) waits(r *record, e event) bool {
+	return r.bits&bitLive != 0 && uint32(r.id)&eventID == e.id&eventID
+}
+
 // turn does what an event calls for, as at the time when it was due: so the
 // outcome does not depend on when the next segment of whatever connection comes.
 func (t *Table) turn(e event) {
 	r := t.records.at(e.n)
-	if r.bits&bitLive == 0 || uint32(r.id)&eventID != e.id&eventID {
+	if !t.waits(r, e) {
 		return
 	}
 	if r.bits&bitAnnounced == 0 {
@@ -206,13 +237,13 @@ func (t *Table) limitChain(r *record) {
 // hurry announces ends before their time, in their order, until fewer orphans wait.
 func (t *Table) hurry() {
 	for t.orphans > maxOrphans {
-		e, row, ok := t.queue.first()
+		row, ok := t.queue.next()
 		if !ok {
 			return
 		}
-		t.queue.shift(row)
+		e := t.queue.shift(row)
 		r := t.records.at(e.n)
-		if r.bits&bitLive == 0 || uint32(r.id)&eventID != e.id&eventID {
+		if !t.waits(r, e) {
 			continue
 		}
 		if r.bits&bitAnnounced == 0 {
@@ -284,14 +315,14 @@ func (t *Table) Close() {
 	}
 	t.closed = true
 	for {
-		e, row, ok := t.queue.first()
+		row, ok := t.queue.next()
 		if !ok {
 			break
 		}
+		e := t.queue.shift(row)
 		t.prepare()
-		t.queue.shift(row)
 		r := t.records.at(e.n)
-		if e.id&eventEnded != 0 && r.bits&(bitLive|bitAnnounced) == bitLive && uint32(r.id)&eventID == e.id&eventID {
+		if e.id&eventEnded != 0 && t.waits(r, e) && r.bits&bitAnnounced == 0 {
 			t.announce(e.n, r)
 		}
 	}
