@@ -40,6 +40,12 @@ func (t *Table) route(n uint32, r *record, s *segment.Segment, fromHigh bool) (m
 	return n, r.state >= Closed && (s.Len > 0 || s.Flags&segment.FIN != 0)
 }
 
+// ambiguous tells whether a segment that is no SYN may belong to an earlier
+// incarnation, or begin a new one that the capture shows from its middle.
+func (r *record) ambiguous(s *segment.Segment) bool {
+	return r.prev != 0 || s.Flags&segment.SYN != 0 || r.state >= Closed && (s.Len > 0 || s.Flags&segment.FIN != 0)
+}
+
 // firstAnswer tells whether a segment is the plain answer to the SYN of a
 // record without a past, which needs no look elsewhere.
 func (r *record) firstAnswer(s *segment.Segment, fromHigh bool) bool {

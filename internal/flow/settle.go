@@ -68,10 +68,10 @@ func (t *Table) expire(now int64) {
 		if !ok {
 			break
 		}
-		t.prepare()
 		if row == youngRow {
 			t.grow(e)
 		} else {
+			t.prepare()
 			t.turn(e)
 		}
 	}
@@ -108,6 +108,10 @@ const youngFor = int64(time.Second)
 // grow gives a record its turn as enqueue would have, had it known that it
 // would stay quiet so long.
 func (t *Table) grow(e event) {
+	if n := t.queue.ahead(8); n != 0 {
+		prefetch(unsafe.Pointer(t.records.at(n)))
+		prefetch(unsafe.Pointer(&t.records.at(n).id))
+	}
 	r := t.records.at(e.n)
 	if !t.waits(r, e) || !r.quiet() || r.bits&bitQueued != 0 {
 		return

@@ -277,7 +277,7 @@ func (t *Table) add(s *segment.Segment, p *probe) {
 			t.open(s, p, n)
 			return
 		}
-	} else if (r.prev != 0 || r.state >= Closed || s.Flags&segment.SYN != 0) && !r.firstAnswer(s, p.fromHigh) {
+	} else if r.ambiguous(s) && !r.firstAnswer(s, p.fromHigh) {
 		fresh := false
 		if member, fresh = t.route(n, r, s, p.fromHigh); fresh {
 			t.open(s, p, n)
