@@ -145,7 +145,7 @@ type Numbers struct {
 	ISN            seq.Num // of the kernel's SYN-ACK
 	ISNAsked       int64   // when its SYN was sent, ns
 	ISNTime        int64   // when it arrived, ns
-	Reached        int64   // when the state was reached, ns
+	Reached        int64   // when the segment was sent that led to the state, ns
 }
 
 // build turns a step into the segment that is sent.

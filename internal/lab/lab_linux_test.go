@@ -49,6 +49,7 @@ func mustAgree(t *testing.T, r *Result) {
 
 // Of the whole matrix a part is tried, another one each time.
 func TestLabMatrix(t *testing.T) {
+	t.Parallel()
 	p, seed := here(t), rand.Uint64()
 	all, err := Matrix(nil, true, seed)
 	if err != nil {
@@ -71,6 +72,7 @@ func TestLabMatrix(t *testing.T) {
 }
 
 func TestLabRandom(t *testing.T) {
+	t.Parallel()
 	p, seed := here(t), rand.Uint64()
 	r := tryHere(t, "random", seed, Random(3200, seed), p)
 	mustAgree(t, r)
@@ -87,6 +89,7 @@ func TestLabRandom(t *testing.T) {
 // A model that is wrong about the kernel must be caught: that of a kernel which
 // treats the ISN of an accepted SYN the other way.
 func TestLabNoticesAWrongModel(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	other, err := kernel.ParseRelease("5.10.223")
 	if err != nil {
@@ -113,6 +116,7 @@ func TestLabNoticesAWrongModel(t *testing.T) {
 
 // A difference is told in as few segments as show it.
 func TestLabShrinks(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	if p.Has(&kernel.KeepsISN).Answer != kernel.Yes {
 		t.Skip("needs a kernel that keeps the ISN")
@@ -142,6 +146,7 @@ func TestLabShrinks(t *testing.T) {
 
 // An entry of the ledger that the whole matrix no longer shows is stale.
 func TestLabLedgerIsNotStale(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	all, err := Ledger()
 	if err != nil {

@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 	"github.com/tcpwhy/tcpwhy/internal/seq"
@@ -41,7 +42,7 @@ var (
 )
 
 // Parts are the parts of the matrix, by the names under which --only takes them.
-var Parts = []string{"timewait", "finwait2", "live", "synrecv", "nosocket"}
+var Parts = []string{"timewait", "finwait2", "live", "synrecv", "limits", "nosocket"}
 
 // Matrix returns the stories of the parts named, of all parts where none is: one
 // segment each, and where the state has one a follow-up. pairs adds every pair of
@@ -69,6 +70,8 @@ func Matrix(parts []string, pairs bool, seed uint64) ([]Story, error) {
 			for _, s := range []Settings{{}, {NoLimit: true}, {NoTimestamps: true}, {NoListener: true}, {QueueFull: true}, {QueueFull: true, Abort: true}} {
 				m.cells(Story{State: SynRecv, Settings: s}, everything)
 			}
+		case "limits":
+			m.limits()
 		case "nosocket":
 			for _, s := range []Settings{{}, {NoListener: true}, {QueueFull: true}, {Cookies: true}} {
 				m.cells(Story{State: NoSocket, Settings: s}, everything)
@@ -86,6 +89,27 @@ func Matrix(parts []string, pairs bool, seed uint64) ([]Story, error) {
 type matrix struct {
 	rng     *rand.Rand
 	stories []Story
+	before  []Step // arrive before the segment of each cell
+}
+
+// limits are the cells once more while the limiter of ACKs holds: after a SYN that
+// was answered.
+func (m *matrix) limits() {
+	for _, x := range []struct {
+		base Story
+		seq  uint32 // of that SYN
+		want func(segment.Flags) bool
+	}{
+		{Story{State: TimeWait}, 0, everything},
+		{Story{State: TimeWait, Settings: Settings{NoListener: true}}, 0, everything},
+		{Story{State: FinWait2Orphan}, ^uint32(999), everything},
+		{Story{State: SynRecv}, ^uint32(0), everything}, // the pending one
+		{Story{State: Established}, 0, synOrRST},
+	} {
+		m.before = []Step{{Flags: segment.SYN, Seq: x.seq}}
+		m.cells(x.base, x.want)
+	}
+	m.before = nil
 }
 
 func everything(segment.Flags) bool { return true }
@@ -135,10 +159,9 @@ func (m *matrix) cells(base Story, want func(segment.Flags) bool) {
 						s := base
 						s.IPv6, s.TS = ipv6, ts
 						s.ISS, s.TSVal = number(m.rng), number(m.rng)
-						s.Steps = []Step{
-							{Flags: f.flags, Len: f.len, Seq: q.seq, HalfWindows: q.halfWindows, HasTS: v.has, TSVal: v.val},
-							{FollowUp: true},
-						}
+						s.Steps = append(slices.Clone(m.before),
+							Step{Flags: f.flags, Len: f.len, Seq: q.seq, HalfWindows: q.halfWindows, HasTS: v.has, TSVal: v.val},
+							Step{FollowUp: true})
 						m.stories = append(m.stories, s)
 					}
 				}

@@ -15,6 +15,8 @@ type Outcome struct {
 	// Unsure is why the model said nothing certain of the next step; empty
 	// where every step was compared.
 	Unsure string
+	// trail is kept where it was asked for.
+	trail *trail
 }
 
 // Observed is one step: what was sent, what the model said, what came.

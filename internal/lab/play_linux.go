@@ -5,11 +5,11 @@ import (
 
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
-	"github.com/tcpwhy/tcpwhy/internal/kernel/timewait"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
 
-// play sends the steps of all stories in rounds, and compares.
+// play sends the steps of all stories in rounds, and compares. The kernel's table
+// is read before the follow-ups, which set timers anew.
 func (r *runner) play(set Settings, conns []*conn) error {
 	rounds := 0
 	for _, c := range conns {
@@ -17,7 +17,7 @@ func (r *runner) play(set Settings, conns []*conn) error {
 	}
 	for range rounds {
 		for _, waits := range []bool{false, true} {
-			if err := r.round(set, conns, waits); err != nil {
+			if err := r.round(set, conns, waits, false); err != nil {
 				return err
 			}
 		}
@@ -33,15 +33,18 @@ func (r *runner) play(set Settings, conns []*conn) error {
 			c.checkState(table, from, to)
 		}
 	}
-	return nil
+	return r.round(set, conns, false, true)
 }
 
-// round sends the next step of those stories whose step waits, or of those
-// whose step does not.
-func (r *runner) round(set Settings, conns []*conn, waits bool) error {
+// round sends the next step of those stories whose step is of the kind asked for:
+// whether it waits, whether it is the follow-up.
+func (r *runner) round(set Settings, conns []*conn, waits, followUp bool) error {
 	var sent []*conn
 	for _, c := range conns {
-		if c.over || c.step >= len(c.story.Steps) || c.story.Steps[c.step].Wait != waits {
+		if c.over || c.step >= len(c.story.Steps) {
+			continue
+		}
+		if st := &c.story.Steps[c.step]; st.Wait != waits || st.FollowUp != followUp {
 			continue
 		}
 		sent = append(sent, c)
@@ -76,7 +79,7 @@ func (r *runner) round(set Settings, conns []*conn, waits bool) error {
 // probe sends the next step of one story.
 func (r *runner) probe(set Settings, c *conn) error {
 	st := &c.story.Steps[c.step]
-	host := set.host(r.profile, c.story.IPv6)
+	c.settings = set.host(r.profile, c.story.IPv6)
 	if st.FollowUp {
 		s, ok := c.view.followUp(&c.n, c.peer, c.host)
 		if !ok {
@@ -89,7 +92,7 @@ func (r *runner) probe(set Settings, c *conn) error {
 	}
 	c.now = time.Now().UnixNano()
 	c.sent.Time = c.now
-	c.pred = c.view.predict(host, c.sent, c.now)
+	c.pred = c.view.predict(c.settings, c.sent, c.now)
 	if c.pred.unsure != "" {
 		return nil
 	}
@@ -130,6 +133,9 @@ func (c *conn) evaluate() {
 		return
 	}
 	got := c.answers()
+	if c.result.trail != nil {
+		c.result.trail.add(c.settings, c.sent, c.now, got)
+	}
 	o := Observed{Sent: text(&c.sent), Rule: c.pred.rule, FollowUp: st.FollowUp, At: c.now - c.n.Reached}
 	for i := range got {
 		o.Got = append(o.Got, text(&got[i]))
@@ -173,16 +179,15 @@ func (c *conn) checkState(t table, from, to int64) {
 	if there {
 		got = e.state
 	}
+	if c.result.trail != nil {
+		c.result.trail.look(got, e.left, from, to)
+	}
 	var diffs []Difference
 	if want != got {
 		diffs = append(diffs, Difference{"state", procNames[want], procNames[got]})
 	}
-	if want == got && c.view.at == atTimeWait && c.view.tw.Armed != 0 {
-		left := timewait.Length - time.Duration(to-c.view.tw.Armed)
-		most := timewait.Length - time.Duration(from-c.view.tw.Armed)
-		if e.left < left-rearmTolerance || e.left > most+rearmTolerance {
-			diffs = append(diffs, Difference{"timer", left.Round(time.Millisecond).String() + " left", e.left.String() + " left"})
-		}
+	if least, most, ok := c.view.timerBounds(from, to); ok && want == got && (e.left < least || e.left > most) {
+		diffs = append(diffs, Difference{"timer", least.Round(time.Millisecond).String() + " to " + most.Round(time.Millisecond).String(), e.left.String()})
 	}
 	if len(diffs) > 0 {
 		c.result.Numbers = c.n
@@ -191,6 +196,7 @@ func (c *conn) checkState(t table, from, to int64) {
 			rule = c.result.Steps[n-1].Rule
 		}
 		c.result.Steps = append(c.result.Steps, Observed{Rule: rule, State: true, Differences: diffs})
+		c.over = true
 	}
 }
 
@@ -199,7 +205,3 @@ func (c *conn) checkState(t table, from, to int64) {
 const stall = 20 * time.Millisecond
 
 const machineStood = "the machine stood still"
-
-// rearmTolerance is what jiffies and a busy machine may put between the clock of
-// the laboratory and that of the kernel.
-const rearmTolerance = settle * 3 / 5

@@ -33,10 +33,10 @@ func randomSettings(r *rand.Rand) Settings {
 	return Settings{NoTimestamps: one(), RFC1337: one(), NoLimit: one(), Cookies: one(), NoListener: one(), QueueFull: one(), Abort: one()}
 }
 
-// randomStates are drawn from in equal parts: TIME_WAIT is what it is about.
+// randomStates are drawn from in equal parts: TIME_WAIT is what it is about most.
 var randomStates = []State{
 	TimeWait, TimeWait, TimeWait, TimeWait, TimeWait, TimeWait, FinWait2Orphan, FinWait2Orphan, FinWait2Orphan,
-	SynRecv, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck, NoSocket,
+	SynRecv, SynRecv, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck, NoSocket,
 }
 
 func randomStory(r *rand.Rand, set Settings) Story {

@@ -26,7 +26,7 @@ const (
 	firstHostPort    = 10000
 	quiet            = 15 * time.Millisecond  // silence after which nothing more is expected
 	late             = 300 * time.Millisecond // how long an answer that was predicted is waited for
-	settle           = 150 * time.Millisecond // so that a timer that was set anew can be told from one that was not
+	settle           = 300 * time.Millisecond // so that a timer that was set anew can be told from one that was not
 	forget           = 620 * time.Millisecond // after which the limiter of ACKs has forgotten
 )
 
@@ -38,6 +38,7 @@ type runner struct {
 	conns    map[key]*conn
 	port     uint16 // the host's port of this batch
 	fd4, fd6 int
+	keep     bool // outcomes have their trail
 }
 
 // key names a connection of a batch.
@@ -49,6 +50,11 @@ type key struct {
 // Run plays the stories on the kernel that runs here, and returns an outcome for
 // each, in order. An error is the laboratory's, not the model's.
 func Run(ctx context.Context, stories []Story, p kernel.Profile) ([]Outcome, error) {
+	return run(ctx, stories, p, false)
+}
+
+// run plays the stories; with keep each outcome has its trail.
+func run(ctx context.Context, stories []Story, p kernel.Profile, keep bool) ([]Outcome, error) {
 	// Every connection holds a file; root may have more of them than the default.
 	files := unix.Rlimit{Cur: 1 << 16, Max: 1 << 16}
 	_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &files)
@@ -69,7 +75,7 @@ func Run(ctx context.Context, stories []Story, p kernel.Profile) ([]Outcome, err
 				if err != nil {
 					return err
 				}
-				r := &runner{bench: b, wire: w, profile: p, port: firstHostPort}
+				r := &runner{bench: b, wire: w, profile: p, port: firstHostPort, keep: keep}
 				return r.run(ctx, stories, mine, out)
 			})
 			if err != nil {
@@ -154,8 +160,17 @@ func (r *runner) batch(set Settings, stories []Story, which []int, out []Outcome
 			}
 			c.over, c.result.Unsure = true, "its state was not reached"
 		}
-		c.n.Reached = time.Now().UnixNano()
+		now := time.Now().UnixNano()
+		if c.n.Reached == 0 { // nothing was sent
+			c.n.Reached = now
+		}
+		if now-c.n.Reached > int64(stall) {
+			c.over, c.result.Unsure = true, machineStood
+		}
 		c.view = viewOf(c.story, &c.n)
+		if r.keep {
+			c.result.trail = &trail{start: c.view, n: c.n}
+		}
 	}
 	if err := r.arrange(set, len(which)); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
@@ -21,6 +22,7 @@ type conn struct {
 	view       view
 	step       int
 	now        int64 // when the step was sent
+	settings   kernel.Host
 	sent       segment.Segment
 	pred       prediction
 	result     Outcome
@@ -44,6 +46,7 @@ func (r *runner) send(c *conn, f segment.Flags) error {
 		c.tsval = c.tsval.Add(1)
 	}
 	c.n.RcvNxt = s.End()
+	c.n.Reached = time.Now().UnixNano()
 	return r.wire.send(&s)
 }
 

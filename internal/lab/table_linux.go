@@ -7,30 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
-	"github.com/tcpwhy/tcpwhy/internal/kernel/timewait"
 )
-
-// The states of /proc/net/tcp (include/net/tcp_states.h).
-const (
-	procNone        uint8 = 0
-	procEstablished       = 1
-	procSynRecv           = 3
-	procFinWait1          = 4
-	procFinWait2          = 5
-	procTimeWait          = 6
-	procCloseWait         = 8
-	procLastAck           = 9
-	procListen            = 10
-	procClosing           = 11
-)
-
-var procNames = [16]string{
-	procNone: "no socket", procEstablished: "ESTABLISHED", 2: "SYN_SENT", procSynRecv: "SYN_RECV", procFinWait1: "FIN_WAIT1",
-	procFinWait2: "FIN_WAIT2", procTimeWait: "TIME_WAIT", 7: "CLOSE", procCloseWait: "CLOSE_WAIT", procLastAck: "LAST_ACK",
-	procListen: "LISTEN", procClosing: "CLOSING", 12: "SYN_RECV", 13: "13", 14: "14", 15: "15",
-}
 
 // entry is a line of the table.
 type entry struct {
@@ -90,22 +67,4 @@ func portOf(s string) (uint16, bool) {
 	}
 	n, err := strconv.ParseUint(s[i+1:], 16, 16)
 	return uint16(n), err == nil
-}
-
-// procState is how the table shows what the model believes.
-func (v *view) procState() uint8 {
-	switch v.at {
-	case atTimeWait:
-		if v.tw.Substate == timewait.FinWait2 {
-			return procFinWait2
-		}
-		return procTimeWait
-	case atLive:
-		return [...]uint8{
-			live.SynRecv: procSynRecv, live.Established: procEstablished, live.FinWait1: procFinWait1, live.FinWait2: procFinWait2,
-			live.CloseWait: procCloseWait, live.Closing: procClosing, live.LastAck: procLastAck,
-		}[v.live.State]
-	case atNothing:
-	}
-	return procNone
 }

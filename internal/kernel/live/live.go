@@ -203,9 +203,6 @@ var (
 	}}
 	pawsFine = kernel.Not("its timestamp is not older than ts_recent (PAWS)", pawsOld.Ask)
 	limited  = clause{Says: "an ACK was sent less than tcp_invalid_ratelimit ago", Ask: func(c *Case) kernel.Reading {
-		if c.State == SynRecv && !c.Segment.Flags.Has(segment.SYN) && c.Segment.End() != c.Segment.Seq {
-			return kernel.YesIf(false, "it carries data or FIN: never limited")
-		}
 		if c.LastACK == 0 {
 			return kernel.YesIf(false, "it is the first")
 		}

@@ -38,6 +38,10 @@ var (
 	notExact = kernel.Not("its seq is not rcv_nxt", exact.Ask)
 	notRST   = kernel.Not("it is no RST", isRST.Ask)
 	misfits  = clause{Says: "its timestamp is older, or it lies outside the window", Ask: reqUnfit}
+	// Data and FINs are never limited; the challenge of a RST is, whatever it carries.
+	subject = clause{Says: "it carries SYN, or takes no sequence space", Ask: func(c *Case) kernel.Reading {
+		return kernel.YesIf(c.Segment.Flags.Has(segment.SYN) || c.Segment.End() == c.Segment.Seq, "flags %s, %d bytes", c.Segment.Flags, c.Segment.Len)
+	}}
 	// From the place of the pending SYN on the SYN flag is not looked at.
 	notPending = clause{Says: "its seq is not that of the pending SYN", Ask: func(c *Case) kernel.Reading {
 		if !c.RcvNxt.Known {
@@ -159,7 +163,7 @@ var reqWrongACK = Rule{
 
 var reqLimited = Rule{
 	ID: "req-ack-limited", Says: "A segment that the request would acknowledge stays without an answer while the limiter holds.", From: checkReq,
-	When: []clause{notRST, misfits, limited},
+	When: []clause{notRST, misfits, subject, limited},
 	Then: func(c *Case) Outcome { return c.kept("req-ack-limited", kernel.Reply{}) },
 }
 
@@ -168,7 +172,7 @@ var reqOld = Rule{
 	When: []clause{notRST, misfits},
 	Then: func(c *Case) Outcome {
 		o := c.kept("req-ack", c.ack())
-		if !c.Segment.Flags.Has(segment.SYN) && c.Segment.End() != c.Segment.Seq {
+		if subject.Ask(c).Answer == kernel.No {
 			o.After.LastACK = c.LastACK // it did not go through the limiter
 		}
 		return o

@@ -1,0 +1,102 @@
+package lab
+
+import (
+	"errors"
+	"os"
+	"testing"
+
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/listen"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/timewait"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+// Each clause of each rule is turned round in turn: what the kernel was seen to do
+// must contradict the broken rule.
+func TestLabCatchesBrokenRules(t *testing.T) {
+	p := here(t)
+	all, err := Matrix(nil, false, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stories := Random(3000, 3)
+	for _, s := range stories {
+		for i := range s.Steps {
+			s.Steps[i].Wait = false // that takes its time, and shows nothing more here
+		}
+	}
+	for i := range all {
+		// The ACK of a handshake is a cell that many others hide.
+		if all[i].State == SynRecv && all[i].Steps[0].Flags == segment.ACK || i%13 == 0 {
+			stories = append(stories, all[i])
+		}
+	}
+	out, err := run(t.Context(), stories, p, true)
+	if errors.Is(err, ErrPrivilege) && os.Geteuid() != 0 {
+		t.Skip("without root there is no network namespace to try the kernel in")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var trails []*trail
+	for i := range out {
+		if tr := out[i].trail; tr != nil && out[i].Unsure == "" && !out[i].Differs() {
+			if tr.differs() {
+				t.Fatalf("played again the story differs: %+v", stories[i])
+			}
+			trails = append(trails, tr)
+		}
+	}
+	m := mutants{t: t, trails: trails}
+	flip(&m, p, timewait.Rules())
+	flip(&m, p, timewait.FinWait2Rules())
+	flip(&m, p, live.Rules())
+	flip(&m, p, live.SynRecvRules())
+	flip(&m, p, listen.Rules())
+	t.Logf("%d trails, %d clauses turned round, %d noticed", len(trails), m.flips, m.flips-len(m.survivors))
+	if len(m.survivors)*20 > m.flips {
+		t.Errorf("these went unnoticed: %q", m.survivors)
+	} else {
+		t.Logf("unnoticed: %q", m.survivors)
+	}
+}
+
+// otherKernels are rules that the kernels which can be tried never come to: they
+// are younger than RFC 5961 there, and have no tcp_tw_recycle.
+var otherKernels = map[string]bool{
+	"rst-in-window": true, "syn-aborts": true, "syn-duplicate-ack": true, "gate-older": true, "gate-no-timestamp": true,
+}
+
+type mutants struct {
+	t         *testing.T
+	trails    []*trail
+	flips     int
+	survivors []string
+}
+
+// flip turns the clauses of the rules round, one at a time.
+func flip[C, O any](m *mutants, p kernel.Profile, rules []*kernel.Rule[C, O]) {
+	for _, r := range rules {
+		if otherKernels[r.ID] {
+			continue
+		}
+		for i, c := range r.When {
+			broken := c
+			broken.Ask = func(x *C) kernel.Reading { return c.Ask(x).Not() }
+			r.When[i] = broken
+			m.flips++
+			noticed := false
+			for _, tr := range m.trails {
+				if tr.differs() {
+					noticed = true
+					break
+				}
+			}
+			r.When[i] = c
+			if !noticed {
+				m.survivors = append(m.survivors, r.ID+": "+c.Says)
+			}
+		}
+	}
+}
