@@ -124,3 +124,34 @@ func TestKeepEnded(t *testing.T) {
 		}
 	}
 }
+
+// What stays open is told in the order of the first frames, whether its records
+// lie in that order, in another one, or far between.
+func TestRestInOrder(t *testing.T) {
+	syn := mustStory(t, wholeStory)[:1]
+	whole := mustStory(t, wholeStory)
+	for name, story := range map[string]struct{ closed, every int }{"sorted": {0, 1}, "mixed": {100, 2}, "sparse": {3000, 50}} {
+		var l lines
+		table := NewTable(Config{Keep: time.Hour, KeepEnded: time.Second, LinesOnly: true}, &l)
+		at := time.Duration(0)
+		for i := range story.closed {
+			at += 100 * time.Millisecond
+			table.Add(moved(whole, uint16(i+1), at))
+			if i%story.every == 0 {
+				table.Add(moved(syn, uint16(i+10000), at))
+			}
+		}
+		for i := range 10 {
+			table.Add(moved(syn, uint16(i+20000), at+time.Minute))
+		}
+		ended := len(l.ended)
+		table.Close()
+		rest := l.ended[ended:]
+		if len(rest) < 10 || uint64(len(l.ended)) != table.Connections() {
+			t.Errorf("%s: %d rest of %d", name, len(rest), len(l.ended))
+		}
+		if !slices.IsSortedFunc(rest, func(a, b Connection) int { return cmp.Compare(a.ID, b.ID) }) {
+			t.Errorf("%s: not in order", name)
+		}
+	}
+}

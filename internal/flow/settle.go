@@ -339,7 +339,28 @@ func (t *Table) Close() {
 
 // announceRest announces what never ended, in the order of the first frames.
 func (t *Table) announceRest() {
-	order := t.rest()
+	left, first, last, sorted := uint64(0), uint64(math.MaxUint64), uint64(0), true
+	for n := uint32(1); n < t.records.next; n++ {
+		if r := t.records.at(n); r.bits&(bitLive|bitAnnounced) == bitLive {
+			sorted = sorted && r.id > last
+			left, first, last = left+1, min(first, r.id), max(last, r.id)
+		}
+	}
+	if sorted {
+		// Nothing was freed in between, as when everything stays open.
+		for n := uint32(1); n < t.records.next; n++ {
+			if r := t.records.at(n); r.bits&(bitLive|bitAnnounced) == bitLive {
+				t.announce(n, r)
+			}
+		}
+		return
+	}
+	var order []uint32
+	if last-first < 4*left {
+		order = t.placeRest(first, last)
+	} else {
+		order = t.sortRest(left)
+	}
 	for i, n := range order {
 		if i+8 < len(order) {
 			t.prefetchRecord(order[i+8])
@@ -348,21 +369,9 @@ func (t *Table) announceRest() {
 	}
 }
 
-// rest returns the records that were not announced, in the order of their ids.
-func (t *Table) rest() []uint32 {
-	left, first, last := uint64(0), uint64(math.MaxUint64), uint64(0)
-	for n := uint32(1); n < t.records.next; n++ {
-		if r := t.records.at(n); r.bits&(bitLive|bitAnnounced) == bitLive {
-			left, first, last = left+1, min(first, r.id), max(last, r.id)
-		}
-	}
-	if left == 0 {
-		return nil
-	}
-	if last-first >= 4*left {
-		return t.sortRest(left)
-	}
-	// Most of the ids are there: each has its place.
+// placeRest returns the records that were not announced, in the order of their
+// ids. Most of the ids from first to last are there: each has its place.
+func (t *Table) placeRest(first, last uint64) []uint32 {
 	places := make([]uint32, last-first+1)
 	for n := uint32(1); n < t.records.next; n++ {
 		if r := t.records.at(n); r.bits&(bitLive|bitAnnounced) == bitLive {
@@ -372,7 +381,7 @@ func (t *Table) rest() []uint32 {
 	return slices.DeleteFunc(places, func(n uint32) bool { return n == 0 })
 }
 
-// sortRest is rest where few are left of many.
+// sortRest is placeRest where few are left of many.
 func (t *Table) sortRest(left uint64) []uint32 {
 	order := make([]uint32, 0, left)
 	for n := uint32(1); n < t.records.next; n++ {

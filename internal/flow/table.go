@@ -20,16 +20,16 @@ import (
 
 // Config is how a Table works.
 type Config struct {
-	// Keep is how long a closed four-tuple is remembered after its last
+	// Keep is how long an attempt, or a four-tuple that has closed, is remembered after its last
 	// segment; 0 means 240 s: four times Linux's TIME_WAIT, and RFC 9293's 2 MSL.
 	Keep time.Duration
 	// KeepEnded is how long a connection is remembered that both ends have
 	// closed, or that was reset; 0 means Keep.
 	KeepEnded time.Duration
 	// LinesOnly: only lines about connections are wanted. Asked is never called,
-	// Host and Closings know nothing, and what Ended gets has the endpoints,
-	// counters, flags, First, LastSeen, EndedAt and State, of marks the numbers and frames (but
-	// those of RcvNxt, TSEcr and FINAcked), and no Frames.
+	// and Host and Closings know nothing. What Ended gets has no Frames, no
+	// Duplicates, and in its Ends no RcvNxt, TSEcr, FINAcked, FirstTSVal, FirstTSEcr,
+	// round trips or Retransmits, and no times in ISN, SndNxt, FIN and FINAck.
 	LinesOnly bool
 	// AskedOnly: Ended is never called.
 	AskedOnly bool
