@@ -127,7 +127,7 @@ func (v *view) predictLive(h kernel.Host, s segment.Segment, now int64) predicti
 	switch {
 	case !ok:
 		return unsure(d)
-	case o.Rule == "otherwise" && s.Flags&(segment.SYN|segment.RST) == 0:
+	case o.Rule == "otherwise" && (v.live.State == live.SynRecv || s.Flags&(segment.SYN|segment.RST) == 0):
 		return prediction{unsure: "a segment of the connection itself is not modelled"}
 	case o.Gone:
 		return prediction{rule: o.Rule, reply: o.Reply}

@@ -52,14 +52,19 @@ func (v *view) procState() uint8 {
 // the laboratory and that of the kernel.
 const rearmTolerance = 200 * time.Millisecond
 
+// drift is the part of a time by which jiffies may go astray on an emulated
+// machine that is busy: 1/20.
+const drift = 20
+
 // timerBounds is between what the timer of a TIME_WAIT must show in a table that
 // was read between two times; ok is false where the view says nothing of it.
 func (v *view) timerBounds(from, to int64) (least, most time.Duration, ok bool) {
 	if v.at != atTimeWait || v.tw.Armed == 0 {
 		return 0, 0, false
 	}
-	least = timewait.Length - time.Duration(to-v.tw.Armed) - rearmTolerance
-	most = timewait.Length - time.Duration(from-v.tw.Armed) + rearmTolerance
+	tolerance := rearmTolerance + time.Duration(to-v.tw.Armed)/drift
+	least = timewait.Length - time.Duration(to-v.tw.Armed) - tolerance
+	most = timewait.Length - time.Duration(from-v.tw.Armed) + tolerance
 	return least, most, true
 }
 
