@@ -13,15 +13,15 @@ import (
 // The states of /proc/net/tcp (include/net/tcp_states.h).
 const (
 	procNone        uint8 = 0
-	procEstablished       = 1
-	procSynRecv           = 3
-	procFinWait1          = 4
-	procFinWait2          = 5
-	procTimeWait          = 6
-	procCloseWait         = 8
-	procLastAck           = 9
-	procListen            = 10
-	procClosing           = 11
+	procEstablished uint8 = 1
+	procSynRecv     uint8 = 3
+	procFinWait1    uint8 = 4
+	procFinWait2    uint8 = 5
+	procTimeWait    uint8 = 6
+	procCloseWait   uint8 = 8
+	procLastAck     uint8 = 9
+	procListen      uint8 = 10
+	procClosing     uint8 = 11
 )
 
 var procNames = [16]string{
