@@ -159,8 +159,10 @@ func (c *conn) answers() []segment.Segment {
 		repeatsFIN := s.Flags.Has(segment.FIN) && c.view.at == atLive
 		repeatsSYNACK := s.Flags.Has(synAck) && c.pred.reply.Kind != kernel.ReplySYNACK && c.view.at == atLive &&
 			c.view.live.State == live.SynRecv && c.view.live.SndNxt.Num == s.Seq.Add(1)
-		// A second after a SYN-ACK the next one is a repetition.
-		if n := len(out); n > 0 && s.Flags.Has(synAck) && s.Seq == out[n-1].Seq && s.Time-out[n-1].Time > int64(time.Second)/2 {
+		// A second after a SYN-ACK the next one is a repetition; that of a request
+		// which was there before may come at any moment.
+		if n := len(out); n > 0 && s.Flags.Has(synAck) && s.Seq == out[n-1].Seq &&
+			(c.view.at == atLive || s.Time-out[n-1].Time > int64(time.Second)/2) {
 			continue
 		}
 		if !repeatsFIN && !repeatsSYNACK {
