@@ -182,6 +182,10 @@ var stuckCauses = []Cause{
 	{"final-ack-ignored", "the accept queue is full: the last ACK of the handshake is ignored", report.ServerApplication, report.Problem,
 		[]report.Settle{on("server", "ss -ltn; nstat -az TcpExtListenOverflows TcpExtListenDrops", "Recv-Q above Send-Q, or the counters grow", "final-ack-ignored")},
 		[]string{"Let the application accept faster, or raise its backlog and net.core.somaxconn."}},
+	{"nothing-wrong", "the capture ends before anything could follow", report.Nobody, report.Harmless,
+		[]report.Settle{on("server", "ss -tn", "ESTAB for this four-tuple", "nothing-wrong")}, nil},
+	{"syn-cookie", "the SYN-ACK was a cookie", report.Nobody, report.Harmless,
+		[]report.Settle{on("server", "nstat -az TcpExtSyncookiesSent TcpExtSyncookiesRecv", "they grow", "syn-cookie")}, nil},
 	{"final-ack-lost", "the last ACK of the handshake was lost", report.Path, report.Notice,
 		[]report.Settle{on("server", "tcpdump -ni any host CLIENT and port PORT", "the ACK does not arrive", "final-ack-lost")}, filterAdvice},
 }

@@ -38,6 +38,9 @@ type Engine struct {
 	capture  Capture
 	asked    []*flow.Connection
 	inherits map[segment.Addr]inheritance
+	// lastOpened is, for each listener, the last frame of a handshake behind which the
+	// capture ends.
+	lastOpened map[segment.Endpoint]uint64
 	// candidates are the kernels that an unknown host may run; alike groups those
 	// that the model cannot tell apart.
 	candidates []kernel.Profile
@@ -53,7 +56,7 @@ type inheritance struct {
 // New returns an engine that knows the given facts.
 func New(facts *Facts, hosts Hosts) *Engine {
 	c := kernel.Candidates()
-	return &Engine{facts: facts, hosts: hosts, inherits: map[segment.Addr]inheritance{}, candidates: c, alike: kernel.Alike(c, modelled())}
+	return &Engine{facts: facts, hosts: hosts, inherits: map[segment.Addr]inheritance{}, lastOpened: map[segment.Endpoint]uint64{}, candidates: c, alike: kernel.Alike(c, modelled())}
 }
 
 // Ask takes an attempt that raised a question. It keeps c.
@@ -71,6 +74,9 @@ func (e *Engine) Answer(capture Capture) []Result {
 	e.capture = capture
 	for _, c := range e.asked {
 		e.learn(c)
+		if at := c.Ends[flow.Listener].Endpoint; e.endsAtHandshake(c) {
+			e.lastOpened[at] = max(e.lastOpened[at], c.LastSeen.Frame)
+		}
 	}
 	type keyed struct {
 		Result

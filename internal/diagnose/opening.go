@@ -19,6 +19,9 @@ func (e *Engine) explainOpening(c *flow.Connection) []*finding {
 	if f := e.finalACKIgnored(c); f != nil {
 		return []*finding{f}
 	}
+	if f := e.justOpened(c); f != nil {
+		return []*finding{f}
+	}
 	if c.MidStream || c.State != flow.SynOnly || c.Ends[flow.Listener].Segments > 0 {
 		return nil
 	}
@@ -42,6 +45,67 @@ func (e *Engine) explainOpening(c *flow.Connection) []*finding {
 		f.warnings = append(f.warnings, report.Warning{Code: "capture-ends", Says: "the capture ends less than a second after the SYN: an answer may have come later", Frame: syn.Frame})
 	}
 	return []*finding{f}
+}
+
+// justOpened: the capture ends right behind a handshake, or before its last ACK. That
+// is normal; what else it may be no frame can tell.
+func (e *Engine) justOpened(c *flow.Connection) *finding {
+	o, l := &c.Ends[flow.Opener], &c.Ends[flow.Listener]
+	if !e.endsAtHandshake(c) {
+		return nil
+	}
+	if e.lastOpened[l.Endpoint] != c.LastSeen.Frame {
+		return nil // one for each listener will do: the last
+	}
+	f := &finding{question: "connect-stuck", c: c, time: o.ISN.Time, frames: frameList(o.ISN.Frame, l.ISN.Frame, c.LastSeen.Frame)}
+	f.asks = fmt.Sprintf("Was the handshake that began in frame %d taken, before the capture ends?", o.ISN.Frame)
+	server := e.view("server", l.Addr, l)
+	ss := &stories{}
+	ss.add(story{cause: "nothing-wrong", stands: report.StaysOpen, says: "Nothing is wrong in these frames: the capture ends before anything could follow.",
+		evidence: []report.Evidence{note("the capture ends less than a second later", c.LastSeen.Frame)}})
+	ss.add(story{cause: "final-ack-ignored", stands: report.StaysOpen, assumes: []Assumption{assumeQueueFull},
+		says: "A listener with a full accept queue would ignore the last ACK, or abort on it; the SYN-ACK would be repeated only later."})
+	cookie := assumeCookie
+	sign := e.cookieMode(l.Addr, o.ISN.Frame)
+	if len(sign.Frames) > 0 {
+		cookie.Cost = 2
+	}
+	s := story{cause: "syn-cookie", stands: report.StaysOpen, assumes: []Assumption{cookie}, says: "The SYN-ACK may be a cookie: where the SYN queue is full, or tcp_syncookies is 2."}
+	if len(sign.Frames) > 0 {
+		s.evidence = []report.Evidence{sign}
+	}
+	ss.add(s)
+	f.verdict, f.stories = ss.judge(), nil
+	f.stories = ss.list
+	q := &asked{e: e, c: c, p: c, server: server, client: e.view("client", o.Addr, o)}
+	q.dress(f, "server")
+	f.severity, f.fault = report.Harmless, report.Nobody
+	f.warnings = append(f.warnings, report.Warning{Code: "capture-ends", Says: "the capture ends less than a second after the handshake", Frame: c.LastSeen.Frame})
+	return f
+}
+
+// endsAtHandshake: the capture ends less than a second after a handshake that
+// nothing followed.
+func (e *Engine) endsAtHandshake(c *flow.Connection) bool {
+	o, l := &c.Ends[flow.Opener], &c.Ends[flow.Listener]
+	return c.Previous == nil && !c.MidStream && (c.State == flow.SynAcked || c.State == flow.Established) && o.ISN.Seen() && l.ISN.Seen() &&
+		l.Segments == 1 && o.Bytes == 0 && e.capture.Last-c.LastSeen.Time < int64(time.Second)
+}
+
+// cookieMode looks for connections that the same listener answered before without
+// the options that they offered, as cookies without timestamps do.
+func (e *Engine) cookieMode(server segment.Addr, before uint64) report.Evidence {
+	var frames []uint64
+	for _, c := range e.asked {
+		o, l := &c.Ends[flow.Opener], &c.Ends[flow.Listener]
+		if l.Addr == server && l.ISN.Seen() && !l.ISNImplied && l.ISN.Frame < before && o.WScaleOffered && o.SACKOffered && !o.TSOffered && !l.WScaleOffered && !l.SACKOffered {
+			frames = append(frames, l.ISN.Frame)
+		}
+	}
+	if len(frames) == 0 {
+		return report.Evidence{}
+	}
+	return note(fmt.Sprintf("the same server answered %d other SYN%s without the options that they offered, as cookies do", len(frames), plural(len(frames))), frames[:min(len(frames), 4)]...)
 }
 
 // finalACKIgnored: the SYN-ACK comes again although the opener acknowledged it.

@@ -274,6 +274,13 @@ func (t *Table) announce(n uint32, r *record) {
 	t.sink.Ended(&t.scratch)
 }
 
+// justOpened: the capture ended within a second after the handshake, and nothing
+// followed it: whether the last ACK was taken cannot be told.
+func (t *Table) justOpened(r *record) bool {
+	return r.state == Established && r.hot[Opener].bytes == 0 && r.hot[Listener].bytes == 0 &&
+		r.hot[Listener].segs == 1 && t.now-r.seenTime < int64(time.Second)
+}
+
 // askIfOpen asks about a connection whose question is settled by its being over.
 func (t *Table) askIfOpen(n uint32, r *record) {
 	if r.bits&(bitAsked|bitNeverAsked) != 0 {
@@ -284,6 +291,10 @@ func (t *Table) askIfOpen(n uint32, r *record) {
 		return
 	}
 	if r.bits&bitMidStream != 0 {
+		return
+	}
+	if t.closed && t.justOpened(r) {
+		t.ask(n, r)
 		return
 	}
 	if r.state < Established || r.bits&bitLateSynAck != 0 || r.state == Reset && r.bits&bitEstablished == 0 {
