@@ -254,6 +254,8 @@ func (q *asked) killed(ss *stories, h holding, st state) {
 		cause, what = "fin-wait2-reset", "FIN_WAIT2"
 	case h.kind == alive && h.live.State == live.FinWait2:
 		cause, what = "fin-wait2-reset", "FIN_WAIT2"
+	case h.kind == alive && h.live.State == live.SynRecv:
+		what = "the pending request"
 	case st.goneRule == "syn-fin":
 		cause, what = "syn-fin-dropped", "TIME_WAIT"
 	case st.goneRule == "fw2-syn":
@@ -364,7 +366,9 @@ func (q *asked) expired(ss *stories, h holding) {
 		ev.Answer = "unknown"
 		s.assumes = append([]Assumption{{"the timer ended early enough", 3, "the length depends on kernel and HZ", false}}, s.assumes...)
 	}
-	s.kernels, s.against, s.proven = fit, against, sure
+	// That nothing armed it anew is an absence, which counts only where the capture
+	// misses nothing.
+	s.kernels, s.against, s.proven = fit, against, sure && !q.e.capture.Misses && !q.omitted()
 	s.says = fmt.Sprintf("TIME_WAIT was over: %.1f s had passed since it was last armed.", age.Seconds())
 	s.verdict = fmt.Sprintf("TIME_WAIT had run out: %.1f s since it was last armed, and it lasts %s; the SYN met only the listener.", age.Seconds(), span(lo, hi))
 	s.evidence = []report.Evidence{note(h.why, h.frames...), ev}
