@@ -276,5 +276,6 @@ func Behaviours() []*Behaviour {
 		&DefersTSRecent, &RejectsBeyondWindow, &ClockISN,
 		&OffsetsTimestamps, &OffsetPerTuple, &MillisecondTimestamps, &LargeFirstWindow,
 		&ResendsAtOnce, &ReuseAfterASecond, &ReuseDelay, &SparesFinWait2,
+		&FirstRTOIsASecond, &RepeatsSYNSixTimes, &RepeatsSYNLinearly,
 	}
 }

@@ -1,0 +1,29 @@
+package kernel
+
+// The behaviours of a side that opens, and of timers.
+var (
+	// FirstRTOIsASecond: the timeout before anything was measured.
+	FirstRTOIsASecond = Behaviour{
+		ID: "first-rto-is-a-second", Says: "waits 1 s before it repeats a first SYN or SYN-ACK (others: 3 s)",
+		From:    "TCP_TIMEOUT_INIT, read in 2.6.32, 3.0.27, 3.1 and later; run on 3.10.el7 and later",
+		First:   No,
+		Changes: []Change{{end(3, 0), V(3, 1, 0), Yes}},
+		RHEL6:   Yes, RHEL7: Yes, RHEL8: Yes,
+	}
+	// RepeatsSYNSixTimes is the default of tcp_syn_retries.
+	RepeatsSYNSixTimes = Behaviour{
+		ID: "repeats-syn-six-times", Says: "repeats a SYN six times by default (others: five)",
+		From:    "TCP_SYN_RETRIES, read in 2.6.32, 3.0.27, 3.6, 3.10 and later",
+		First:   No,
+		Changes: []Change{{end(3, 6), V(3, 10, 0), Yes}},
+		RHEL8:   Yes,
+	}
+	// RepeatsSYNLinearly: tcp_syn_linear_timeouts, 4 by default.
+	RepeatsSYNLinearly = Behaviour{
+		ID: "repeats-syn-linearly", Says: "has tcp_syn_linear_timeouts: the gap between its SYNs grows only after four (by default) more",
+		From:    "tcp_retransmit_timer; run on 5.10, 6.1 (no), 6.12, 6.18 (yes)",
+		First:   No,
+		Changes: []Change{{end(6, 1), V(6, 6, 0), Yes}},
+		RHEL6:   No, RHEL7: No, RHEL8: No,
+	}
+)
