@@ -124,6 +124,8 @@ func (s *sink) Ended(c *flow.Connection) {
 
 func (s *sink) Asked(c *flow.Connection) { s.engine.Ask(c) }
 
+func (s *sink) Troubled(c *flow.Connection) { s.engine.Trouble(c) }
+
 // report puts everything together.
 func (s *sink) report(r *capture.Reader, t *flow.Table) *Report {
 	st := r.Stats()

@@ -37,6 +37,7 @@ type Engine struct {
 	hosts    Hosts
 	capture  Capture
 	asked    []*flow.Connection
+	troubled []*flow.Connection
 	inherits map[segment.Addr]inheritance
 	// lastOpened is, for each listener, the last frame of a handshake behind which the
 	// capture ends.
@@ -61,6 +62,9 @@ func New(facts *Facts, hosts Hosts) *Engine {
 
 // Ask takes an attempt that raised a question. It keeps c.
 func (e *Engine) Ask(c *flow.Connection) { e.asked = append(e.asked, c) }
+
+// Trouble takes a connection whose life or end calls for a reason. It keeps c.
+func (e *Engine) Trouble(c *flow.Connection) { e.troubled = append(e.troubled, c) }
 
 // Result is one finding and the connections that it names.
 type Result struct {

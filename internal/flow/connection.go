@@ -106,6 +106,12 @@ type End struct {
 	Holes bool
 	// Retransmits counts segments that repeat sequence space already seen.
 	Retransmits uint32
+	// BeforeEnd is the last segment of this end before the first FIN or RST of
+	// either. Not seen: none, or there was no end.
+	BeforeEnd Point
+	// LongestAcked is the longest payload in bytes that the peer is known to have
+	// received: it acknowledged everything sent by then. At most 65535.
+	LongestAcked uint16
 }
 
 // RTO returns the retransmission timeout that the end's kernel would compute from
@@ -149,6 +155,11 @@ type Frame struct {
 	// HasOptions: it carried TCP options at all (a kernel does not look at a
 	// timestamp where there are none).
 	HasOptions bool
+	// MSS (0: none), WScale and SACKPermitted are options of a SYN or SYN-ACK.
+	MSS                      uint16
+	WScale                   uint8
+	HasWScale, SACKPermitted bool
+	FastOpen                 bool // it carries a TCP Fast Open option (RFC 7413)
 }
 
 // Point returns where the frame was seen.
@@ -213,6 +224,16 @@ type Connection struct {
 	OmittedAfter  int
 	// Duplicates counts frames that were seen twice (mirror, any-interface) and folded.
 	Duplicates uint32
+	// Troubles are the frames that show trouble, in capture order: repeats of
+	// sequence space (before the first of a row the segment itself, as far as the
+	// capture's marks tell it), keep-alives and probes of a closed window, the segments
+	// that close a window and open it again. Of a long list the beginning and the
+	// end are kept: TroublesOmitted counts the rest.
+	Troubles        []Frame
+	TroublesOmitted uint32
+	// Silence is the longest time over one second in which nothing was seen of it: from
+	// one frame to the next. Not seen: there was none.
+	SilenceFrom, SilenceTo Point
 	// Previous is the incarnation before this one on the same four-tuple, as far as it is still
 	// remembered; nil if there is none. Its ends may be swapped (the other side opened): see SameOpener.
 	Previous *Connection

@@ -15,7 +15,7 @@ const (
 	blockFrames = 4
 )
 
-// packedFrame is a kept frame in 44 bytes.
+// packedFrame is a kept frame in 48 bytes.
 type packedFrame struct {
 	timeHigh, timeLow uint32
 	frame             uint32
@@ -27,6 +27,9 @@ type packedFrame struct {
 	source            uint16
 	ipid              uint16
 	flags             uint16 // segment.Flags, with the bits below
+	mss               uint16
+	wscale            uint8 // above frameWScale and frameSACK: see pack
+	_                 uint8
 }
 
 // Bits above segment.Flags in packedFrame.flags.
@@ -35,6 +38,13 @@ const (
 	frameTS
 	frameOptions
 	frameFlags = 1<<13 - 1
+)
+
+// Bits above the shift in packedFrame.wscale.
+const (
+	frameWScale = 1 << (7 - iota)
+	frameSACK
+	frameFastOpen
 )
 
 // frameBlock is a link of a list of kept frames.
@@ -63,16 +73,21 @@ func (t *Table) keepFrame(r *record, s *segment.Segment, e Side) {
 	var p *packedFrame
 	if x.frames.count < blockFrames {
 		p = &x.first[x.frames.count]
-	} else if p = t.frameSlot(x); p == nil {
+	} else if x.frames.count < headFrames {
+		p = t.frameSlot(&x.frames, nil)
+	} else if y := t.rareOf(x); y != nil {
+		p = t.frameSlot(&x.frames, &y.ring)
+	}
+	if p == nil {
 		return
 	}
 	p.pack(s, e)
 	x.frames.count++
 }
 
-// frameSlot returns the place for the next frame, which is not among the first.
-func (t *Table) frameSlot(x *extra) *packedFrame {
-	l := &x.frames
+// frameSlot returns the place for the next frame of a list, which is not in its extra;
+// nil where memory is short. The ring is needed from headFrames on.
+func (t *Table) frameSlot(l *frameList, ring *[tailFrames / blockFrames]uint32) *packedFrame {
 	i := l.count
 	if i < headFrames {
 		if i%blockFrames == 0 {
@@ -89,12 +104,8 @@ func (t *Table) frameSlot(x *extra) *packedFrame {
 		}
 		return &t.blocks.at(l.tail).f[i%blockFrames]
 	}
-	y := t.rareOf(x)
-	if y == nil {
-		return nil
-	}
 	i = (i - headFrames) % tailFrames
-	at := &y.ring[i/blockFrames]
+	at := &ring[i/blockFrames]
 	if *at == 0 {
 		n, b := t.blocks.alloc()
 		if b == nil {
@@ -107,20 +118,27 @@ func (t *Table) frameSlot(x *extra) *packedFrame {
 
 // dropFrames forgets the frames of a connection.
 func (t *Table) dropFrames(x *extra) {
-	for n := x.frames.head; n != 0; {
+	var none [tailFrames / blockFrames]uint32
+	ring := &none
+	if x.rare != 0 {
+		y := t.rares.at(x.rare)
+		ring = &y.ring
+		t.dropList(&y.troubles, &y.troubleRing)
+	}
+	t.dropList(&x.frames, ring)
+}
+
+func (t *Table) dropList(l *frameList, ring *[tailFrames / blockFrames]uint32) {
+	for n := l.head; n != 0; {
 		next := t.blocks.at(n).next
 		t.blocks.release(n)
 		n = next
 	}
-	x.frames = frameList{}
-	if x.rare == 0 {
-		return
-	}
-	y := t.rares.at(x.rare)
-	for i, n := range y.ring {
+	*l = frameList{}
+	for i, n := range ring {
 		if n != 0 {
 			t.blocks.release(n)
-			y.ring[i] = 0
+			ring[i] = 0
 		}
 	}
 }
@@ -141,16 +159,50 @@ func (p *packedFrame) pack(s *segment.Segment, e Side) {
 	p.timeHigh, p.timeLow = uint32(s.Time>>32), uint32(s.Time)
 	p.frame, p.sourceFrame, p.source = uint32(s.Frame), uint32(s.SourceFrame), s.Source
 	p.seq, p.ack, p.window, p.ipid, p.flags = s.Seq, s.Ack, s.Window, s.IPID, fl
+	p.mss, p.wscale = 0, 0
+	if s.Flags&segment.SYN != 0 {
+		if s.Options.Has(segment.OptMSS) {
+			p.mss = s.MSS
+		}
+		if s.Options.Has(segment.OptWScale) {
+			p.wscale = frameWScale | s.WScale&15
+		}
+		if s.Options.Has(segment.OptSACKPermitted) {
+			p.wscale |= frameSACK
+		}
+	}
+	if s.Options.Has(segment.OptFastOpen) {
+		p.wscale |= frameFastOpen
+	}
 	p.lenTTL = min(s.Len, 1<<24-1)<<8 | uint32(s.TTL)
 }
 
 // appendFrames unpacks the frames of a connection.
 func (t *Table) appendFrames(to []Frame, x *extra) []Frame {
-	at, count := len(to), x.frames.count
+	var none [tailFrames / blockFrames]uint32
+	ring := &none
+	if x.rare != 0 {
+		ring = &t.rares.at(x.rare).ring
+	}
+	return t.appendList(to, &x.frames, x.first[:], ring)
+}
+
+// appendList unpacks a list of frames. first holds its first ones; nil where
+// those too lie in blocks.
+func (t *Table) appendList(to []Frame, l *frameList, first []packedFrame, ring *[tailFrames / blockFrames]uint32) []Frame {
+	at, count := len(to), l.count
 	kept := int(min(count, headFrames+tailFrames))
+	if kept == 0 {
+		return to
+	}
 	to = slices.Grow(to, kept)[:at+kept]
 	left := min(kept, headFrames)
-	for f, next := x.first[:], x.frames.head; left > 0; {
+	f, next := first, l.head
+	if f == nil {
+		b := t.blocks.at(next)
+		f, next = b.f[:], b.next
+	}
+	for left > 0 {
 		for i := range f[:min(blockFrames, left)] {
 			t.unpackFrame(&to[at], &f[i])
 			at++
@@ -163,10 +215,9 @@ func (t *Table) appendFrames(to []Frame, x *extra) []Frame {
 	if count <= headFrames {
 		return to
 	}
-	y := t.rares.at(x.rare)
 	for i := count - headFrames - uint32(kept-headFrames); at < len(to); i++ {
 		j := i % tailFrames
-		t.unpackFrame(&to[at], &t.blocks.at(y.ring[j/blockFrames]).f[j%blockFrames])
+		t.unpackFrame(&to[at], &t.blocks.at(ring[j/blockFrames]).f[j%blockFrames])
 		at++
 	}
 	return to
@@ -184,6 +235,8 @@ func (t *Table) unpackFrame(f *Frame, p *packedFrame) {
 	f.Window, f.Len = p.window, p.lenTTL>>8
 	f.HasTS, f.TSVal, f.TSEcr = p.flags&frameTS != 0, p.tsVal, p.tsEcr
 	f.TTL, f.IPID, f.HasOptions = uint8(p.lenTTL), p.ipid, p.flags&frameOptions != 0
+	f.MSS, f.WScale, f.HasWScale = p.mss, p.wscale&15, p.wscale&frameWScale != 0
+	f.SACKPermitted, f.FastOpen = p.wscale&frameSACK != 0, p.wscale&frameFastOpen != 0
 }
 
 // widen restores a frame number that was cut to 32 bits: the highest one with

@@ -68,6 +68,8 @@ func (k *checker) Ended(c *Connection) {
 	k.check(c)
 }
 
+func (k *checker) Troubled(*Connection) {}
+
 func (k *checker) Asked(c *Connection) {
 	if k.asked[c.ID] {
 		k.t.Fatalf("connection %d asked twice", c.ID)

@@ -19,6 +19,7 @@ func (t *Table) absorb(n uint32, r *record, s *segment.Segment, e Side, print ui
 		}
 	case s.Flags&(segment.SYN|segment.ACK) == segment.SYN:
 		notable = true // the first one does not come here
+		r.bits |= bitTrouble
 	case r.state == SynOnly || r.state == SynAcked:
 		if e == Listener {
 			fits, notable = t.listenerOpens(n, r, s)
@@ -81,6 +82,8 @@ func (t *Table) listenerOpens(n uint32, r *record, s *segment.Segment) (fits, no
 			return false, true
 		case c.bits&endImplied != 0:
 			t.noteStart(n, r, s, Listener)
+		default:
+			r.bits |= bitTrouble
 		}
 		return true, true
 	}

@@ -19,10 +19,12 @@ import (
 // forLine is c without what Config.LinesOnly leaves out.
 func forLine(c Connection) Connection {
 	c.Frames, c.FramesOmitted, c.OmittedAfter, c.Duplicates, c.Previous = nil, 0, 0, 0, nil
+	c.Troubles, c.TroublesOmitted, c.SilenceFrom, c.SilenceTo = nil, 0, Point{}, Point{}
 	for e := range c.Ends {
 		v := &c.Ends[e]
 		v.RcvNxt, v.TSEcr, v.HasTSEcr, v.FINAcked = Mark{}, Mark{}, false, Point{}
 		v.FirstTSVal, v.FirstTSEcr, v.SRTT, v.RTTVar, v.Retransmits = seq.Num{}, seq.Num{}, 0, 0, 0
+		v.BeforeEnd, v.LongestAcked = Point{}, 0
 		for _, m := range []*Mark{&v.ISN, &v.SndNxt, &v.FIN, &v.FINAck, &v.RST} {
 			m.Time = 0
 		}
@@ -36,7 +38,9 @@ type lines struct {
 	asked log
 }
 
-func (l *lines) Ended(c *Connection) { l.ended = append(l.ended, forLine(*c)) }
+func (l *lines) Ended(c *Connection)  { l.ended = append(l.ended, forLine(*c)) }
+func (l *lines) Troubled(*Connection) {}
+
 func (l *lines) Asked(c *Connection) { l.asked.Asked(c) }
 
 // Less is kept where less is wanted, and what is wanted stays the same.

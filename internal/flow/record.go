@@ -68,6 +68,14 @@ type deep struct {
 	firstTSVal, firstTSEcr [2]seq.Num
 	srtt, rttvar           [2]uint32 // microseconds, 0: no sample
 	retransmits            [2]uint32
+	// gapEnd and gapFor are the longest time over a second in which nothing was
+	// seen: the frame that ended it is gapNext, the one before it gapLast.
+	gapEnd           int64
+	gapFor           int64
+	gapLast, gapNext uint32
+	// maxSent is the longest payload since an ACK of everything, maxAcked the
+	// longest that such an ACK covered.
+	maxSent, maxAcked [2]uint16
 }
 
 // extra is what a diagnosis needs in addition once a connection closes, or once
@@ -75,9 +83,12 @@ type deep struct {
 type extra struct {
 	finTime, ackedTime [2]int64
 	ackedFrame         [2]uint32
-	rare               uint32 // number of its rare, 0: none
-	frames             frameList
-	first              [blockFrames]packedFrame
+	// beforeFrame and beforeTime are each end's last segment before the first FIN or RST.
+	beforeFrame [2]uint32
+	beforeTime  [2]int64
+	rare        uint32 // number of its rare, 0: none
+	frames      frameList
+	first       [blockFrames]packedFrame
 }
 
 // rare is what few connections need.
@@ -85,7 +96,11 @@ type rare struct {
 	end  [2]rareEnd
 	ring [tailFrames / blockFrames]uint32 // blocks with the last of many frames
 	dups uint32
-	_    uint32
+	// troubles is the list of the frames that show trouble; its first ones hang on
+	// blocks in a row, the last ones lie in troubleRing.
+	troubles    frameList
+	troubleRing [tailFrames / blockFrames]uint32
+	_           [3]uint32
 }
 
 type rareEnd struct {
@@ -115,6 +130,7 @@ const (
 	bitPinned                             // a later incarnation points to it
 	bitOrphan                             // it was cut off a chain and waits to be announced
 	bitLive                               // the record is in use
+	bitTrouble                            // its life shows something that calls for a reason
 )
 
 // endBits are the yes-or-no facts about an end.

@@ -266,6 +266,7 @@ func (t *Table) hurry() {
 // announce reports the end of a connection.
 func (t *Table) announce(n uint32, r *record) {
 	t.askIfOpen(n, r)
+	t.troubled(n, r)
 	r.bits |= bitAnnounced
 	if t.askedOnly {
 		return

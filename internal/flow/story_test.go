@@ -70,6 +70,8 @@ type log struct{ b strings.Builder }
 
 func (l *log) Ended(c *Connection) { l.b.WriteString("ended " + describe(c)) }
 
+func (l *log) Troubled(*Connection) {}
+
 func (l *log) Asked(c *Connection) {
 	l.b.WriteString("asked " + describe(c))
 	for p := c.Previous; p != nil; p = p.Previous {

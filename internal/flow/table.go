@@ -26,13 +26,15 @@ type Config struct {
 	// KeepEnded is how long a connection is remembered that both ends have
 	// closed, or that was reset; 0 means Keep.
 	KeepEnded time.Duration
-	// LinesOnly: only lines about connections are wanted. Asked is never called,
+	// LinesOnly: only lines about connections are wanted. Asked and Troubled are never called,
 	// and Host and Closings know nothing. What Ended gets has no Frames, no
-	// Duplicates, and in its Ends no RcvNxt, TSEcr, FINAcked, FirstTSVal, FirstTSEcr,
+	// Duplicates, no Troubles, no Silence, and in its Ends no BeforeEnd, LongestAcked, RcvNxt, TSEcr, FINAcked, FirstTSVal, FirstTSEcr,
 	// round trips or Retransmits, and no times in ISN, SndNxt, FIN and FINAck.
 	LinesOnly bool
 	// AskedOnly: Ended is never called.
 	AskedOnly bool
+	// TellFirst: Troubled is called for this many of the first connections, whatever they show.
+	TellFirst uint64
 }
 
 const defaultKeep = 240 * time.Second
@@ -47,6 +49,11 @@ type Sink interface {
 	// Asked is called for each attempt that raises a question, once it is
 	// settled. c and its Previous chain are copies that the callee may keep.
 	Asked(c *Connection)
+	// Troubled is called for each connection whose life or end calls for a reason,
+	// once it is over or forgotten: resets, a close that never completed, repeats that
+	// came late, closed windows, a handshake that had to be repeated. c is a copy that
+	// the callee may keep; its Previous is nil.
+	Troubled(c *Connection)
 }
 
 // Table holds the connections of a capture. It is not safe for concurrent use.
@@ -55,6 +62,7 @@ type Table struct {
 	sink                 Sink
 	keep, keepEnded      int64
 	linesOnly, askedOnly bool
+	tellFirst            uint64
 	seed                 [3]uint64
 
 	mem     *arena // given back by Close
@@ -94,7 +102,7 @@ type Overflow struct {
 
 // NewTable returns an empty table that reports to sink.
 func NewTable(cfg Config, sink Sink) *Table {
-	t := &Table{sink: sink, keep: int64(cfg.Keep), keepEnded: int64(cfg.KeepEnded), linesOnly: cfg.LinesOnly, askedOnly: cfg.AskedOnly, due: math.MaxInt64}
+	t := &Table{sink: sink, keep: int64(cfg.Keep), keepEnded: int64(cfg.KeepEnded), linesOnly: cfg.LinesOnly, askedOnly: cfg.AskedOnly, tellFirst: cfg.TellFirst, due: math.MaxInt64}
 	if t.keep <= 0 {
 		t.keep = int64(defaultKeep)
 	}
@@ -299,6 +307,9 @@ func (t *Table) plain(n uint32, r *record, s *segment.Segment, e Side) {
 		t.countCopy(r, s)
 		return
 	}
+	if s.Time-r.seenTime > gapFrom {
+		t.noteGap(n, r, s)
+	}
 	r.count(s, e)
 	if !r.near(s, e) {
 		t.keepFrame(r, s, e)
@@ -327,6 +338,12 @@ func (t *Table) take(n, member uint32, s *segment.Segment, fromHigh bool) {
 	if m.duplicate(s, e, print) {
 		t.countCopy(m, s)
 		return
+	}
+	if s.Time-m.seenTime > gapFrom {
+		t.noteGap(member, m, s)
+	}
+	if s.Flags&(segment.FIN|segment.RST) != 0 && m.bits&bitEnding == 0 {
+		t.noteEnding(m)
 	}
 	opening := r.bits&bitEstablished == 0
 	// The RST of an opener that was answered with the old incarnation's numbers

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"math"
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/segment"
@@ -78,6 +79,9 @@ func (t *Table) update(n uint32, r *record, s *segment.Segment, e Side, print ui
 				t.updateAck(r, d, s, e)
 			}
 			if s.Flags&segment.SYN == 0 {
+				if s.Window == 0 || h.lastWindow == 0 {
+					t.noteWindow(r, s, e)
+				}
 				h.lastWindow = s.Window
 				h.bits |= endWindow
 			}
@@ -120,6 +124,7 @@ func (t *Table) updateSeq(r *record, d *deep, s *segment.Segment, e Side) {
 			h.bits |= endTimed
 		}
 		h.sndNxt, h.sndFrame, d.sndTime[e] = end, uint32(s.Frame), s.Time
+		d.maxSent[e] = uint16(min(s.Len, math.MaxUint16))
 		return
 	}
 	skipped := s.Seq.Sub(h.sndNxt)
@@ -129,7 +134,9 @@ func (t *Table) updateSeq(r *record, d *deep, s *segment.Segment, e Side) {
 	if end.After(h.sndNxt) {
 		if skipped < 0 {
 			d.retransmits[e]++
+			t.noteRepeat(r, d, s, e)
 		}
+		d.maxSent[e] = max(d.maxSent[e], uint16(min(s.Len, math.MaxUint16)))
 		h.sndNxt, h.sndFrame, d.sndTime[e] = end, uint32(s.Frame), s.Time
 		if h.bits &^= endTimed; space {
 			h.bits |= endTimed
@@ -137,6 +144,9 @@ func (t *Table) updateSeq(r *record, d *deep, s *segment.Segment, e Side) {
 		return
 	}
 	if !space {
+		if skipped == -1 {
+			t.noteTrouble(r, s, e) // a keep-alive, or a probe of a closed window
+		}
 		return
 	}
 	if h.bits&endHoles != 0 && t.fillHole(r, s.Seq, end, e) {
@@ -145,6 +155,7 @@ func (t *Table) updateSeq(r *record, d *deep, s *segment.Segment, e Side) {
 	// RFC 6298 §3 (Karn): an ACK does not tell which copy it answers.
 	d.retransmits[e]++
 	h.bits &^= endTimed
+	t.noteRepeat(r, d, s, e)
 }
 
 // noteHole remembers the stretch that segment s skips.
@@ -201,11 +212,16 @@ func (t *Table) updateAck(r *record, d *deep, s *segment.Segment, e Side) {
 	switch ahead := s.Ack.Sub(p.sndNxt); {
 	case ahead > 0:
 		p.bits |= endUnseen
-	case ahead == 0 && p.bits&endTimed != 0:
-		if !t.linesOnly {
-			d.sampleRTT(e.Other(), time.Duration(s.Time-d.sndTime[e.Other()]))
+	case ahead == 0:
+		if o := e.Other(); d.maxSent[o] > d.maxAcked[o] {
+			d.maxAcked[o] = d.maxSent[o]
 		}
-		p.bits &^= endTimed
+		if p.bits&endTimed != 0 {
+			if !t.linesOnly {
+				d.sampleRTT(e.Other(), time.Duration(s.Time-d.sndTime[e.Other()]))
+			}
+			p.bits &^= endTimed
+		}
 	}
 	if p.bits&(endFIN|endFINAcked) == endFIN && !s.Ack.Before(r.fin[e.Other()]) {
 		t.noteFINAck(r, e.Other(), uint32(s.Frame), s.Time)

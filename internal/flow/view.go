@@ -9,7 +9,8 @@ func (t *Table) view(n uint32, r *record, c *Connection) {
 	c.First, c.LastSeen = Point{r.firstFrame, r.firstTime}, Point{t.widen(r.seenFrame), r.seenTime}
 	c.EndedAt, c.Duplicates = Point{}, 0
 	c.FramesOmitted, c.OmittedAfter = 0, 0
-	c.Frames = c.Frames[:0]
+	c.Frames, c.Troubles, c.TroublesOmitted = c.Frames[:0], c.Troubles[:0], 0
+	c.SilenceFrom, c.SilenceTo = Point{}, Point{}
 	c.Previous = nil
 	if r.over() {
 		c.EndedAt = Point{t.widen(r.ended), r.endedTime}
@@ -21,11 +22,18 @@ func (t *Table) view(n uint32, r *record, c *Connection) {
 		if x.rare != 0 {
 			y = t.rares.at(x.rare)
 			c.Duplicates = y.dups
+			c.Troubles = t.appendList(c.Troubles, &y.troubles, nil, &y.troubleRing)
+			c.TroublesOmitted = y.troubles.count - uint32(len(c.Troubles))
 		}
 		c.Frames = t.appendFrames(c.Frames, x)
 		if x.frames.count > headFrames+tailFrames {
 			c.FramesOmitted = x.frames.count - headFrames - tailFrames
 			c.OmittedAfter = headFrames - 1
+		}
+	}
+	if !t.linesOnly {
+		if d := t.deeps.at(n); d.gapFor > 0 {
+			c.SilenceFrom, c.SilenceTo = Point{t.widen(d.gapLast), d.gapEnd - d.gapFor}, Point{t.widen(d.gapNext), d.gapEnd}
 		}
 	}
 	for e := range c.Ends {
@@ -86,7 +94,7 @@ func (t *Table) viewDeep(d *deep, r *record, x *extra, e Side, v *End) {
 		v.TSEcr = Mark{d.tsEcr[e], v.Last.Point}
 	}
 	v.SRTT, v.RTTVar = time.Duration(d.srtt[e])*time.Microsecond, time.Duration(d.rttvar[e])*time.Microsecond
-	v.Retransmits = d.retransmits[e]
+	v.Retransmits, v.LongestAcked = d.retransmits[e], d.maxAcked[e]
 	if x == nil {
 		return
 	}
@@ -95,6 +103,9 @@ func (t *Table) viewDeep(d *deep, r *record, x *extra, e Side, v *End) {
 	}
 	if has(endFINAcked) {
 		v.FINAcked = Point{t.widen(x.ackedFrame[e]), x.ackedTime[e]}
+	}
+	if x.beforeFrame[e] != 0 {
+		v.BeforeEnd = Point{t.widen(x.beforeFrame[e]), x.beforeTime[e]}
 	}
 }
 
