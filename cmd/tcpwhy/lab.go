@@ -28,7 +28,8 @@ network, and leaves nothing behind.
 
 Exit code 3: the kernel did other than the model says.`,
 		Example: `  tcpwhy lab matrix --only timewait --format json
-  tcpwhy lab random --probes 20000`,
+  tcpwhy lab random --probes 20000
+  tcpwhy lab run testdata/lab/rescue.txt`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return &usageError{err: fmt.Errorf("lab has no %q", args[0]), hint: "see tcpwhy lab --help"}
@@ -36,10 +37,10 @@ Exit code 3: the kernel did other than the model says.`,
 			return nil
 		},
 		RunE: func(*cobra.Command, []string) error {
-			return &usageError{err: errors.New("lab what?"), hint: "tcpwhy lab matrix, or tcpwhy lab random"}
+			return &usageError{err: errors.New("lab what?"), hint: "tcpwhy lab matrix, tcpwhy lab random, or tcpwhy lab run FILE"}
 		},
 	}
-	cmd.AddCommand(a.labMatrixCommand(), a.labRandomCommand())
+	cmd.AddCommand(a.labMatrixCommand(), a.labRandomCommand(), a.labRunCommand())
 	return cmd
 }
 

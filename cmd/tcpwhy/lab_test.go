@@ -19,6 +19,7 @@ func TestLabUsage(t *testing.T) {
 		{[]string{"lab", "matrix", "file.pcap"}, "file.pcap"},
 		{[]string{"lab", "random", "--probes", "0"}, "--probes must be"},
 		{[]string{"lab", "random", "--format", "xml"}, "must be text or json"},
+		{[]string{"lab", "run"}, "no scenario given"},
 	} {
 		var out, errs strings.Builder
 		if code := run(t.Context(), strings.NewReader(""), &out, &errs, c.args); code != exitUsage {
@@ -31,16 +32,9 @@ func TestLabUsage(t *testing.T) {
 }
 
 func TestLabJSON(t *testing.T) {
-	var out, errs strings.Builder
-	code := run(t.Context(), strings.NewReader(""), &out, &errs, []string{"lab", "random", "--probes", "40", "--seed", "5", "--format", "json"})
-	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
-		if code != exitFailed || !strings.Contains(errs.String(), "needs") {
-			t.Errorf("exit code %d, stderr %q", code, errs.String())
-		}
+	out, ok := runLab(t, "", "random", "--probes", "40", "--seed", "5", "--format", "json")
+	if !ok {
 		return
-	}
-	if code != exitDone {
-		t.Fatalf("exit code %d\n%s%s", code, out.String(), errs.String())
 	}
 	var r struct {
 		Kernel     string
@@ -48,10 +42,65 @@ func TestLabJSON(t *testing.T) {
 		Mismatches *int
 		Seed       uint64
 	}
-	if err := json.Unmarshal([]byte(out.String()), &r); err != nil {
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatal(err)
 	}
 	if r.Kernel == "" || r.Probes < 20 || r.Mismatches == nil || r.Seed != 5 {
-		t.Errorf("%+v of\n%s", r, out.String())
+		t.Errorf("%+v of\n%s", r, out)
+	}
+}
+
+// runLab runs a command of the laboratory that must succeed; ok is false where there
+// is no kernel to try, which the command must say.
+func runLab(t *testing.T, stdin string, args ...string) (stdout string, ok bool) {
+	t.Helper()
+	var out, errs strings.Builder
+	code := run(t.Context(), strings.NewReader(stdin), &out, &errs, append([]string{"lab"}, args...))
+	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
+		if code != exitFailed || !strings.Contains(errs.String(), "needs") {
+			t.Errorf("exit code %d, stderr %q", code, errs.String())
+		}
+		return "", false
+	}
+	if code != exitDone {
+		t.Fatalf("exit code %d\n%s%s", code, out.String(), errs.String())
+	}
+	return out.String(), true
+}
+
+// A scenario is told step by step, in JSON and in the notation that it was read from.
+func TestLabRun(t *testing.T) {
+	const story = "state TIME_WAIT\nnumbers ts_recent=none\n< S rcv_nxt(0)\nfollow-up\n"
+	out, ok := runLab(t, story, "run", "--format", "json", "-")
+	if !ok {
+		return
+	}
+	var r struct {
+		Kernel     string
+		Probes     int
+		Mismatches *int
+		Seed       *uint64
+		Scenarios  []struct {
+			File, State, Text string
+			Line              int
+			Steps             []struct {
+				Sent, Rule, Predicted string
+				Observed              []string
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Kernel == "" || r.Probes != 1 || r.Mismatches == nil || r.Seed == nil || len(r.Scenarios) != 1 || len(r.Scenarios[0].Steps) != 2 {
+		t.Fatalf("%+v of\n%s", r, out)
+	}
+	s := r.Scenarios[0]
+	if s.File != "-" || s.Line != 1 || s.State != "TIME_WAIT" || s.Steps[0].Sent == "" || s.Steps[0].Rule != "ack-old-syn" ||
+		s.Steps[0].Predicted == "" || len(s.Steps[0].Observed) != 1 {
+		t.Errorf("%+v", s)
+	}
+	if out, ok = runLab(t, s.Text, "run", "-"); ok && (!strings.HasPrefix(out, "# -:1: as predicted\nstate TIME_WAIT") || !strings.Contains(out, ", 0 mismatches\n")) {
+		t.Errorf("got\n%s", out)
 	}
 }

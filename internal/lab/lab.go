@@ -10,6 +10,8 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
@@ -80,28 +82,53 @@ type Settings struct {
 	NoTimeWait bool
 }
 
+// named are the settings with the words for them.
+func (s *Settings) named() []namedSetting {
+	return []namedSetting{
+		{&s.NoTimestamps, "tcp_timestamps=0"}, {&s.RFC1337, "tcp_rfc1337=1"}, {&s.NoLimit, "tcp_invalid_ratelimit=0"},
+		{&s.Cookies, "tcp_syncookies=2"}, {&s.NoListener, "no listener"}, {&s.QueueFull, "accept queue full"},
+		{&s.Abort, "tcp_abort_on_overflow=1"}, {&s.NoTimeWait, "tcp_max_tw_buckets=0"},
+	}
+}
+
+type namedSetting struct {
+	on   *bool
+	text string
+}
+
 // String lists what differs from the defaults.
 func (s Settings) String() string {
-	out := ""
-	for _, x := range []struct {
-		on   bool
-		text string
-	}{
-		{s.NoTimestamps, "tcp_timestamps=0"}, {s.RFC1337, "tcp_rfc1337=1"}, {s.NoLimit, "tcp_invalid_ratelimit=0"},
-		{s.Cookies, "tcp_syncookies=2"}, {s.NoListener, "no listener"}, {s.QueueFull, "accept queue full"},
-		{s.Abort, "tcp_abort_on_overflow=1"}, {s.NoTimeWait, "tcp_max_tw_buckets=0"},
-	} {
-		if x.on {
-			if out != "" {
-				out += ", "
-			}
-			out += x.text
+	var out []string
+	for _, x := range s.named() {
+		if *x.on {
+			out = append(out, x.text)
 		}
 	}
-	if out == "" {
+	if len(out) == 0 {
 		return "defaults"
 	}
-	return out
+	return strings.Join(out, ", ")
+}
+
+// parse reads what String writes.
+func (s *Settings) parse(text string) error {
+	if text == "defaults" {
+		return nil
+	}
+	for word := range strings.SplitSeq(text, ",") {
+		word = strings.TrimSpace(word)
+		all := s.named()
+		i := slices.IndexFunc(all, func(x namedSetting) bool { return x.text == word })
+		if i < 0 {
+			var words []string
+			for _, x := range all {
+				words = append(words, x.text)
+			}
+			return fmt.Errorf("there is no setting %q (there are defaults, %s)", word, strings.Join(words, ", "))
+		}
+		*all[i].on = true
+	}
+	return nil
 }
 
 // Step is one segment of a story. Its numbers are distances from those that the

@@ -186,15 +186,15 @@ func TestResultText(t *testing.T) {
 	if err := r.WriteText(&b); err != nil {
 		t.Fatal(err)
 	}
-	const want = `TIME_WAIT syn-accepted seq: 1
-known: so it is
+	const want = `# TIME_WAIT syn-accepted seq: 1
+# known: so it is
 # a story
 
-kernel 6.18.44, random, seed 7
-3 connections, 9 probes, 2 looks at the state after
-2 not predicted: a
-1 not predicted: b
-1 rules tried, 1 mismatches, 1 more that the ledger lists
+# kernel 6.18.44, random, seed 7
+# 3 connections, 9 probes, 2 looks at the state after
+# 2 not predicted: a
+# 1 not predicted: b
+# 1 rules tried, 1 mismatches, 1 more that the ledger lists
 `
 	if b.String() != want {
 		t.Errorf("got\n%s", b.String())
@@ -210,8 +210,10 @@ func TestScenario(t *testing.T) {
 			{Rule: "ack-old-syn", State: true, Differences: []Difference{{"state", "TIME_WAIT", "no socket"}}},
 		},
 	}
-	const want = `# TIME_WAIT by way of CLOSING, IPv4, tcp_rfc1337=1, no listener
-# rcv_nxt=1 snd_nxt=2 rcv_wnd=3 wscale=0 ts_recent=5
+	const want = `state TIME_WAIT by way of CLOSING
+family IPv4
+settings tcp_rfc1337=1, no listener
+numbers rcv_nxt=1 snd_nxt=2 rcv_wnd=3 wscale=0 ts_recent=5
 1.500 < S 1:1(0) win 4000
 #   predicted by ack-old-syn: . seq 2
 1.500 > . 2:2(0) ack 1 win 3

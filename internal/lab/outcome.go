@@ -49,39 +49,41 @@ func (o *Outcome) Key(s *Story) string {
 }
 
 // Scenario writes the story in packetdrill's notation, with what was predicted
-// and what was seen.
+// and what was seen. ParseScenarios reads it.
 func (o *Outcome) Scenario(s *Story) string {
 	var b strings.Builder
-	family, stamps := "IPv4", "no timestamps"
-	if s.IPv6 {
-		family = "IPv6"
-	}
-	if s.TS {
-		stamps = fmt.Sprintf("ts_recent=%s", o.Numbers.TSRecent)
-	}
-	way := ""
-	if s.State == TimeWait {
-		way = " " + s.Path.String()
-	}
-	fmt.Fprintf(&b, "# %s%s, %s, %s\n", s.State, way, family, s.Settings)
-	n := &o.Numbers
-	fmt.Fprintf(&b, "# rcv_nxt=%s snd_nxt=%s rcv_wnd=%d wscale=%d %s\n", n.RcvNxt, n.SndNxt, n.RcvWnd, n.WScale, stamps)
+	b.WriteString(s.head(&o.Numbers))
 	for i := range o.Steps {
-		st := &o.Steps[i]
-		if st.State {
-			b.WriteString("# then the kernel's table:\n")
-		} else {
-			fmt.Fprintf(&b, "%.3f < %s\n", float64(st.At)/float64(time.Second), st.Sent)
-			fmt.Fprintf(&b, "#   predicted by %s: %s\n", st.Rule, st.Predicted)
-		}
-		for _, g := range st.Got {
-			fmt.Fprintf(&b, "%.3f > %s\n", float64(st.At)/float64(time.Second), g)
-		}
-		for _, d := range st.Differences {
-			fmt.Fprintf(&b, "#   %s: predicted %s, observed %s\n", d.Field, d.Predicted, d.Observed)
-		}
+		o.writeStep(&b, s, i)
 	}
 	return b.String()
+}
+
+// writeStep writes step i: the look at the table, which is none of the story's
+// steps, has none before it but those.
+func (o *Outcome) writeStep(b *strings.Builder, s *Story, i int) {
+	st := &o.Steps[i]
+	at := float64(st.At) / float64(time.Second)
+	switch {
+	case st.State:
+		b.WriteString("# then the kernel's table:\n")
+	case st.FollowUp:
+		fmt.Fprintf(b, "follow-up\n#   %.3f < %s\n", at, st.Sent)
+	default:
+		if i < len(s.Steps) && s.Steps[i].Wait {
+			b.WriteString("wait\n")
+		}
+		fmt.Fprintf(b, "%.3f < %s\n", at, st.Sent)
+	}
+	if !st.State {
+		fmt.Fprintf(b, "#   predicted by %s: %s\n", st.Rule, st.Predicted)
+	}
+	for _, g := range st.Got {
+		fmt.Fprintf(b, "%.3f > %s\n", at, g)
+	}
+	for _, d := range st.Differences {
+		fmt.Fprintf(b, "#   %s: predicted %s, observed %s\n", d.Field, d.Predicted, d.Observed)
+	}
 }
 
 func replyText(r kernel.Reply) string {

@@ -205,5 +205,3 @@ func (c *conn) checkState(t table, from, to int64) {
 // stall is how long handing a segment to the kernel may take before it is not
 // known any more when the kernel saw it.
 const stall = 20 * time.Millisecond
-
-const machineStood = "the machine stood still"

@@ -158,7 +158,7 @@ func (r *runner) batch(set Settings, stories []Story, which []int, out []Outcome
 			if failed++; !errors.As(err, new(*reachError)) || failed > 1+len(which)/20 {
 				return fmt.Errorf("story %d: %w", at, err)
 			}
-			c.over, c.result.Unsure = true, "its state was not reached"
+			c.over, c.result.Unsure = true, notReached
 		}
 		now := time.Now().UnixNano()
 		if c.n.Reached == 0 { // nothing was sent
@@ -167,7 +167,7 @@ func (r *runner) batch(set Settings, stories []Story, which []int, out []Outcome
 		if now-c.n.Reached > int64(stall) {
 			c.over, c.result.Unsure = true, machineStood
 		}
-		c.view = viewOf(c.story, &c.n)
+		c.view, c.result.Numbers = viewOf(c.story, &c.n), c.n
 		if r.keep {
 			c.result.trail = &trail{start: c.view, n: c.n}
 		}

@@ -8,22 +8,23 @@ import (
 )
 
 // WriteText writes the result for people: the differences first, each with its
-// scenario, then the figures.
+// scenario, then the figures. Everything else than the scenarios is a comment, so that
+// the whole is a file of scenarios.
 func (r *Result) WriteText(w io.Writer) error {
 	p := printer{w: w}
 	for _, k := range r.Kinds {
-		p.f("%s: %d\n", k.Key, k.Count)
+		p.f("# %s: %d\n", k.Key, k.Count)
 		if k.Known != "" {
-			p.f("known: %s\n", k.Known)
+			p.f("# known: %s\n", k.Known)
 		}
 		p.f("%s\n", k.Scenario)
 	}
-	p.f("kernel %s, %s, seed %d\n", r.Kernel, r.Mode, r.Seed)
-	p.f("%d connections, %d probes, %d looks at the state after\n", r.Stories, r.Probes, r.FollowUps)
+	p.f("# kernel %s, %s, seed %d\n", r.Kernel, r.Mode, r.Seed)
+	p.f("# %d connections, %d probes, %d looks at the state after\n", r.Stories, r.Probes, r.FollowUps)
 	for _, why := range slices.Sorted(maps.Keys(r.Open)) {
-		p.f("%d not predicted: %s\n", r.Open[why], why)
+		p.f("# %d not predicted: %s\n", r.Open[why], why)
 	}
-	p.f("%d rules tried, %d mismatches", len(r.Rules), r.Mismatches)
+	p.f("# %d rules tried, %d mismatches", len(r.Rules), r.Mismatches)
 	if r.Ledgered > 0 {
 		p.f(", %d more that the ledger lists", r.Ledgered)
 	}
