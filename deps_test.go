@@ -66,6 +66,11 @@ var imports = []struct {
 		"it holds the model against a real kernel; diagnoses and reports are not its matter",
 	},
 	{
+		"internal/replay",
+		[]string{"internal/kernel/...", "internal/segment", "internal/seq"},
+		"it holds captures against the model; where the segments come from is the caller's matter",
+	},
+	{
 		".",
 		[]string{
 			"internal/capture", "internal/diagnose/...", "internal/flow", "internal/kernel/...",

@@ -1,0 +1,266 @@
+package replay
+
+import (
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/connect"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/listen"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/timewait"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+	"github.com/tcpwhy/tcpwhy/internal/seq"
+)
+
+// received returns what a world becomes when a segment arrives.
+func (r *run) received(k key, t *tuple, w world, s *segment.Segment) []world {
+	switch w.at {
+	case atUnknown:
+		return r.intoUnknown(k, w, s)
+	case atNothing:
+		return r.intoNothing(k, w, s)
+	case atSynSent:
+		return r.intoSynSent(w, s)
+	case atLive:
+		if w.so.State == live.SynRecv {
+			return r.intoRequest(k, w, s)
+		}
+		return r.intoLive(k, w, s)
+	case atTimeWait:
+		return r.intoTimeWait(k, w, s)
+	}
+	return nil
+}
+
+// intoUnknown: a four-tuple that is older than the capture is known again once the
+// peer opens it anew, which it may do only where no socket is left.
+func (r *run) intoUnknown(k key, w world, s *segment.Segment) []world {
+	if s.Flags&(segment.SYN|segment.ACK|segment.RST) != segment.SYN {
+		return []world{w}
+	}
+	// If that is answered with a SYN-ACK, the request is known.
+	u := r.answered(world{}, "", kernel.Reply{Kind: kernel.ReplySYNACK}, s)
+	u.at, u.owes, u.n = atUnknown, [maxOwed]owed{}, 0
+	return append([]world{u}, r.intoNothing(k, world{}, s)...)
+}
+
+// intoNothing is what a host without a socket does: a listener answers a SYN and
+// resets an ACK (tcp_rcv_state_process, TCP_LISTEN), a host without one resets
+// everything but a RST (tcp_v4_rcv, no_tcp_socket).
+func (r *run) intoNothing(k key, w world, s *segment.Segment) []world {
+	w = w.hold(atNothing)
+	switch {
+	case s.Flags.Has(segment.RST):
+		return []world{w}
+	case s.Flags.Has(segment.ACK):
+		return []world{w.owing(timewait.ResetFor(s), "no-socket", s)}
+	case !s.Flags.Has(segment.SYN):
+		return []world{w, w.owing(timewait.ResetFor(s), "no-socket", s)}
+	}
+	c := listen.Case{Host: r.hostFor(k), Segment: *s, Now: s.Time, Gate: r.gateFor(k)}
+	var out []world
+	for _, o := range listen.Decide(&c).Possible {
+		out = append(out, r.answered(w, "listen "+o.Rule, o.Reply, s))
+	}
+	if r.synQueueDrops(k) {
+		out = append(out, w)
+	}
+	return out
+}
+
+// answered is what stands after a SYN that met no socket, or ended one.
+func (r *run) answered(w world, rule string, reply kernel.Reply, s *segment.Segment) world {
+	if reply.Kind != kernel.ReplySYNACK {
+		return w.hold(atNothing).owing(reply, rule, s)
+	}
+	w = w.hold(atLive).owing(reply, rule, s)
+	so := &w.so
+	so.State, so.RcvNxt = live.SynRecv, kernel.Known(s.Seq.Add(1))
+	so.HasTS, so.TSRecent = kernel.No, kernel.Known(seq.Of(0))
+	if s.HasTS() && r.host.Timestamps != kernel.No {
+		so.HasTS, so.TSRecent, so.tsStored = kernel.Yes, kernel.Known(s.TSVal), s.Time
+	}
+	so.peerWScale = -1
+	if s.Options.Has(segment.OptWScale) {
+		so.peerWScale = int8(min(s.WScale, 14))
+	}
+	so.sndWnd = kernel.Known(seq.Of(uint32(s.Window)))
+	so.cookie = reply.ISN == kernel.ISNCookie
+	so.inherited = reply.ISN == kernel.ISNInherited
+	return w
+}
+
+// intoTimeWait asks the model.
+func (r *run) intoTimeWait(k key, w world, s *segment.Segment) []world {
+	var out []world
+	for _, now := range limiterTimes(r.host, w.tw.LastACK, s.Time) {
+		c := timewait.Case{Socket: w.tw, Host: r.hostFor(k), Segment: *s, Now: now}
+		for _, o := range timewait.Decide(&c).Possible {
+			switch {
+			case o.Gone && o.Reply.Kind == kernel.ReplySYNACK:
+				out = append(out, r.answered(w, "time-wait "+o.Rule, o.Reply, s))
+			case o.Gone:
+				out = append(out, w.hold(atNothing).owing(o.Reply, "time-wait "+o.Rule, s))
+			default:
+				n := w.owing(o.Reply, "time-wait "+o.Rule, s)
+				n.tw = o.After
+				if n.tw.LastACK == now && o.After.LastACK != w.tw.LastACK {
+					n.tw.LastACK = s.Time
+				}
+				out = append(out, n)
+			}
+		}
+	}
+	return out
+}
+
+// nearLimit: so close to the end of the limiter's time jiffies and the way to the
+// capture point decide.
+const nearLimit = 60 * time.Millisecond
+
+// limiterTimes returns the moments at which the model is asked: two where the
+// limiter is about to let an ACK through.
+func limiterTimes(h *Host, last, now int64) []int64 {
+	if last == 0 || !h.RateLimit.Known || h.RateLimit.Duration == 0 {
+		return []int64{now}
+	}
+	d := time.Duration(now-last) - h.RateLimit.Duration
+	if d < -nearLimit || d > nearLimit {
+		return []int64{now}
+	}
+	return []int64{now - int64(2*nearLimit), now + int64(2*nearLimit)}
+}
+
+// intoRequest asks the model about a request that waits for its last ACK.
+func (r *run) intoRequest(k key, w world, s *segment.Segment) []world {
+	if w.so.cookie {
+		return r.intoCookie(k, w, s)
+	}
+	var out []world
+	for _, now := range limiterTimes(r.host, w.so.LastACK, s.Time) {
+		c := live.Case{Socket: w.so.Socket, Host: r.hostFor(k), Segment: *s, Now: now}
+		for _, o := range live.Decide(&c).Possible {
+			out = append(out, r.afterLive(k, w, o, s, now)...)
+		}
+	}
+	// The listener was closed, and its requests with it.
+	return append(out, r.intoNothing(k, w, s)...)
+}
+
+// intoCookie: a listener that sent a cookie remembers nothing; an ACK of the cookie
+// makes the connection, anything else meets a listener.
+func (r *run) intoCookie(k key, w world, s *segment.Segment) []world {
+	if s.Flags&(segment.SYN|segment.RST|segment.ACK) != segment.ACK || !w.so.SndNxt.Known || s.Ack != w.so.SndNxt.Num || s.Seq != w.so.RcvNxt.Num {
+		out := r.intoNothing(k, w, s)
+		if s.Flags.Has(segment.SYN) { // an ACK of the first cookie may still come
+			return out
+		}
+		return append(out, w)
+	}
+	// A full accept queue drops it.
+	out := []world{w}
+	w.so.cookie = false
+	w.so.State = live.Established
+	w.so.sndUna = w.so.SndNxt.Num
+	// The window is worked out anew, and what it was scaled by stands in the echo.
+	w.so.edge = w.so.RcvNxt.Num
+	return append(out, r.intoLive(k, w, s)...)
+}
+
+// afterLive turns an outcome of package live into worlds.
+func (r *run) afterLive(k key, w world, o live.Outcome, s *segment.Segment, now int64) []world {
+	rule := "live " + o.Rule
+	if o.Gone {
+		return []world{w.hold(atNothing).owing(o.Reply, rule, s)}
+	}
+	was := w.so.State
+	if o.Rule == "otherwise" {
+		if was == live.SynRecv { // the last ACK with data, or with a FIN
+			w.so.State, w.so.LastACK = live.Established, 0
+			w.so.sndUna = w.so.SndNxt.Num
+		}
+		return r.ordinary(k, w, s)
+	}
+	n := w.owing(o.Reply, rule, s)
+	n.so.Socket = o.After
+	if n.so.LastACK == now && w.so.LastACK != now {
+		n.so.LastACK = s.Time
+	}
+	if was == live.SynRecv && n.so.State == live.Established {
+		n.so.sndUna = n.so.SndNxt.Num
+		n.so.repeats, n.so.gap = 0, 0
+		n.so.heard(s)
+	}
+	return []world{n}
+}
+
+// intoLive asks the model about SYN and RST; what belongs to the connection itself
+// is worked out here.
+func (r *run) intoLive(k key, w world, s *segment.Segment) []world {
+	if s.Flags&(segment.SYN|segment.RST) == 0 {
+		return r.ordinary(k, w, s)
+	}
+	var out []world
+	for _, now := range limiterTimes(r.host, w.so.LastACK, s.Time) {
+		c := live.Case{Socket: w.so.Socket, Host: r.hostFor(k), Segment: *s, Now: now}
+		for _, o := range live.Decide(&c).Possible {
+			out = append(out, r.afterLive(k, w, o, s, now)...)
+		}
+	}
+	return out
+}
+
+// intoSynSent is what an opener does with an answer (tcp_rcv_synsent_state_process).
+func (r *run) intoSynSent(w world, s *segment.Segment) []world {
+	so := &w.so
+	const syn, ack, rst = segment.SYN, segment.ACK, segment.RST
+	fits := s.Flags.Has(ack) && s.Ack == so.SndNxt.Num
+	switch {
+	case s.Flags.Has(rst):
+		if fits {
+			return []world{w.hold(atNothing)}
+		}
+		return []world{w}
+	case s.Flags.Has(ack) && (!fits || !s.Flags.Has(syn) || r.strangeEcho(so, s)):
+		c := connect.SynSent{
+			ISS: so.SndNxt.Add(^uint32(0)), Host: r.host.Host, Segment: *s,
+			FirstTSVal: so.SynAckTS, LastTSVal: so.LastSynAckTS,
+		}
+		var out []world
+		for _, o := range connect.React(&c).Possible {
+			n := w.owing(o.Reply, "syn-sent "+o.Rule, s)
+			n.so.hurry = o.Resends != kernel.No && o.Reply.Kind == kernel.ReplyRST
+			out = append(out, n)
+		}
+		return out
+	case s.Flags&(syn|ack) != syn|ack:
+		return []world{w} // a SYN alone opens at once from both ends, which is left out
+	}
+	so.State, so.RcvNxt = live.Established, kernel.Known(s.Seq.Add(1))
+	so.sndUna, so.served, so.repeats, so.gap = so.SndNxt.Num, true, 0, 0
+	offered := so.HasTS == kernel.Yes
+	so.HasTS, so.TSRecent = kernel.No, kernel.Num{}
+	if offered && s.HasTS() {
+		so.HasTS, so.TSRecent, so.tsStored = kernel.Yes, kernel.Known(s.TSVal), s.Time
+	}
+	so.peerWScale = -1
+	if s.Options.Has(segment.OptWScale) && so.scales {
+		so.peerWScale = int8(min(s.WScale, 14))
+	} else {
+		so.WScale = 0
+	}
+	so.sndWnd = kernel.Known(seq.Of(uint32(s.Window)))
+	so.edge, so.acked = so.RcvNxt.Add(so.RcvWnd.Uint32()), so.RcvNxt.Num
+	so.timed(s.Time)
+	so.wantsACK(s)
+	w.at = atLive
+	return []world{w}
+}
+
+// strangeEcho tells whether a SYN-ACK echoes a timestamp that no SYN carried.
+func (r *run) strangeEcho(so *socket, s *segment.Segment) bool {
+	if so.HasTS != kernel.Yes || !s.HasTS() || s.TSEcr.Uint32() == 0 || !so.SynAckTS.Known {
+		return false
+	}
+	return s.TSEcr.Before(so.SynAckTS.Num) || s.TSEcr.After(so.LastSynAckTS.Num)
+}

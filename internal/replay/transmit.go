@@ -1,0 +1,172 @@
+package replay
+
+import (
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+	"github.com/tcpwhy/tcpwhy/internal/seq"
+)
+
+// fromLive returns how a live socket may have sent a frame of its own accord.
+func (r *run) fromLive(w world, s *segment.Segment) []step {
+	so := &w.so
+	f := s.Flags &^ (segment.PSH | segment.ECE | segment.CWR)
+	switch {
+	case s.Flags.Has(segment.SYN):
+		// The last ACK of the handshake was dropped, or this end acts on an old view.
+		return nil
+	case f == segment.RST|segment.ACK:
+		return r.aborts(w, s)
+	case f == segment.RST:
+		return nil
+	case f&^(segment.FIN|segment.URG) != segment.ACK, s.Ack != so.RcvNxt.Num, !so.echoes(s):
+		return nil
+	case !so.widens(s):
+		return nil
+	case s.End() == s.Seq:
+		return so.bareACK(w, s)
+	case s.Seq == so.SndNxt.Num:
+		return so.sends(w, s)
+	case !s.Seq.Before(so.sndUna) && s.Seq.Before(so.SndNxt.Num):
+		return so.repeatsData(w, s)
+	case s.Seq.Add(1) == so.sndUna && s.Len == 1:
+		return so.probes(w, s)
+	}
+	return nil
+}
+
+// aborts: the application closes with data unread or with SO_LINGER 0, or its
+// listener goes before it accepted (tcp_send_active_reset).
+func (r *run) aborts(w world, s *segment.Segment) []step {
+	so := &w.so
+	if s.Seq != so.SndNxt.Num || s.Ack != so.RcvNxt.Num || s.Len != 0 {
+		return nil
+	}
+	switch so.State {
+	case live.Established, live.CloseWait, live.FinWait1, live.FinWait2:
+		return []step{{ByApplication, w.hold(atNothing)}}
+	case live.UnknownState, live.SynRecv, live.Closing, live.LastAck:
+	}
+	return nil
+}
+
+// widens tells whether a frame takes back nothing of what was advertised. Scaling
+// cuts off less than one unit.
+func (so *socket) widens(s *segment.Segment) bool {
+	edge := s.Ack.Add(uint32(s.Window) << so.scale())
+	return !edge.Add(1 << so.scale()).Before(so.edge)
+}
+
+func (so *socket) scale() uint8 { return min(so.WScale, 14) }
+
+// advertised takes what a frame tells the peer.
+func (so *socket) advertised(s *segment.Segment) {
+	if edge := s.Ack.Add(uint32(s.Window) << so.scale()); edge.After(so.edge) {
+		so.edge = edge
+	}
+	so.acked = s.Ack
+	so.RcvWnd = kernel.Known(seq.Of(0))
+	if so.edge.After(so.RcvNxt.Num) {
+		so.RcvWnd = kernel.Known(seq.Of(so.edge.Ahead(so.RcvNxt.Num)))
+	}
+	if s.Ack == so.RcvNxt.Num {
+		so.ackDue = 0
+	}
+}
+
+// bareACK: the delayed ACK, a window that has opened as the application read, or a
+// keepalive.
+func (so *socket) bareACK(w world, s *segment.Segment) []step {
+	wasDue := so.ackDue != 0
+	before := so.edge
+	so.advertised(s)
+	w.so = *so
+	switch {
+	case s.Seq == so.SndNxt.Num && wasDue:
+		return []step{{ByAcknowledging, w}}
+	case s.Seq == so.SndNxt.Num && so.edge.After(before) && !so.finSent:
+		return []step{{ByApplication, w}}
+	case s.Seq.Add(1) == so.SndNxt.Num && so.sndUna == so.SndNxt.Num && time.Duration(s.Time-so.lastSent) >= 900*time.Millisecond:
+		return []step{{ByTimer, w}}
+	case s.Seq.Add(1) == so.sndUna && time.Duration(s.Time-so.lastSent) >= 180*time.Millisecond && so.sndWnd.Known && so.sndWnd.Uint32() == 0:
+		return []step{{ByTimer, w}}
+	}
+	return nil
+}
+
+// sends: new data, or a FIN, where the state allows it and the peer has room.
+func (so *socket) sends(w world, s *segment.Segment) []step {
+	fin := s.Flags.Has(segment.FIN)
+	if so.State != live.Established && so.State != live.CloseWait {
+		return nil
+	}
+	if so.sndWnd.Known && s.Len > 0 && s.Seq.Add(s.Len).Sub(so.sndUna.Add(so.sndWnd.Uint32())) > 0 && s.Len > 1 {
+		return nil
+	}
+	so.SndNxt = kernel.Known(s.End())
+	so.lastSent, so.gap, so.repeats = s.Time, 0, 0
+	if so.asked == 0 {
+		so.asked = s.Time
+	}
+	so.served = true
+	so.out = min(so.out+1, 100)
+	so.advertised(s)
+	w.so = *so
+	if !fin {
+		return []step{{ByApplication, w}}
+	}
+	w.so.finSent = true
+	if so.State == live.CloseWait {
+		w.so.State = live.LastAck
+		return []step{{ByApplication, w}}
+	}
+	w.so.State = live.FinWait1
+	closed := w
+	closed.so.orphan = true
+	return []step{{ByApplication, w}, {ByApplication, closed}}
+}
+
+// repeatsData: something not acknowledged again, when a timer allows it. What is
+// repeated still has its FIN.
+func (so *socket) repeatsData(w world, s *segment.Segment) []step {
+	end := s.End()
+	after := time.Duration(s.Time - so.lastSent)
+	switch {
+	case end.After(so.SndNxt.Num):
+		return nil
+	case s.Flags.Has(segment.FIN) != (so.finSent && end == so.SndNxt.Num):
+		return nil
+	case so.dupACKs > 0 || so.repeats > 0 && s.Seq != so.sndUna: // fast, or in recovery
+	case after < minRTO(so), so.repeats > 1 && after < so.gap*3/2:
+		return nil
+	}
+	so.gap = after
+	so.repeats = min(so.repeats+1, 100)
+	so.lastSent, so.asked = s.Time, 0
+	so.advertised(s)
+	w.so = *so
+	return []step{{ByTimer, w}}
+}
+
+// minRTO is the earliest moment of a repeat, less a tenth: the RTO is at least 200 ms
+// (TCP_RTO_MIN); the first one may be a tail loss probe, two round trips or 10 ms
+// after the last segment where more than one is out (tcp_schedule_loss_probe).
+func minRTO(so *socket) time.Duration {
+	if so.out > 1 && so.repeats == 0 {
+		return 8 * time.Millisecond
+	}
+	return 180 * time.Millisecond
+}
+
+// probes: one old byte again, to learn a closed window.
+func (so *socket) probes(w world, s *segment.Segment) []step {
+	if !so.sndWnd.Known || so.sndWnd.Uint32() != 0 || time.Duration(s.Time-so.lastSent) < 180*time.Millisecond {
+		return nil
+	}
+	so.lastSent = s.Time
+	so.advertised(s)
+	w.so = *so
+	return []step{{ByTimer, w}}
+}

@@ -1,0 +1,252 @@
+package tcpwhy_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/replay"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+	"github.com/tcpwhy/tcpwhy/internal/seq"
+)
+
+// end is one end of a capture that is a Linux kernel.
+type end struct {
+	name  string // of the capture, and which end
+	host  replay.Host
+	parts [][]segment.Segment
+}
+
+// ends returns the kernel ends of a label: the server in its own capture, and the
+// client in its own where it is a kernel too.
+func ends(t *testing.T, l *label) []end {
+	t.Helper()
+	b, err := os.ReadFile(l.path + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d struct {
+		Kernel  string            `json:"kernel"`
+		Server  string            `json:"server"`
+		Sysctls map[string]string `json:"sysctls"`
+		Notes   []string          `json:"notes"`
+	}
+	if err := json.Unmarshal(b, &d); err != nil {
+		t.Fatalf("%s: %v", l, err)
+	}
+	server, err := netip.ParseAddrPort(d.Server)
+	if err != nil {
+		t.Fatalf("%s: %v", l, err)
+	}
+	h, err := replayHost(d.Kernel, d.Sysctls)
+	if err != nil {
+		t.Fatalf("%s: %v", l, err)
+	}
+	isServer := func(a segment.Addr) bool { return a == segment.AddrFromNetip(server.Addr()) }
+	h.Owns = isServer
+	cut := cutBehind(d.Notes)
+	out := []end{{l.String() + " server", h, parts(segmentsOf(t, l.path+".pcap"), cut)}}
+	if l.client {
+		h.Owns = func(a segment.Addr) bool { return !isServer(a) }
+		out = append(out, end{l.String() + " client", h, parts(segmentsOf(t, l.path+".client.pcap"), cut)})
+	}
+	return out
+}
+
+// cutBehind returns the frame behind which the label's notes say that frames were
+// taken out, 0 where none were.
+func cutBehind(notes []string) (frame uint64) {
+	for _, n := range notes {
+		var count int
+		if _, err := fmt.Sscanf(n, "the capture is cut: %d frames between frame %d and", &count, &frame); err == nil {
+			return frame
+		}
+	}
+	return 0
+}
+
+// parts splits a capture behind a frame: each part is replayed by itself.
+func parts(all []segment.Segment, cut uint64) [][]segment.Segment {
+	i := slices.IndexFunc(all, func(s segment.Segment) bool { return s.Frame > cut })
+	if cut == 0 || i < 0 {
+		return [][]segment.Segment{all}
+	}
+	return [][]segment.Segment{all[:i], all[i:]}
+}
+
+// replayHost is what a label says of a host.
+func replayHost(release string, sysctls map[string]string) (replay.Host, error) {
+	p, err := kernel.ParseRelease(release)
+	h := replay.Host{Host: kernel.Host{Profile: p}}
+	number := func(name string) kernel.Num {
+		n, err := strconv.ParseUint(sysctls["net.ipv4."+name], 10, 32)
+		if err != nil {
+			return kernel.Num{}
+		}
+		return kernel.Known(seq.Of(uint32(n)))
+	}
+	flag := func(name string) kernel.Answer {
+		if n := number(name); n.Known {
+			return kernel.If(n.Uint32() != 0)
+		}
+		return kernel.Unknown
+	}
+	span := func(name string, unit time.Duration) kernel.Duration {
+		n := number(name)
+		return kernel.Duration{Duration: time.Duration(n.Uint32()) * unit, Known: n.Known}
+	}
+	h.Timestamps, h.RFC1337, h.Recycle, h.AbortOnOverflow = flag("tcp_timestamps"), flag("tcp_rfc1337"), flag("tcp_tw_recycle"), flag("tcp_abort_on_overflow")
+	h.RateLimit, h.FinTimeout = span("tcp_invalid_ratelimit", time.Millisecond), span("tcp_fin_timeout", time.Second)
+	h.SynCookies, h.MaxTWBuckets, h.Reuse = number("tcp_syncookies"), number("tcp_max_tw_buckets"), number("tcp_tw_reuse")
+	return h, err
+}
+
+func segmentsOf(t *testing.T, path string) []segment.Segment {
+	t.Helper()
+	pcap, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []segment.Segment
+	if err := eachSegment(pcap, func(s segment.Segment) {
+		s.RawOptions = nil // the reader's, gone with its next Read
+		all = append(all, s)
+	}); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return all
+}
+
+// TestReplay: the model explains every frame that a kernel of the corpus sent, and
+// every answer that it predicts for sure came.
+func TestReplay(t *testing.T) {
+	var mu sync.Mutex
+	var by [replay.Ways]int
+	count, arrived, sent, unexplained := 0, 0, 0, 0
+	each(labels(t), func(l *label) {
+		for _, e := range ends(t, l) {
+			mu.Lock()
+			count++
+			mu.Unlock()
+			for _, part := range e.parts {
+				res := replay.Replay(&e.host, part)
+				mu.Lock()
+				arrived += res.Arrived
+				sent += res.Sent
+				for i, n := range res.By {
+					by[i] += n
+				}
+				if res.Unexplained != nil {
+					unexplained++
+					t.Errorf("%s: %s", e.name, res.Unexplained)
+				}
+				mu.Unlock()
+			}
+		}
+	})
+	var b strings.Builder
+	for w, n := range by {
+		fmt.Fprintf(&b, ", %d by %s", n, replay.Way(w))
+	}
+	t.Logf("%d kernel ends, %d segments arrived, %d frames sent%s; %d ends unexplained", count, arrived, sent, b.String(), unexplained)
+}
+
+// perturbation changes one frame that a kernel sent, so that a kernel cannot have
+// sent it, or at least not then.
+type perturbation struct {
+	name string
+	// do returns what stands in the frame's place; ok is false where it does not
+	// apply.
+	do func(s segment.Segment) (out []segment.Segment, ok bool)
+	// least is the share that must be noticed, in percent.
+	least int
+}
+
+func changed(name string, least int, applies func(*segment.Segment) bool, change func(*segment.Segment)) perturbation {
+	return perturbation{name, func(s segment.Segment) ([]segment.Segment, bool) {
+		if !applies(&s) {
+			return nil, false
+		}
+		change(&s)
+		return []segment.Segment{s}, true
+	}, least}
+}
+
+func always(*segment.Segment) bool { return true }
+func hasFlag(f segment.Flags) func(*segment.Segment) bool {
+	return func(s *segment.Segment) bool { return s.Flags.Has(f) }
+}
+
+// perturbations are tried on the frames of every capture.
+var perturbations = []perturbation{
+	changed("seq + 1", 80, always, func(s *segment.Segment) { s.Seq = s.Seq.Add(1) }),
+	changed("ack + 1", 90, hasFlag(segment.ACK), func(s *segment.Segment) { s.Ack = s.Ack.Add(1) }),
+	changed("ISN elsewhere", 60, hasFlag(segment.SYN), func(s *segment.Segment) { s.Seq = s.Seq.Add(0x12345678) }),
+	changed("RST for ACK", 90, func(s *segment.Segment) bool { return s.Flags == segment.ACK && s.Len == 0 }, func(s *segment.Segment) { s.Flags = segment.RST }),
+	changed("ACK for RST", 90, hasFlag(segment.RST), func(s *segment.Segment) { s.Flags = segment.ACK }),
+	changed("ACK for SYN-ACK", 90, hasFlag(segment.SYN|segment.ACK), func(s *segment.Segment) { s.Flags = segment.ACK }),
+	changed("FIN left out", 90, hasFlag(segment.FIN), func(s *segment.Segment) { s.Flags &^= segment.FIN }),
+	changed("TSecr + 1", 90, func(s *segment.Segment) bool { return s.HasTS() }, func(s *segment.Segment) { s.TSEcr = s.TSEcr.Add(1) }),
+	changed("timestamps left out", 90, func(s *segment.Segment) bool { return s.HasTS() }, func(s *segment.Segment) { s.Options &^= segment.OptTimestamps }),
+	changed("window halved", 0, func(s *segment.Segment) bool { return s.Window > 1 }, func(s *segment.Segment) { s.Window /= 2 }),
+	{"left out", func(segment.Segment) ([]segment.Segment, bool) { return nil, true }, 50},
+	{"sent twice, 37 ms apart", func(s segment.Segment) ([]segment.Segment, bool) {
+		d := s
+		d.Time += int64(37 * time.Millisecond)
+		return []segment.Segment{s, d}, true
+	}, 80},
+}
+
+// TestReplayNoticesPerturbations: a replay that explains everything would explain
+// a capture that no kernel can have made.
+func TestReplayNoticesPerturbations(t *testing.T) {
+	var mu sync.Mutex
+	tried, noticed := make([]int, len(perturbations)), make([]int, len(perturbations))
+	each(labels(t), func(l *label) {
+		for _, e := range ends(t, l) {
+			for _, part := range e.parts {
+				for i := range part {
+					if !e.host.Owns(part[i].Src.Addr) {
+						continue
+					}
+					for j := range perturbations {
+						out, ok := perturbations[j].do(part[i])
+						if !ok {
+							continue
+						}
+						all := slices.Concat(part[:i], out, part[i+1:])
+						slices.SortStableFunc(all, func(a, b segment.Segment) int { return cmp.Compare(a.Time, b.Time) })
+						res := replay.Replay(&e.host, all)
+						mu.Lock()
+						tried[j]++
+						if res.Unexplained != nil {
+							noticed[j]++
+						} else if os.Getenv("MISSES") == perturbations[j].name {
+							t.Logf("%s frame %d %s", e.name, part[i].Frame, string(segment.AppendPacketdrill(nil, &part[i])))
+						}
+						mu.Unlock()
+					}
+				}
+			}
+		}
+	})
+	sum, found := 0, 0
+	for i, p := range perturbations {
+		t.Logf("%-24s %5d of %5d noticed", p.name, noticed[i], tried[i])
+		if noticed[i]*100 < p.least*tried[i] {
+			t.Errorf("%s: %d of %d noticed, want %d %%", p.name, noticed[i], tried[i], p.least)
+		}
+		sum += tried[i]
+		found += noticed[i]
+	}
+	t.Logf("%d of %d noticed, %.1f %%", found, sum, 100*float64(found)/float64(sum))
+}
