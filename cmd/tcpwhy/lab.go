@@ -40,7 +40,7 @@ Exit code 3: the kernel did other than the model says.`,
 			return &usageError{err: errors.New("lab what?"), hint: "tcpwhy lab matrix, tcpwhy lab random, or tcpwhy lab run FILE"}
 		},
 	}
-	cmd.AddCommand(a.labMatrixCommand(), a.labRandomCommand(), a.labRunCommand())
+	cmd.AddCommand(a.labMatrixCommand(), a.labRandomCommand(), a.labRunCommand(), a.labISNCommand())
 	return cmd
 }
 
@@ -109,13 +109,5 @@ func (a *app) runLab(ctx context.Context, mode string, seed uint64, stories []la
 	if err != nil {
 		return err
 	}
-	if format == "json" {
-		err = writeJSON(a.stdout, r)
-	} else {
-		err = r.WriteText(a.stdout)
-	}
-	if err == nil && r.Mismatches > 0 {
-		return errMismatch
-	}
-	return err
+	return a.writeLab(r, format)
 }

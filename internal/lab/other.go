@@ -13,3 +13,6 @@ func Run(context.Context, []Story, kernel.Profile) ([]Outcome, error) { return n
 
 // Kernel returns the kernel that runs here; this system has none.
 func Kernel() (kernel.Profile, error) { return kernel.Profile{}, ErrUnsupported }
+
+// TryISN tries where the numbers of SYN-ACKs come from; this system has no kernel to try.
+func TryISN(context.Context, uint64, kernel.Profile) (*Result, error) { return nil, ErrUnsupported }

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
@@ -17,14 +18,20 @@ type Mismatch struct {
 
 // Result is what a run of the laboratory found.
 type Result struct {
-	Kernel string `json:"kernel"`
-	Mode   string `json:"mode"`
-	Seed   uint64 `json:"seed"`
+	Kernel  string `json:"kernel"`  // as it names itself
+	Version string `json:"version"` // of the source it was built from, "6.1.176"
+	Mode    string `json:"mode"`
+	Seed    uint64 `json:"seed"`
 	// Stories is how many connections were made, Probes how many segments were
 	// compared, FollowUps how many more that only showed the state after.
 	Stories   int `json:"stories"`
 	Probes    int `json:"probes"`
 	FollowUps int `json:"follow_ups"`
+	// Skipped counts the stories of which a part could not be judged, because
+	// the machine was too slow to know when the kernel did what; SkippedFor by
+	// reason.
+	Skipped    int            `json:"skipped"`
+	SkippedFor map[string]int `json:"skipped_for,omitempty"`
 	// Open counts segments of which the model says nothing certain, by reason.
 	Open map[string]int `json:"open,omitempty"`
 	// Rules counts how often each rule was tried.
@@ -34,21 +41,68 @@ type Result struct {
 	Mismatches int        `json:"mismatches"`
 	Ledgered   int        `json:"ledgered"`
 	Kinds      []Mismatch `json:"kinds"`
+	ISNs       []ISNCell  `json:"isns,omitempty"` // of TryISN
 }
 
-// Try plays the stories and sums up what came of them.
+// limiterEnds is why a step could not be judged whose answer depends on which clock
+// is ahead.
+const limiterEnds = "the limiter is about to end"
+
+// newResult returns an empty result.
+func newResult(mode string, seed uint64, p kernel.Profile) *Result {
+	return &Result{
+		Kernel: p.String(), Version: fmt.Sprintf("%d.%d.%d", p.Version.Major, p.Version.Minor, p.Version.Patch), Mode: mode, Seed: seed,
+		Open: map[string]int{}, Rules: map[string]int{}, Kinds: []Mismatch{},
+	}
+}
+
+// Try plays the stories and sums up what came of them. Those that could not be
+// judged are played again, a few times: by then they are few, and the machine has time.
 func Try(ctx context.Context, mode string, seed uint64, stories []Story, p kernel.Profile) (*Result, error) {
 	out, err := Run(ctx, stories, p)
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{Kernel: p.String(), Mode: mode, Seed: seed, Stories: len(stories), Open: map[string]int{}, Rules: map[string]int{}, Kinds: []Mismatch{}}
+	for range attempts - 1 {
+		if err := tryAgain(ctx, stories, out, p); err != nil {
+			return nil, err
+		}
+	}
+	r := newResult(mode, seed, p)
+	r.Stories = len(stories)
 	for i := range out {
 		if err := r.add(ctx, &stories[i], &out[i], p); err != nil {
 			return nil, err
 		}
 	}
 	return r, nil
+}
+
+// notJudged tells whether the laboratory was too slow to judge a part of the story.
+func (o *Outcome) notJudged() bool {
+	return o.Unsure == machineStood || o.Unsure == notReached || o.Unsure == limiterEnds
+}
+
+// tryAgain plays those stories once more that could not be judged.
+func tryAgain(ctx context.Context, stories []Story, out []Outcome, p kernel.Profile) error {
+	var which []int
+	var some []Story
+	for i := range out {
+		if out[i].notJudged() {
+			which, some = append(which, i), append(some, stories[i])
+		}
+	}
+	if len(some) == 0 {
+		return nil
+	}
+	res, err := Run(ctx, some, p)
+	if err != nil {
+		return err
+	}
+	for i, at := range which {
+		out[at] = res[i]
+	}
+	return nil
 }
 
 // add counts one story. Of a kind of difference that is new the story is first
@@ -65,7 +119,15 @@ func (r *Result) add(ctx context.Context, s *Story, o *Outcome, p kernel.Profile
 		}
 		r.Rules[st.Rule]++
 	}
-	if o.Unsure != "" {
+	switch {
+	case o.Unsure == "":
+	case o.notJudged():
+		if r.SkippedFor == nil {
+			r.SkippedFor = map[string]int{}
+		}
+		r.Skipped++
+		r.SkippedFor[o.Unsure]++
+	default:
 		r.Open[o.Unsure]++
 	}
 	if !o.Differs() {

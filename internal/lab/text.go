@@ -24,6 +24,21 @@ func (r *Result) WriteText(w io.Writer) error {
 	for _, why := range slices.Sorted(maps.Keys(r.Open)) {
 		p.f("# %d not predicted: %s\n", r.Open[why], why)
 	}
+	for _, why := range slices.Sorted(maps.Keys(r.SkippedFor)) {
+		p.f("# %d skipped: %s\n", r.SkippedFor[why], why)
+	}
+	for _, c := range r.ISNs {
+		p.f("# %s, %s, tcp_syncookies=%d:", c.What, c.Family, c.SynCookies)
+		for _, o := range slices.Sorted(maps.Keys(c.Seen)) {
+			p.f(" %d %s", c.Seen[o], o)
+		}
+		if c.Predicted == "" {
+			p.f(" (the model leaves it open)")
+		} else {
+			p.f(" (predicted: %s)", c.Predicted)
+		}
+		p.f("\n")
+	}
 	p.f("# %d rules tried, %d mismatches", len(r.Rules), r.Mismatches)
 	if r.Ledgered > 0 {
 		p.f(", %d more that the ledger lists", r.Ledgered)
