@@ -18,7 +18,7 @@ var candidates = []candidate{
 	{mainline(3, 6, 0), "3.6", "3.9"},
 	{mainline(3, 10, 65), "3.10", "3.12"},
 	{mainline(3, 13, 0), "3.13", "3.13"},
-	{mainline(3, 16, 0), "3.14", "3.16"},
+	{mainline(3, 16, 1), "3.14", "3.16"}, // 3.16.0 alone was run
 	{mainline(3, 18, 30), "3.17", "3.18"},
 	{mainline(3, 19, 8), "3.19", "3.19"},
 	{mainline(4, 0, 0), "4.0", "4.0"},

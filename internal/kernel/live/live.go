@@ -72,7 +72,7 @@ type clause = kernel.Clause[Case]
 
 // Rules is every rule of the synchronised states for SYN and RST, in order.
 func Rules() []*Rule {
-	return []*Rule{&rstExact, &rstAfterFIN, &rstInWindow, &rstChallenged, &rstIgnored, &synAborts, &synDuplicateACK, &synLimited, &synChallenged, &otherwise}
+	return []*Rule{&rstExact, &rstAfterFIN, &rstInWindow, &rstChallenged, &rstIgnored, &synAborts, &synDuplicateACK, &synUnanswered, &synLimited, &synChallenged, &otherwise}
 }
 
 // Decide asks the rules of the socket's state.
@@ -271,6 +271,12 @@ var synDuplicateACK = Rule{
 	ID: "syn-duplicate-ack", Says: "Before RFC 5961 a SYN outside the window gets a duplicate ACK.", From: validate,
 	When: []clause{isSYN, kernel.Not("this kernel does not challenge a SYN", behaviour(&kernel.ChallengesSYN).Ask)},
 	Then: func(c *Case) Outcome { return c.kept("syn-duplicate-ack", c.ack()) },
+}
+
+var synUnanswered = Rule{
+	ID: "syn-unanswered", Says: "3.16.0 was seen to leave a SYN into a live connection without an answer.", From: "run on 3.16.0; its source does not explain it",
+	When: []clause{isSYN, behaviour(&kernel.SilentOnSYN)},
+	Then: func(c *Case) Outcome { return c.kept("syn-unanswered", kernel.Reply{}) },
 }
 
 var synLimited = Rule{
