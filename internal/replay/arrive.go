@@ -136,6 +136,21 @@ func (r *run) intoRequest(k key, w world, s *segment.Segment) []world {
 	if w.so.cookie {
 		return r.intoCookie(k, w, s)
 	}
+	if !w.so.SndNxt.Known && s.Flags.Has(segment.ACK) {
+		// No SYN-ACK has left yet, and to guess its number is one chance in 2^32.
+		w.so.SndNxt = kernel.Known(s.Ack.Add(1))
+		out := r.asksRequest(k, w, s)
+		for i := range out {
+			if out[i].at == atLive {
+				out[i].so.SndNxt = kernel.Num{}
+			}
+		}
+		return out
+	}
+	return r.asksRequest(k, w, s)
+}
+
+func (r *run) asksRequest(k key, w world, s *segment.Segment) []world {
 	var out []world
 	for _, now := range limiterTimes(r.host, w.so.LastACK, s.Time) {
 		c := live.Case{Socket: w.so.Socket, Host: r.hostFor(k), Segment: *s, Now: now}

@@ -131,10 +131,10 @@ func (w world) synAcked(s *segment.Segment) (world, bool) {
 	}
 	if so.SndNxt.Known {
 		so.LastSynAckTS = tsOf(s)
-		return w, s.Seq.Add(1) == so.SndNxt.Num
+		return w, s.Window == so.first && s.Seq.Add(1) == so.SndNxt.Num
 	}
 	so.SndNxt = kernel.Known(s.Seq.Add(1))
-	so.sndUna = s.Seq
+	so.sndUna, so.first = s.Seq, s.Window
 	so.RcvWnd, so.edge, so.acked = kernel.Known(seq.Of(uint32(s.Window))), s.Ack.Add(uint32(s.Window)), s.Ack
 	so.SynAckTS, so.LastSynAckTS = tsOf(s), tsOf(s)
 	so.scales = s.Options.Has(segment.OptWScale) && so.peerWScale >= 0
@@ -170,7 +170,7 @@ func (so *socket) echoes(s *segment.Segment) bool {
 // repeatsSYNACK: 1, 2, 4 … s after the last one, counted from each.
 func (r *run) repeatsSYNACK(w world, s *segment.Segment) []step {
 	so := &w.so
-	if s.Flags&^segment.ECE != segment.SYN|segment.ACK || !so.SndNxt.Known || so.cookie || s.Seq.Add(1) != so.SndNxt.Num || s.Ack != so.RcvNxt.Num || !so.echoes(s) {
+	if s.Flags&^segment.ECE != segment.SYN|segment.ACK || !so.SndNxt.Known || so.cookie || s.Seq.Add(1) != so.SndNxt.Num || s.Ack != so.RcvNxt.Num || !so.echoes(s) || s.Window != so.first {
 		return nil
 	}
 	if !due(time.Duration(s.Time-so.lastSent), time.Second<<so.repeats) || so.repeats > 10 {
@@ -206,6 +206,7 @@ func (r *run) connects(t *tuple, w world, s *segment.Segment, isn, ecr kernel.Nu
 	so.SndNxt, so.sndUna = kernel.Known(s.Seq.Add(1)), s.Seq
 	so.HasTS = kernel.If(s.HasTS())
 	so.SynAckTS, so.LastSynAckTS = tsOf(s), tsOf(s)
+	so.first, so.TSRecent = s.Window, kernel.Num{Num: s.TSEcr, Known: s.HasTS()}
 	so.RcvWnd = kernel.Known(seq.Of(uint32(s.Window)))
 	so.scales = s.Options.Has(segment.OptWScale)
 	so.WScale = s.WScale
@@ -235,7 +236,7 @@ func (r *run) fromSynSent(t *tuple, w world, s *segment.Segment) []step {
 	if s.Seq.Add(1) != so.SndNxt.Num {
 		return r.connects(t, w, s, kernel.Num{}, kernel.Known(seq.Of(0)))
 	}
-	if kernel.If(s.HasTS()) != so.HasTS {
+	if !so.echoes(s) || s.Window != so.first {
 		return nil
 	}
 	after := time.Duration(s.Time - so.lastSent)

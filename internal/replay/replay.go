@@ -103,6 +103,7 @@ const (
 type tuple struct {
 	worlds []world
 	isn    isnLine
+	clock  tsClock
 }
 
 // key is a four-tuple as the end sees it.
@@ -173,6 +174,13 @@ func (r *run) arrive(k key, s *segment.Segment) {
 // nothing does.
 func (r *run) sent(k key, s *segment.Segment) bool {
 	t := r.of(k, s)
+	if !t.clock.fits(r, s) {
+		r.result.Unexplained = &Unexplained{Frame: s.Frame, Segment: text(s), Expected: []string{
+			fmt.Sprintf("a TSval at the pace of the clock since %s, %v before", t.clock.val, time.Duration(s.Time-t.clock.at)),
+		}}
+		return false
+	}
+	t.clock.note(s)
 	best := Ways
 	var next []world
 	var expected []string

@@ -41,7 +41,7 @@ func (r *run) fromLive(w world, s *segment.Segment) []step {
 // listener goes before it accepted (tcp_send_active_reset).
 func (r *run) aborts(w world, s *segment.Segment) []step {
 	so := &w.so
-	if s.Seq != so.SndNxt.Num || s.Ack != so.RcvNxt.Num || s.Len != 0 {
+	if s.Seq != so.SndNxt.Num || s.Ack != so.RcvNxt.Num || s.Len != 0 || !so.echoes(s) {
 		return nil
 	}
 	switch so.State {

@@ -69,6 +69,8 @@ type socket struct {
 	sndUna   seq.Num
 	// sndWnd is the peer's window in bytes; known once a segment without SYN arrived.
 	sndWnd kernel.Num
+	// first is the window field of the own SYN or SYN-ACK.
+	first uint16
 	// edge is the right edge of what was advertised, acked the last ack that was sent (rcv_wup).
 	edge, acked seq.Num
 	// peerWScale is applied to the peer's windows, -1: the peer offered none.
@@ -246,7 +248,7 @@ type isnLine struct {
 
 // fits tells whether a fresh ISN lies on the line through the last one.
 func (l *isnLine) fits(r *run, s *segment.Segment) bool {
-	if !l.seen || l.isn == s.Seq || r.host.Profile.Has(&kernel.ClockISN).Answer != kernel.Yes {
+	if !l.seen || r.host.Profile.Has(&kernel.ClockISN).Answer != kernel.Yes {
 		return true
 	}
 	return listen.OnClockLine(l.isn, s.Seq, time.Duration(s.Time-l.at), 0).On
@@ -262,5 +264,43 @@ func (l *isnLine) note(s *segment.Segment, worlds []world) {
 	}
 	if !l.seen || l.isn != s.Seq {
 		*l = isnLine{isn: s.Seq, at: s.Time, seen: true}
+	}
+}
+
+// tsClock is the last TSval that the end sent on a four-tuple since its last SYN.
+type tsClock struct {
+	val  seq.Num
+	at   int64
+	seen bool
+}
+
+const (
+	// cookieBits is by how much the TSval of a cookie may lie behind, since its low
+	// bits hold options (cookie_init_timestamp).
+	cookieBits = 64
+	// fastest is the number of ticks a second that no kernel's TSvals exceed,
+	// except where a route asks for microseconds (6.7, tcp_usec_ts).
+	fastest = 1000
+)
+
+// fits tells whether a frame's TSval lies behind the last one by what the clock can have
+// made since.
+func (c *tsClock) fits(r *run, s *segment.Segment) bool {
+	if !c.seen || !s.HasTS() || s.Flags.Has(segment.SYN) {
+		return true
+	}
+	elapsed := time.Duration(s.Time - c.at)
+	slack := promptly + elapsed/20
+	ticks := int64(s.TSVal.Sub(c.val))
+	if ticks < -cookieBits || ticks > int64((elapsed+slack)*fastest/time.Second) {
+		return false
+	}
+	return r.host.Profile.Has(&kernel.MillisecondTimestamps).Answer != kernel.Yes ||
+		ticks >= int64((elapsed-slack)*fastest/time.Second)-cookieBits
+}
+
+func (c *tsClock) note(s *segment.Segment) {
+	if s.HasTS() {
+		*c = tsClock{val: s.TSVal, at: s.Time, seen: true}
 	}
 }
