@@ -158,8 +158,12 @@ func (r *run) asksRequest(k key, w world, s *segment.Segment) []world {
 			out = append(out, r.afterLive(k, w, o, s, now)...)
 		}
 	}
-	// The listener was closed, and its requests with it.
-	return append(out, r.intoNothing(k, w, s)...)
+	// The listener may have been closed, and its requests with it.
+	gone := w.hold(atNothing)
+	if s.Flags.Has(segment.RST) {
+		return append(out, gone)
+	}
+	return append(out, gone.owing(timewait.ResetFor(s), "no-socket", s))
 }
 
 // intoCookie: a listener that sent a cookie remembers nothing; an ACK of the cookie

@@ -141,6 +141,7 @@ func (w world) synAcked(s *segment.Segment) (world, bool) {
 	if so.scales {
 		so.WScale = s.WScale
 	}
+	so.sentFrame = s.Frame
 	so.lastSent, so.gap, so.asked = s.Time, 0, s.Time
 	if so.cookie && !s.HasTS() {
 		so.HasTS, so.TSRecent = kernel.No, kernel.Num{}
@@ -210,6 +211,7 @@ func (r *run) connects(t *tuple, w world, s *segment.Segment, isn, ecr kernel.Nu
 	so.RcvWnd = kernel.Known(seq.Of(uint32(s.Window)))
 	so.scales = s.Options.Has(segment.OptWScale)
 	so.WScale = s.WScale
+	so.sentFrame = s.Frame
 	so.lastSent, so.asked = s.Time, s.Time
 	return []step{{ByApplication, n}}
 }
@@ -245,6 +247,7 @@ func (r *run) fromSynSent(t *tuple, w world, s *segment.Segment) []step {
 		return nil
 	}
 	so.repeats++ // one that comes early counts as well
+	so.sentFrame = s.Frame
 	so.lastSent, so.LastSynAckTS, so.asked = s.Time, tsOf(s), 0
 	return []step{{ByTimer, w}}
 }

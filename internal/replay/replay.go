@@ -149,7 +149,7 @@ func (r *run) of(k key, s *segment.Segment) *tuple {
 	t := r.tuples[k]
 	if t == nil {
 		t = &tuple{worlds: []world{{}}}
-		if s.Flags&(segment.SYN|segment.RST) != segment.SYN {
+		if s.Flags&(segment.SYN|segment.ACK|segment.RST) != segment.SYN {
 			t.worlds = append(t.worlds, world{at: atUnknown})
 		}
 		r.tuples[k] = t

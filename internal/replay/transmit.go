@@ -106,6 +106,7 @@ func (so *socket) sends(w world, s *segment.Segment) []step {
 		return nil
 	}
 	so.SndNxt = kernel.Known(s.End())
+	so.sentFrame = s.Frame
 	so.lastSent, so.gap, so.repeats = s.Time, 0, 0
 	if so.asked == 0 {
 		so.asked = s.Time
@@ -144,6 +145,7 @@ func (so *socket) repeatsData(w world, s *segment.Segment) []step {
 	}
 	so.gap = after
 	so.repeats = min(so.repeats+1, 100)
+	so.sentFrame = s.Frame
 	so.lastSent, so.asked = s.Time, 0
 	so.advertised(s)
 	w.so = *so
@@ -165,7 +167,7 @@ func (so *socket) probes(w world, s *segment.Segment) []step {
 	if !so.sndWnd.Known || so.sndWnd.Uint32() != 0 || time.Duration(s.Time-so.lastSent) < 180*time.Millisecond {
 		return nil
 	}
-	so.lastSent = s.Time
+	so.lastSent, so.sentFrame = s.Time, s.Frame
 	so.advertised(s)
 	w.so = *so
 	return []step{{ByTimer, w}}

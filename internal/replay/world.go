@@ -58,6 +58,9 @@ type owed struct {
 }
 
 func (o owed) String() string {
+	if o.reply.Kind == kernel.NoReply {
+		return fmt.Sprintf("%s for frame %d", o.rule, o.frame)
+	}
 	return fmt.Sprintf("%s by %s to frame %d", o.reply.Kind, o.rule, o.frame)
 }
 
@@ -97,10 +100,11 @@ type socket struct {
 	nAhead uint8
 	// lastSent is when sequence space was last sent, gap the time between the last
 	// two repeats, repeats how many there were since the last progress.
-	lastSent int64
-	gap      time.Duration
-	repeats  uint8
-	dupACKs  uint8
+	lastSent  int64
+	sentFrame uint64
+	gap       time.Duration
+	repeats   uint8
+	dupACKs   uint8
 	// out counts the segments sent since everything was acknowledged.
 	out uint8
 	// hurry: an ACK that did not fit lets the SYN be repeated at once.
@@ -174,7 +178,17 @@ func (w world) late(now int64) (owed, bool) {
 	if w.at == atLive && w.so.ackDue != 0 && now > w.so.ackDue {
 		return owed{reply: kernel.Reply{Kind: kernel.ReplyACK}, rule: "delayed ACK", frame: w.so.ackFrame}, true
 	}
+	if w.at == atLive && w.so.State != live.SynRecv && w.so.State != live.UnknownState && w.so.sndUna != w.so.SndNxt.Num && w.so.lastSent != 0 &&
+		time.Duration(now-w.so.lastSent) > w.so.longestRTO() {
+		return owed{rule: "retransmission timer", frame: w.so.sentFrame}, true
+	}
 	return owed{}, false
+}
+
+// longestRTO is by when what is not acknowledged must have been repeated. What a
+// kernel measures is less than the longest round trip and twice its deviation.
+func (so *socket) longestRTO() time.Duration {
+	return 3*time.Second + 6*so.rtt + 3*so.gap
 }
 
 // aged returns what a world has become when time has passed: timers that end
