@@ -44,11 +44,12 @@ Numbers are as on the wire. ts_recent=none: the connection had no timestamps.
 last_ack, ts_stored and gate_stored are seconds before the segment. gate_ts is
 what tcp_tw_recycle remembers of the peer's address. isn and irs are the own
 and the peer's first number; first_tsval and last_tsval the own timestamps of
-the first and the latest SYN or SYN-ACK. What is usual for a host is taken for
+the first and the latest SYN or SYN-ACK. Where TIME_WAIT answers a SYN with an
+ACK, what the opener does then is followed too. What is usual for a host is taken for
 granted, and said where it matters; "unknown" as a value takes it away.`,
 		Example: `  tcpwhy whatif --kernel 3.10 time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=1500952968 '< S 3145977016:3145977016(0) win 29200 <TS val 1500969973 ecr 0>'
   tcpwhy whatif --kernel all time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=1500952968 '< S 3145977016:3145977016(0) win 29200 <TS val 1500969973 ecr 0>'
-  tcpwhy whatif --kernel 5.10 time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=none '< S 3145977016:3145977016(0) win 29200'
+  tcpwhy whatif --kernel 5.10 --peer-kernel 4.19 time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=none '< S 3145977016:3145977016(0) win 29200'
   tcpwhy whatif --kernel 4.9 --set tcp_tw_recycle=1 --at 17 time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=7 rto=0.2 '< S 3145977016:3145977016(0) win 29200 <TS val 9 ecr 0>'
   tcpwhy whatif --kernel 5.10 established rcv_nxt=1001 snd_nxt=5001 rcv_wnd=64240 '< R 1500:1500(0) win 0'
   tcpwhy whatif --kernel all syn-sent iss=3145977016 '< . 1082535342:1082535342(0) ack 4008801888 win 229'
@@ -63,6 +64,7 @@ granted, and said where it matters; "unknown" as a value takes it away.`,
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringVar(&f.in.Kernel, "kernel", "", "the kernel, `RELEASE` as uname -r prints it, or all")
+	fs.StringVar(&f.in.PeerKernel, "peer-kernel", "", "the kernel of the other end, `RELEASE`, where TIME_WAIT challenges its SYN; without it every kernel")
 	fs.StringArrayVar(&f.in.Set, "set", nil, "a sysctl of the host, `SYSCTL=VALUE`; may be repeated")
 	fs.StringVar(&f.in.Listener, "listener", "", "whether somebody listens: `yes|no|unknown`")
 	fs.StringVar(&f.in.QueueFull, "queue-full", "", "whether the listener's accept queue is full: `yes|no|unknown`")
@@ -113,7 +115,7 @@ func isCapture(arg string) bool {
 
 func (a *app) runWhatif(cmd *cobra.Command, args []string, f *whatifFlags) error {
 	if len(args) > 0 && isCapture(args[0]) {
-		for _, flag := range []string{"kernel", "set", "listener", "queue-full", "ipv6", "at"} {
+		for _, flag := range []string{"kernel", "peer-kernel", "set", "listener", "queue-full", "ipv6", "at"} {
 			if cmd.Flags().Changed(flag) {
 				return &usageError{err: fmt.Errorf("--%s is about a state, and %s is a capture", flag, args[0]), hint: "of the ends of a capture say --fact WHO:NAME=VALUE"}
 			}

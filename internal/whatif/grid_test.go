@@ -118,8 +118,13 @@ func synSentCases() (out []variant[connect.SynSent]) {
 		for _, s := range gridSegments() {
 			for _, iss := range []uint32{5000, 7} {
 				s.TSEcr = seq.Of(3)
-				c := &connect.SynSent{ISS: seq.Of(iss), Host: h, Segment: s, FirstTSVal: known(5), LastTSVal: known(6)}
-				out = append(out, variant[connect.SynSent]{c, &c.Host.Profile})
+				for _, recent := range []uint32{0, 900} {
+					c := &connect.SynSent{
+						ISS: seq.Of(iss), Host: h, Segment: s, FirstTSVal: known(5), LastTSVal: known(6),
+						Repeated: kernel.No, Inherits: kernel.Yes, TSRecent: known(recent),
+					}
+					out = append(out, variant[connect.SynSent]{c, &c.Host.Profile})
+				}
 			}
 		}
 	}

@@ -225,18 +225,46 @@ func listenOutcome(o listen.Outcome) Outcome {
 	return Outcome{Rule: o.Rule, Reply: replyOf(o.Reply), Says: words(o.Reply)}
 }
 
+// factRepeated is whether the SYN was repeated before the segment came.
+const factRepeated kernel.Fact = "whether the SYN was repeated before"
+
 func reactionOutcome(h *kernel.Host, o connect.Reaction) Outcome {
-	out := Outcome{Rule: o.Rule, Reply: replyOf(o.Reply), After: map[string]string{"state": "SYN_SENT", "resends_at_once": o.Resends.String()}}
-	out.Says = words(o.Reply) + "; SYN_SENT stays, "
-	switch o.Resends {
-	case kernel.Yes:
+	out := Outcome{Rule: o.Rule, Reply: replyOf(o.Reply), missing: unsaid(o.Reply, false)}
+	out.Says = words(o.Reply) + "; "
+	switch o.After {
+	case connect.Closed:
+		out.Says += "connect() fails with ECONNREFUSED"
+		out.Gone = true
+		return out
+	case connect.Established, connect.SynRecv, connect.AnyState:
+		out.After = map[string]string{"state": o.After.String()}
+		out.Says += "it becomes " + o.After.String()
+		return out
+	case connect.StaysSynSent:
+	}
+	out.After = map[string]string{"state": o.After.String(), "resends_at_once": o.Resends.String()}
+	if o.Again.Nominal > 0 {
+		out.After["again_s"] = fmt.Sprintf("%g", o.Again.Nominal.Seconds())
+	}
+	if o.Next.Nominal > 0 {
+		out.After["then_s"] = fmt.Sprintf("%g", o.Next.Nominal.Seconds())
+	}
+	out.Says += "SYN_SENT stays, "
+	switch {
+	case o.Resends == kernel.Yes:
 		out.Says += "the first SYN is repeated two jiffies later"
-	case kernel.No:
-		out.Says += "the SYN is repeated by its timer"
-	case kernel.Unknown:
+	case o.Resends == kernel.Unknown:
 		out.Says += "the first SYN is perhaps repeated two jiffies later"
-		out.missing = append(out.missing, kernel.FactKernel)
 		out.Because = []string{h.Profile.Has(&kernel.ResendsAtOnce).Because()}
+		f := kernel.FactKernel
+		if h.Profile.Has(&kernel.ResendsAtOnce).Answer == kernel.Yes {
+			f = factRepeated
+		}
+		out.missing = append(out.missing, f)
+	case o.Again.Nominal > 0:
+		out.Says += fmt.Sprintf("the SYN is repeated %g s after the first", o.Again.Nominal.Seconds())
+	default:
+		out.Says += "the SYN is repeated by its timer"
 	}
 	return out
 }

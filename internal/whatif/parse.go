@@ -17,6 +17,9 @@ import (
 type Input struct {
 	// Kernel is what uname -r prints, "all" for every kernel, empty for an unknown one.
 	Kernel string
+	// PeerKernel is the same for the other end, where it matters what that does
+	// next; empty: every kernel.
+	PeerKernel string
 	// Set are sysctls, NAME=VALUE; the value "unknown" takes the default away.
 	Set []string
 	// Listener and QueueFull are yes, no, unknown, or empty for what is usual.
@@ -49,6 +52,9 @@ func Parse(in Input) (*Question, error) {
 	}
 	q.at = seconds(in.At)
 	if err := q.setKernel(in.Kernel); err != nil {
+		return nil, err
+	}
+	if err := q.setPeer(in.PeerKernel); err != nil {
 		return nil, err
 	}
 	if err := q.setHost(in); err != nil {
@@ -84,6 +90,19 @@ func (q *Question) setKernel(s string) (err error) {
 	}
 	if q.host.Profile, err = kernel.ParseRelease(s); err != nil {
 		return fmt.Errorf("--kernel: %w", err)
+	}
+	return nil
+}
+
+func (q *Question) setPeer(s string) (err error) {
+	if s == "" || s == "all" {
+		return nil
+	}
+	if q.peer, err = kernel.ParseRelease(s); err != nil {
+		return fmt.Errorf("--peer-kernel: %w", err)
+	}
+	if q.state.name != "time-wait" {
+		return fmt.Errorf("--peer-kernel: what the other end does next is followed from time-wait alone, not from %s", q.state.name)
 	}
 	return nil
 }
@@ -223,6 +242,7 @@ var sysctls = []sysctl{
 	// With 1, the default, cookies are sent only while the SYN queue is full: that
 	// is not taken for granted.
 	{"tcp_syncookies", func(q *Question, n uint32) { q.host.SynCookies = kernel.If(n >= 2) }, usual(1), func(q *Question) { q.host.SynCookies = kernel.Unknown }, "2"},
+	{"tcp_abort_on_overflow", func(q *Question, n uint32) { q.host.AbortOnOverflow = kernel.If(n != 0) }, usual(0), func(q *Question) { q.host.AbortOnOverflow = kernel.Unknown }, "1"},
 	// Its default is 2 since 4.19 and its meaning has changed: nothing is taken.
 	{"tcp_tw_reuse", func(q *Question, n uint32) { q.reuse = kernel.Known(seq.Of(n)) }, nil, nil, "1"},
 }
@@ -247,6 +267,8 @@ func (q *Question) assume() {
 	}{
 		{"last_ack", "no limited ACK was sent yet", "last_ack=SECONDS", parsed{never: true, set: true}},
 		{"ts_stored", "ts_recent was stored when the state began", "ts_stored=SECONDS", parsed{ago: q.at, set: true}},
+		{"repeated", "the SYN was sent once", "repeated=yes", parsed{answer: kernel.No}},
+		{"inherits", "the SYN inherits nothing from an older connection", "inherits=yes", parsed{answer: kernel.No}},
 	} {
 		if !slices.Contains(q.state.keys, k.name) || q.values.has(k.name) {
 			continue
@@ -269,6 +291,7 @@ const (
 	shift               // 0 to 14
 	ago                 // seconds before the segment
 	timeout             // seconds, up to maxRTO
+	size                // bytes of a segment
 	yesNo
 )
 
@@ -276,7 +299,7 @@ var kinds = map[string]kind{
 	"rcv_nxt": number, "snd_nxt": number, "rcv_wnd": number, "isn": number, "irs": number, "iss": number,
 	"first_tsval": number, "last_tsval": number, "gate_ts": number, "ts_recent": stamp, "wscale": shift,
 	"last_ack": ago, "ts_stored": ago, "gate_stored": ago, "rto": timeout,
-	"bound": yesNo, "loopback": yesNo, "fin_wait2": yesNo,
+	"bound": yesNo, "loopback": yesNo, "fin_wait2": yesNo, "repeated": yesNo, "inherits": yesNo, "data": size,
 }
 
 // parsed is the value of a setting; the zero value was given as unknown.
@@ -300,6 +323,12 @@ func parseValue(k kind, s string) (p parsed, err error) {
 		}
 		n, err := seq.Parse(s)
 		return parsed{num: kernel.Known(n)}, err
+	case size:
+		n, err := strconv.ParseUint(s, 10, 16)
+		if err != nil {
+			return p, fmt.Errorf("%q is no number of bytes from 0 to 65535", s)
+		}
+		return parsed{num: kernel.Known(seq.Of(uint32(n)))}, nil
 	case shift:
 		n, err := strconv.ParseUint(s, 10, 8)
 		if err != nil || n > 14 {

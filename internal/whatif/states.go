@@ -32,14 +32,10 @@ type StateHelp struct {
 
 const deciding = segment.SYN | segment.ACK | segment.RST
 
-func every(segment.Flags) bool      { return true }
-func bareSYN(f segment.Flags) bool  { return f&deciding == segment.SYN }
-func ackAlone(f segment.Flags) bool { return f&deciding == segment.ACK }
+func every(segment.Flags) bool     { return true }
+func bareSYN(f segment.Flags) bool { return f&deciding == segment.SYN }
 
-const (
-	onlyBareSYN  = "a SYN without ACK and RST"
-	onlyACKAlone = "a segment with ACK, without SYN and RST"
-)
+const onlyBareSYN = "a SYN without ACK and RST"
 
 var (
 	liveKeys     = []string{"rcv_nxt", "snd_nxt", "rcv_wnd", "wscale", "ts_recent", "last_ack"}
@@ -47,6 +43,7 @@ var (
 	finWait2Keys = append(slices.Clone(liveKeys), "ts_stored")
 	synRecvKeys  = append(slices.Clone(liveKeys), "isn", "irs", "first_tsval", "last_tsval")
 	gateKeys     = []string{"gate_ts", "gate_stored"}
+	synSentKeys  = []string{"iss", "first_tsval", "last_tsval", "repeated", "data", "inherits", "ts_recent"}
 )
 
 // states is every state, in the order in which people meet them. It is a
@@ -65,7 +62,7 @@ func states() []*state {
 		{"syn-recv", "SYN_RECV", synRecvKeys, every, "", "ts_recent=NUMBER (or none), first_tsval=NUMBER and last_tsval=NUMBER of the SYN-ACKs", func(q *Question) []Stage { return q.live(live.SynRecv) }},
 		{"listen", "no socket on the four-tuple, but a listener", gateKeys, bareSYN, onlyBareSYN, "gate_ts=NUMBER, gate_stored=SECONDS ago", func(q *Question) []Stage { return []Stage{q.listener(q.gate())} }},
 		{"none", "no socket, and nobody listens", nil, bareSYN, onlyBareSYN, "", (*Question).nobody},
-		{"syn-sent", "SYN_SENT", []string{"iss", "first_tsval", "last_tsval"}, ackAlone, onlyACKAlone, "first_tsval=NUMBER, last_tsval=NUMBER", (*Question).synSent},
+		{"syn-sent", "SYN_SENT", synSentKeys, every, "", "first_tsval=NUMBER, last_tsval=NUMBER, ts_recent=NUMBER", (*Question).synSent},
 		{"own-time-wait", "the host's own TIME_WAIT, onto which it calls connect()", []string{"snd_nxt", "ts_recent", "ts_stored", "bound", "loopback", "fin_wait2"}, nil, "", tsRecent, (*Question).ownTimeWait},
 	}
 }
@@ -127,8 +124,12 @@ func (s *state) giving(f kernel.Fact) string {
 	case factRTO:
 		return "rto=SECONDS"
 	case kernel.FactTimestamps, kernel.FactRFC1337, kernel.FactRateLimit, kernel.FactTWRecycle, kernel.FactTWReuse,
-		kernel.FactFinTimeout, kernel.FactMaxTWBucket, kernel.FactSynCookies:
+		kernel.FactFinTimeout, kernel.FactMaxTWBucket, kernel.FactSynCookies, kernel.FactAbort:
 		return "--set " + string(f) + "=VALUE"
+	case connect.FactInherits:
+		return "inherits=yes or no"
+	case factRepeated:
+		return "repeated=yes or no"
 	case "whether the client binds its port":
 		return "bound=yes or no"
 	}
@@ -165,8 +166,12 @@ func (q *Question) timeWait() []Stage {
 
 func (q *Question) finWait2() []Stage { return []Stage{q.timeWaitStage(timewait.FinWait2)} }
 
+func (q *Question) timeWaitCase(sub timewait.Substate) *timewait.Case {
+	return &timewait.Case{Socket: q.timeWaitSocket(sub), Host: q.host, Segment: q.segment, Now: q.now()}
+}
+
 func (q *Question) timeWaitStage(sub timewait.Substate) Stage {
-	c := &timewait.Case{Socket: q.timeWaitSocket(sub), Host: q.host, Segment: q.segment, Now: q.now()}
+	c := q.timeWaitCase(sub)
 	return stageOf(timewait.Decide(c), func(o timewait.Outcome) Outcome { return timeWaitOutcome(c, o) })
 }
 
@@ -209,6 +214,7 @@ func (q *Question) synSent() []Stage {
 	}
 	c := &connect.SynSent{
 		ISS: v.num("iss").Num, Host: q.host, Segment: q.segment, FirstTSVal: v.num("first_tsval"), LastTSVal: v.num("last_tsval"),
+		Repeated: v.answer("repeated"), Data: v.num("data").Uint32(), Inherits: v.answer("inherits"), TSRecent: v.num("ts_recent"),
 	}
 	return []Stage{stageOf(connect.React(c), func(o connect.Reaction) Outcome { return reactionOutcome(&q.host, o) })}
 }

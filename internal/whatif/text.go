@@ -21,6 +21,7 @@ func (a *Answer) Write(w io.Writer) error {
 	for _, s := range a.Stages {
 		writeOutcomes(b, &s)
 	}
+	a.Sequel.write(b)
 	writeAssumed(b, a.Assumes)
 	for i, m := range a.Missing {
 		if i == 0 {
@@ -80,6 +81,35 @@ func writeOutcomes(b *bufio.Writer, s *Stage) {
 	}
 }
 
+// write prints what the opener does next by its kernel, and then what its segments
+// meet, by the kernels on both ends where they make a difference.
+func (s *Sequel) write(b *bufio.Writer) {
+	if s == nil {
+		return
+	}
+	fmt.Fprintln(b, "\nAfter that ACK the opener, by its kernel")
+	width := 0
+	for _, o := range s.Openers {
+		width = max(width, utf8.RuneCountInString(o.Kernels))
+	}
+	for _, o := range s.Openers {
+		fmt.Fprintf(b, "  %-*s  %s [%s]\n", width, o.Kernels, o.Says, o.Rule)
+	}
+	for _, t := range s.There {
+		b.WriteString("and there")
+		if len(s.There) > 1 {
+			fmt.Fprintf(b, " (%s; opener %s)", t.Kernels, t.Openers)
+		}
+		b.WriteByte('\n')
+		if t.RST != "" {
+			fmt.Fprintf(b, "  < R: %s\n", t.RST)
+		}
+		if t.SYN != "" {
+			fmt.Fprintf(b, "  < S again: %s\n", t.SYN)
+		}
+	}
+}
+
 func writeAssumed(b *bufio.Writer, as []Assumed) {
 	for i, a := range as {
 		if i == 0 {
@@ -113,6 +143,7 @@ func (a *All) Write(w io.Writer) error {
 	for _, h := range a.Behaviours {
 		fmt.Fprintf(b, "%-*s  %s\n", width, h.Kernels, outcomesOf(h.Stages))
 	}
+	a.Sequel.write(b)
 	writeAssumed(b, a.Assumes)
 	return b.Flush()
 }

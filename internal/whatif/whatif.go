@@ -28,7 +28,8 @@ type Question struct {
 
 	state   *state
 	host    kernel.Host
-	reuse   kernel.Num // tcp_tw_reuse
+	peer    kernel.Profile // the other end's kernel; unknown: every one
+	reuse   kernel.Num     // tcp_tw_reuse
 	segment segment.Segment
 	text    string        // the segment as it is printed
 	at      time.Duration // from the start of the state to the segment
@@ -63,6 +64,8 @@ type Answer struct {
 	Assumes []Assumed `json:"assumes"`
 	Stages  []Stage   `json:"stages"`
 	Missing []Missing `json:"missing"`
+	// Sequel is what follows where a SYN got an ACK from TIME_WAIT.
+	Sequel *Sequel `json:"sequel,omitempty"`
 }
 
 // Assumed is a value that was taken, and how to give another.
@@ -126,6 +129,7 @@ func (q *Question) Ask() Answer {
 	a := Answer{
 		Schema: Schema, State: q.state.name, Kernel: q.host.Profile.String(), IPv6: q.host.IPv6, AtS: q.at.Seconds(),
 		Given: q.given, Segment: q.text, Stages: q.stages(), Assumes: q.rests(), Missing: []Missing{},
+		Sequel: q.sequel([]kernel.Profile{q.host.Profile}),
 	}
 	var seen []kernel.Fact
 	for _, s := range a.Stages {
@@ -187,6 +191,8 @@ type All struct {
 	Segment    string      `json:"segment,omitempty"`
 	Assumes    []Assumed   `json:"assumes"` // that matter to at least one kernel
 	Behaviours []Behaviour `json:"behaviours"`
+	// Sequel is what follows where a SYN got an ACK from TIME_WAIT.
+	Sequel *Sequel `json:"sequel,omitempty"`
 }
 
 // Behaviour is a set of kernels that answer alike.
@@ -202,6 +208,7 @@ type Behaviour struct {
 // their oldest kernel.
 func (q *Question) AskAll() All {
 	all := All{Schema: Schema, State: q.state.name, IPv6: q.host.IPv6, AtS: q.at.Seconds(), Given: q.given, Segment: q.text, Assumes: []Assumed{}}
+	all.Sequel = q.sequel(kernel.Candidates())
 	for _, p := range kernel.Candidates() {
 		one := *q
 		one.host.Profile = p

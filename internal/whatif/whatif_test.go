@@ -48,6 +48,10 @@ func TestText(t *testing.T) {
 		"syn-recv":         {Kernel: "5.10", At: 1, Args: []string{"syn-recv", "isn=5000", "irs=1000", "ts_recent=none", "S 1000:1000(0) win 64240"}},
 		"gated":            {Kernel: "3.10.0-1127.el7", Set: []string{"tcp_tw_recycle=1"}, At: 1, Args: []string{"listen", "gate_ts=900", "gate_stored=3", "S 1:1(0) win 9 <TS val 700 ecr 0>"}},
 		"nobody":           {At: 1, Args: []string{"none", "S 1:1(0) win 9"}},
+		"sequel":           {Kernel: "5.10", PeerKernel: "4.19", At: 17, Args: founding("ts_recent=none", foundingSYN)},
+		"sequel-rfc1337":   {Kernel: "all", Set: []string{"tcp_rfc1337=1"}, At: 17, Args: founding("ts_recent=none", foundingSYN)},
+		"syn-sent-syn-ack": {Kernel: "5.10", At: 1, Args: []string{"syn-sent", "iss=1000", "first_tsval=700", "last_tsval=700", "S. 5000:5000(0) ack 1001 win 65160 <mss 1460,TS val 99 ecr 700>"}},
+		"syn-sent-syn":     {Kernel: "all", At: 1, Args: []string{"syn-sent", "iss=1000", "S 5000:5000(0) win 65160"}},
 		"syn-sent":         {Kernel: "all", At: 1, Args: []string{"syn-sent", "iss=3145977016", ". 1082535342:1082535342(0) ack 4008801888 win 229"}},
 		"take-over":        {Kernel: "6.1", Set: []string{"tcp_tw_reuse=1"}, At: 1.5, Args: []string{"own-time-wait", "snd_nxt=1001", "ts_recent=900", "bound=no"}},
 	} {
@@ -233,7 +237,7 @@ func TestStatesAnswer(t *testing.T) {
 		st := stateOf(s.Name)
 		args := []string{s.Name}
 		for _, k := range s.Keys {
-			v := map[kind]string{number: "1001", stamp: "900", shift: "7", ago: "1.5", timeout: "0.2", yesNo: "no"}[kinds[k]]
+			v := map[kind]string{number: "1001", stamp: "900", shift: "7", ago: "1.5", timeout: "0.2", yesNo: "no", size: "10"}[kinds[k]]
 			if k != "isn" && k != "irs" { // they stand for others
 				args = append(args, k+"="+v)
 			}
@@ -282,15 +286,17 @@ func TestParseRefuses(t *testing.T) {
 		"column 3: 40088018880 is no 32-bit":       {Args: []string{"time-wait", "S 40088018880:40088018880(0)"}},
 		"in state listen the rules speak of a SYN": {Args: []string{"listen", ". 1:1(0) ack 1 win 0"}},
 		"in state none the rules speak of a SYN":   {Args: []string{"none", "S. 1:1(0) ack 1 win 0"}},
-		"in state syn-sent the rules speak of a s": {Args: []string{"syn-sent", "S 1:1(0) win 0"}},
-		"--at -1":                       {At: -1, Args: []string{"time-wait", syn}},
-		"--kernel: ":                    {Kernel: "new", Args: []string{"time-wait", syn}},
-		`--listener "maybe": `:          {Listener: "maybe", Args: []string{"time-wait", syn}},
-		`--queue-full "1": `:            {QueueFull: "1", Args: []string{"time-wait", syn}},
-		"--set a: expected NAME=VALUE":  {Set: []string{"a"}, Args: []string{"time-wait", syn}},
-		"--set a=1: no rule asks for a": {Set: []string{"a=1"}, Args: []string{"time-wait", syn}},
-		"--set tcp_rfc1337=on: ":        {Set: []string{"tcp_rfc1337=on"}, Args: []string{"time-wait", syn}},
-		"tcp_rfc1337 is set twice":      {Set: []string{"net/ipv4/tcp_rfc1337=1", "tcp_rfc1337=1"}, Args: []string{"time-wait", syn}},
+		"data=65536: ":                             {Args: []string{"syn-sent", "data=65536", syn}},
+		"--peer-kernel: \"new\" is not":            {PeerKernel: "new", Args: []string{"time-wait", syn}},
+		"is followed from time-wait alone":         {PeerKernel: "5.10", Args: []string{"established", syn}},
+		"--at -1":                                  {At: -1, Args: []string{"time-wait", syn}},
+		"--kernel: ":                               {Kernel: "new", Args: []string{"time-wait", syn}},
+		`--listener "maybe": `:                     {Listener: "maybe", Args: []string{"time-wait", syn}},
+		`--queue-full "1": `:                       {QueueFull: "1", Args: []string{"time-wait", syn}},
+		"--set a: expected NAME=VALUE":             {Set: []string{"a"}, Args: []string{"time-wait", syn}},
+		"--set a=1: no rule asks for a":            {Set: []string{"a=1"}, Args: []string{"time-wait", syn}},
+		"--set tcp_rfc1337=on: ":                   {Set: []string{"tcp_rfc1337=on"}, Args: []string{"time-wait", syn}},
+		"tcp_rfc1337 is set twice":                 {Set: []string{"net/ipv4/tcp_rfc1337=1", "tcp_rfc1337=1"}, Args: []string{"time-wait", syn}},
 	} {
 		if q, err := Parse(in); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, %v; want %s", in, q, err, want)

@@ -1,6 +1,6 @@
 // Package connect holds the rules of the side that opens: whether connect() may
 // take over a port whose four-tuple is in TIME_WAIT, and what an opener in
-// SYN_SENT does with an ACK that does not fit.
+// SYN_SENT does with whatever arrives.
 package connect
 
 import (
@@ -8,8 +8,6 @@ import (
 
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/timewait"
-	"github.com/tcpwhy/tcpwhy/internal/segment"
-	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
 
 // TakeOver is a connect() onto a four-tuple that this host itself holds in
@@ -131,63 +129,4 @@ func oldEnough(c *TakeOver) kernel.Reading {
 		return kernel.YesIf(false, "ts_recent is %.3f s old, and %.0f s are needed", age.Seconds(), lo.Seconds())
 	}
 	return kernel.Missing(kernel.FactKernel, "ts_recent is %.3f s old: it depends on where the second ends", age.Seconds())
-}
-
-// SynSent is an opener that receives a segment with ACK, without SYN and RST.
-type SynSent struct {
-	ISS     seq.Num
-	Host    kernel.Host
-	Segment segment.Segment
-	// FirstSYN and Now bound the timestamps that the answer may echo.
-	FirstTSVal, LastTSVal kernel.Num
-}
-
-// Reaction is what the opener then does.
-type Reaction struct {
-	Rule  string
-	Reply kernel.Reply
-	// Resends: it repeats its SYN two jiffies later, if this was the first.
-	Resends kernel.Answer
-}
-
-// ReactionRules is every rule of SYN_SENT for an ACK without SYN, in order.
-func ReactionRules() []*kernel.Rule[SynSent, Reaction] {
-	return []*kernel.Rule[SynSent, Reaction]{&badACK, &oldEcho, &silentACK}
-}
-
-// React asks them.
-func React(c *SynSent) kernel.Decision[Reaction] { return kernel.Decide(ReactionRules(), c) }
-
-const synSent = "net/ipv4/tcp_input.c tcp_rcv_synsent_state_process"
-
-var badACK = kernel.Rule[SynSent, Reaction]{
-	ID: "bad-ack", Says: "An ACK that does not acknowledge the SYN gets a RST with its own number as seq.", From: synSent,
-	When: []kernel.Clause[SynSent]{{Says: "its ack is not ISS + 1", Ask: func(c *SynSent) kernel.Reading {
-		return kernel.YesIf(c.Segment.Ack != c.ISS.Add(1), "ack %s, ISS + 1 = %s", c.Segment.Ack, c.ISS.Add(1))
-	}}},
-	Then: func(c *SynSent) Reaction {
-		return Reaction{"bad-ack", kernel.Reply{Kind: kernel.ReplyRST, Seq: kernel.Known(c.Segment.Ack), NoTS: true}, c.Host.Profile.Has(&kernel.ResendsAtOnce).Answer}
-	},
-}
-
-var oldEcho = kernel.Rule[SynSent, Reaction]{
-	ID: "old-echo", Says: "An ACK that echoes a timestamp from before the SYN gets a RST too.", From: synSent + " (PAWSActive)",
-	When: []kernel.Clause[SynSent]{{Says: "its TSecr was not sent by this SYN", Ask: func(c *SynSent) kernel.Reading {
-		if !c.Segment.HasTS() || c.Segment.TSEcr.Uint32() == 0 {
-			return kernel.YesIf(false, "no echoed timestamp")
-		}
-		if !c.FirstTSVal.Known || !c.LastTSVal.Known {
-			return kernel.Missing(kernel.FactTSRecent, "the SYN's timestamps are not known")
-		}
-		in := !c.Segment.TSEcr.Before(c.FirstTSVal.Num) && !c.Segment.TSEcr.After(c.LastTSVal.Num)
-		return kernel.YesIf(!in, "TSecr %s, the SYNs carried %s to %s", c.Segment.TSEcr, c.FirstTSVal.Num, c.LastTSVal.Num)
-	}}},
-	Then: func(c *SynSent) Reaction {
-		return Reaction{"old-echo", kernel.Reply{Kind: kernel.ReplyRST, Seq: kernel.Known(c.Segment.Ack), NoTS: true}, kernel.No}
-	},
-}
-
-var silentACK = kernel.Rule[SynSent, Reaction]{
-	ID: "silent", Says: "An ACK without SYN that happens to acknowledge the SYN is dropped without a word.", From: synSent,
-	Then: func(*SynSent) Reaction { return Reaction{"silent", kernel.Reply{}, kernel.No} },
 }

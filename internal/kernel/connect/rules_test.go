@@ -72,11 +72,22 @@ func showOpening(_ *connect.TakeOver, o connect.Opening) (rule, says string) {
 func buildSynSent(c *casefile.Case) *connect.SynSent {
 	s := c.On("opener")
 	return &connect.SynSent{
-		ISS: s.Num("iss").Num, Host: c.Host(), Segment: c.Segment,
-		FirstTSVal: s.Num("first_tsval"), LastTSVal: s.Num("last_tsval"),
+		ISS: s.Num("iss").Num, Data: s.Num("data").Uint32(), Host: c.Host(), Segment: c.Segment, Repeated: s.Answer("repeated"),
+		FirstTSVal: s.Num("first_tsval"), LastTSVal: s.Num("last_tsval"), Inherits: s.Answer("inherits"), TSRecent: s.Num("ts_recent"),
 	}
 }
 
 func showReaction(_ *connect.SynSent, o connect.Reaction) (rule, says string) {
-	return o.Rule, fmt.Sprintf("%s; repeats the SYN at once: %s", casefile.Reply(o.Reply), o.Resends)
+	says = casefile.Reply(o.Reply) + "; " + o.After.String()
+	if o.After != connect.StaysSynSent {
+		return o.Rule, says
+	}
+	says += "; repeats the SYN at once: " + o.Resends.String()
+	if o.Again.Nominal > 0 {
+		says += fmt.Sprintf(", again after %v", o.Again.Nominal)
+	}
+	if o.Next.Nominal > 0 {
+		says += fmt.Sprintf(" and then %v", o.Next.Nominal)
+	}
+	return o.Rule, says
 }
