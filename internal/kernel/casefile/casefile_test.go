@@ -1,6 +1,9 @@
 package casefile
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -194,5 +197,39 @@ func TestFits(t *testing.T) {
 		if Fits(r, truth) {
 			t.Errorf("%+v fits", r)
 		}
+	}
+}
+
+// Every package with rules breaks each clause of each of its lists of rules on
+// purpose, and sees that a case notices.
+func TestEveryListOfRulesIsMutated(t *testing.T) {
+	files, err := filepath.Glob("../*/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lists := regexp.MustCompile(`(?m)^func (\w*Rules)\(\) (?:\(\w+ )?\[\]\*`)
+	source, tests := map[string]string{}, map[string]string{}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := source
+		if strings.HasSuffix(name, "_test.go") {
+			to = tests
+		}
+		to[filepath.Dir(name)] += string(text)
+	}
+	found := 0
+	for dir, text := range source {
+		for _, m := range lists.FindAllStringSubmatch(text, -1) {
+			found++
+			if !strings.Contains(tests[dir], "casefile.Mutate(") || !strings.Contains(tests[dir], "."+m[1]+"()") {
+				t.Errorf("%s: %s: no test breaks their clauses with casefile.Mutate", dir, m[1])
+			}
+		}
+	}
+	if found < 7 {
+		t.Errorf("only %d lists of rules found", found)
 	}
 }

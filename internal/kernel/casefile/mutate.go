@@ -13,6 +13,9 @@ import (
 // round, and in turn left out; the rule's own case file must notice. It looks at
 // the outcomes alone: a trace that reads otherwise is not enough.
 //
+// How many clauses there are, and how many changes were noticed, stands in the
+// test's log.
+//
 // A clause may be left out without any difference where an earlier rule has
 // settled it already. Such a one is listed in redundant as "rule: what the clause
 // says", and an entry that is not needed fails too.
@@ -21,7 +24,7 @@ func Mutate[C, O any](t *testing.T, s State[C, O], redundant ...string) {
 	for _, r := range redundant {
 		unused[r] = true
 	}
-	flips := 0
+	flips, turned, left := 0, 0, 0
 	for _, r := range s.Rules {
 		name := filepath.Join(folder, r.ID+".txt")
 		text, err := os.ReadFile(name)
@@ -30,10 +33,12 @@ func Mutate[C, O any](t *testing.T, s State[C, O], redundant ...string) {
 		}
 		for i := range r.When {
 			says := r.ID + ": " + r.When[i].Says
-			if !s.notices(t, name, string(text), &r.When[i], kernel.Not(r.When[i].Says, r.When[i].Ask)) {
+			flips++
+			if s.notices(t, name, string(text), &r.When[i], kernel.Not(r.When[i].Says, r.When[i].Ask)) {
+				turned++
+			} else {
 				t.Errorf("%s has no case that notices when this is turned round: %s", name, says)
 			}
-			flips++
 			caught := s.notices(t, name, string(text), &r.When[i], always[C](r.When[i].Says))
 			switch {
 			case !caught && !unused[says]:
@@ -41,9 +46,13 @@ func Mutate[C, O any](t *testing.T, s State[C, O], redundant ...string) {
 			case caught && unused[says]:
 				t.Errorf("it is noticed when this is left out, and so it is not redundant: %s", says)
 			}
+			if caught {
+				left++
+			}
 			delete(unused, says)
 		}
 	}
+	t.Logf("%d rules, %d clauses: %d noticed when turned round, %d when left out, %d redundant", len(s.Rules), flips, turned, left, len(redundant))
 	if flips == 0 {
 		t.Error("no rule has a clause")
 	}
