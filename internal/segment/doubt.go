@@ -22,9 +22,10 @@ const (
 	// LenUnsaid: the text does not tell the length of the payload; Len is what
 	// the segments around it call for, or 0.
 	LenUnsaid
-	// WindowUnsaid: Window is not the header's field: the text does not tell it
-	// (Window is 0 then) or has scaled it by a factor that it does not tell (as far
-	// as it fits; 0 is a window of 0 then).
+	// WindowUnsaid: Window is not the header's field. The text does not tell it
+	// (Window is then that of the segment before, or 65535; 0 for an RST), or has
+	// scaled it by a factor that it does not tell (as far as it fits; 0 is then a
+	// window of 0).
 	WindowUnsaid
 	// TimeUnsaid: the text tells no time; Time only keeps the order.
 	TimeUnsaid

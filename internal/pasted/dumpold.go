@@ -1,0 +1,128 @@
+package pasted
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+// oldBody is a line of tcpdump before 4.0: "SRC > DST: S 1:1(0) win 5840 <..>".
+var oldBody = regexp.MustCompile(`(\S+)\s+>\s+(\S+?):\s+([SFRPUWE]{1,6}|\.)(\s+\[[^\]]*\])?(?:\s+\[ECN[^\]]*\])?,?\s+(?:\d+:\d+\s*\(\d+\)|ack\s+\d+|win\s+\d+)`)
+
+var (
+	oldSeq  = regexp.MustCompile(`^\s*(\d+):(\d+)\s*\((\d+)\)`)
+	oldIP   = regexp.MustCompile(`\(?(?:DF\)?,?\s*)?\(?ttl (\d+), id (\d+)`)
+	oldTOS  = regexp.MustCompile(`\[tos (0x[0-9a-f]+)`)
+	sumPart = regexp.MustCompile(`^\s*(?:\[[^\]]*\]|,)\s*`)
+)
+
+// oldTCPDump reads such a line.
+func (r *row) oldTCPDump(text string) level {
+	at := oldBody.FindStringSubmatchIndex(text)
+	if at == nil {
+		return nothing
+	}
+	flags, ok := flagsOf(text[at[6]:at[7]])
+	if !ok {
+		return nothing
+	}
+	r.kind, r.dialect, r.flags = kindTCP, dump, flags
+	r.src, r.dst = endsOf(text[at[2]:at[3]]), endsOf(text[at[4]:at[5]])
+	head, b := text[:at[2]], text[at[7]:]
+	r.dumpHead(head)
+	for {
+		m := sumPart.FindString(b)
+		if m == "" {
+			break
+		}
+		b = b[len(m):]
+	}
+	if m := oldSeq.FindStringSubmatch(b); m != nil {
+		r.seq, r.end, r.len = num32(m[1]), num32(m[2]), num32(m[3])
+		b = b[len(m[0]):]
+	} else {
+		r.len = number{0, true}
+	}
+	opts := ""
+	done := whole
+	if i := strings.IndexByte(b, '<'); i >= 0 {
+		j := strings.IndexByte(b[i:], '>')
+		if j < 0 {
+			done, j = partial, len(b)-i
+			r.options |= segment.OptCut
+		}
+		opts = b[i+1 : i+j]
+		b = b[:i] + b[min(i+j+1, len(b)):]
+	}
+	r.optionList(opts)
+	win := winPart.FindStringIndex(b)
+	if win == nil {
+		done = partial
+	}
+	r.dumpNumbers(b)
+	if r.ack.ok {
+		r.flags |= segment.ACK // the old letters have no sign for it
+	}
+	ip := b
+	if !strings.Contains(b, "ttl ") {
+		ip = head
+	}
+	if m := oldIP.FindStringSubmatch(ip); m != nil {
+		r.hasIP, r.ttl, r.ipid = true, uint8(num(m[1], 8)), uint16(num(m[2], 16))
+	}
+	if m := oldTOS.FindStringSubmatch(b); m != nil {
+		r.tos = uint8(num(m[1], 8))
+	}
+	r.df = r.df || strings.Contains(b, "DF")
+	return done
+}
+
+var (
+	pairBody  = regexp.MustCompile(`(?s)(?:^|\s)(\S+)\s+(?:>|→)\s+(\S+?):\s+(.*)$`)
+	tcpQuiet  = regexp.MustCompile(`^tcp (\d+)`)
+	icmpBody  = regexp.MustCompile(`^ICMP6?,? (.*)`)
+	headOnly  = regexp.MustCompile(`(?i)^(?:[\w.@-]+\s+)?(?:(?:In|Out|B|M|P)\s+)?(?:IP6?|ip)?\s*(?:\((?:tos|class|flowlabel|hlim).*)?$`)
+	otherWord = regexp.MustCompile(`^(?:[\w.@-]+\s+)?(?:(?:In|Out|B|M|P)\s+)?(?:ARP|arp|RARP|STP|LLDP|CDP|IS-IS|LOOP|EAPOL|802\.1|IPX|AT|unknown|Unknown)\b`)
+	tunnelEnd = regexp.MustCompile(`\b(?:VXLAN|Geneve|GREv\d|gre-proto|PPPoE|MPLS|EtherIP)\b`)
+)
+
+// otherDump reads a line of tcpdump without TCP's flags.
+func (r *row) otherDump(text string) level {
+	r.dialect = dump
+	if otherWord.MatchString(text) || strings.Contains(text, "ethertype ARP") {
+		r.kind, r.info = kindOther, text
+		return payload
+	}
+	bare := macPair.ReplaceAllString(text, "")
+	m := pairBody.FindStringSubmatch(bare)
+	if m == nil || strings.HasPrefix(m[3], "(tos") {
+		if headOnly.MatchString(text) || macPair.MatchString(text) || strings.HasSuffix(text, ">") {
+			return headless
+		}
+		return nothing
+	}
+	if strings.ContainsAny(m[1], "[]=") || strings.ContainsAny(m[2], "[]=") {
+		return nothing
+	}
+	r.src, r.dst, r.info = endsOf(m[1]), endsOf(m[2]), m[3]
+	r.dumpHead(text[:strings.Index(text, m[1])])
+	switch {
+	case tcpQuiet.MatchString(m[3]):
+		r.kind, r.protocol = kindOpaque, "TCP"
+		r.len = num32(tcpQuiet.FindStringSubmatch(m[3])[1])
+	case strings.HasPrefix(m[3], "[|tcp]"), strings.HasPrefix(m[3], "tcp"):
+		r.kind, r.protocol = kindOpaque, "TCP"
+	case icmpBody.MatchString(m[3]):
+		r.kind = kindICMP
+		r.icmpText(icmpBody.FindStringSubmatch(m[3])[1])
+		return payload
+	case tunnelEnd.MatchString(m[3]):
+		// The packet inside has a line of its own.
+		r.kind = kindTunnel
+		return partial
+	default:
+		r.kind = kindOther
+	}
+	return payload
+}

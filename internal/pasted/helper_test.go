@@ -1,0 +1,9 @@
+package pasted_test
+
+import (
+	"net/netip"
+
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+func addr(s string) segment.Addr { return segment.AddrFromNetip(netip.MustParseAddr(s)) }

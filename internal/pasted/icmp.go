@@ -1,0 +1,57 @@
+package pasted
+
+import (
+	"regexp"
+	"strings"
+)
+
+var (
+	icmpPort = regexp.MustCompile(`^(\S+) tcp port (\S+) unreachable`)
+	icmpMTU  = regexp.MustCompile(`(?i)(?:mtu[ =:]+(\d+)|need to frag \(mtu (\d+)\))`)
+)
+
+// icmpWords are what tcpdump and Wireshark call errors, with type and code
+// (RFC 792, RFC 1812 §5.2.7; ICMPv6, RFC 4443 §3, as negative types).
+var icmpWords = []struct {
+	word      string
+	typ, code int
+}{
+	{"need to frag", 3, 4},
+	{"fragmentation needed", 3, 4},
+	{"packet too big", -2, 0},
+	{"admin prohibited filter", 3, 13},
+	{"communication administratively filtered", 3, 13},
+	{"host administratively prohibited", 3, 10},
+	{"network administratively prohibited", 3, 9},
+	{"administratively prohibited", 3, 10},
+	{"admin prohibited", 3, 10},
+	{"port unreachable", 3, 3},
+	{"protocol unreachable", 3, 2},
+	{"host unreachable", 3, 1},
+	{"net unreachable", 3, 0},
+	{"network unreachable", 3, 0},
+	{"time exceeded in-transit", 11, 0},
+	{"time to live exceeded in transit", 11, 0},
+	{"time-to-live exceeded", 11, 0},
+}
+
+// icmpText reads the words of an ICMP error.
+func (r *row) icmpText(s string) {
+	r.info = s
+	low := strings.ToLower(s)
+	if m := icmpPort.FindStringSubmatch(s); m != nil {
+		r.icmp.known, r.icmp.typ, r.icmp.code = true, 3, 3
+		r.icmp.quotedDst = host{m[1], m[2]}
+		return
+	}
+	for _, w := range icmpWords {
+		if strings.Contains(low, w.word) {
+			r.icmp.known, r.icmp.code = true, uint8(w.code)
+			r.icmp.typ = uint8(max(w.typ, -w.typ))
+			break
+		}
+	}
+	if m := icmpMTU.FindStringSubmatch(s); m != nil {
+		r.icmp.mtu = uint32(num(m[1]+m[2], 32))
+	}
+}

@@ -1,0 +1,301 @@
+package pasted
+
+import (
+	"hash/fnv"
+
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+// smallNumber is below what a random 32-bit number hardly ever is, and above
+// what relative numbers of a pasted text reach.
+const smallNumber = 1 << 26
+
+// pairKey is a four-tuple without a direction.
+type pairKey struct{ a, b segment.Endpoint }
+
+// conv is what is known of the numbers of a four-tuple, in both directions (0
+// is from a to b).
+type conv struct {
+	key pairKey
+	// recorded: tcpdump has noted where its relative numbers count from.
+	recorded bool
+	base     [2]uint32
+	has      [2]bool
+	invented [2]bool
+	// syn is the number of a bare SYN since the bases were noted.
+	syn [2]number
+	// lives counts the connections of this four-tuple, and bases those that
+	// were invented for it.
+	lives, bases uint32
+	// progress: the connection of the last SYN got further, or was refused.
+	progress bool
+	opener   int     // the direction of that SYN
+	rebased  [2]bool // its base is that of a segment without SYN
+
+	next [2]lifted
+	// cutOptions: the SYNs have no options, so that they were left out.
+	cutOptions bool
+	scale      [2]number
+	noScale    [2]bool
+	window     [2]uint16 // the last one told
+}
+
+// lifted is a number on the wire's circle, as far as it could be lifted.
+type lifted struct {
+	n        uint32
+	ok       bool
+	relative bool // its base is invented
+}
+
+// lifter turns the numbers of a text into those of the wire.
+type lifter struct {
+	convs map[pairKey]*conv
+	// dumpAbsolute: tcpdump ran with -S; infoRelative: Wireshark's numbers count from 0.
+	dumpAbsolute, infoRelative bool
+}
+
+func (l *lifter) conv(src, dst segment.Endpoint) (*conv, int) {
+	k, dir := pairKey{src, dst}, 0
+	if less(dst, src) {
+		k, dir = pairKey{dst, src}, 1
+	}
+	c := l.convs[k]
+	if c == nil {
+		c = &conv{key: k}
+		l.convs[k] = c
+	}
+	return c, dir
+}
+
+func less(a, b segment.Endpoint) bool {
+	if a.Addr != b.Addr {
+		return a.Addr.Hi < b.Addr.Hi || a.Addr.Hi == b.Addr.Hi && a.Addr.Lo < b.Addr.Lo
+	}
+	return a.Port < b.Port
+}
+
+// invent makes a base up. Those of one four-tuple lie far apart (multiples of
+// the golden ratio spread evenly over the circle), and equal texts get equal bases.
+func (c *conv) invent(dir int) {
+	h := fnv.New32a()
+	for _, e := range [...]segment.Endpoint{c.key.a, c.key.b} {
+		h.Write([]byte(e.String())) // a hash does not fail
+	}
+	c.base[dir] = h.Sum32() + c.bases*0x9e3779b9
+	c.bases++
+	c.has[dir], c.invented[dir] = true, true
+}
+
+// set notes a base that the text tells.
+func (c *conv) set(dir int, base uint32) {
+	c.base[dir], c.has[dir], c.invented[dir] = base, true, false
+}
+
+// modes finds out how the tools counted: they were started once, with or
+// without -S, with or without relative numbers.
+func (l *lifter) modes(rows []row) {
+	// The numbers that each end's next ones must lie near, if they are absolute.
+	at := map[host]map[host]number{}
+	near := func(n, b number) bool {
+		d := int32(n.n - b.n)
+		return n.ok && b.ok && n.n >= smallNumber && d > -smallNumber && d < smallNumber
+	}
+	absolute, rel, infoAbs, infoRel := 0, 0, 0, 0
+	for i := range rows {
+		r := &rows[i]
+		if r.kind != kindTCP {
+			continue
+		}
+		if r.dialect != dump {
+			a, b := infoVote(r)
+			infoAbs, infoRel = infoAbs+a, infoRel+b
+			continue
+		}
+		if at[r.src] == nil {
+			at[r.src] = map[host]number{}
+		}
+		if at[r.dst] == nil {
+			at[r.dst] = map[host]number{}
+		}
+		switch {
+		case r.flags&segment.SYN != 0:
+			if r.seq.ok && r.seq.n <= 1 {
+				rel++
+			}
+			at[r.src][r.dst] = r.seq
+			if r.ack.ok {
+				at[r.dst][r.src] = r.ack
+			}
+		case r.flags&segment.ACK == 0:
+		case near(r.seq, at[r.src][r.dst]), near(r.ack, at[r.dst][r.src]):
+			absolute++
+		case r.ack.ok && r.ack.n < smallNumber && (at[r.src][r.dst].n >= smallNumber || at[r.dst][r.src].n >= smallNumber):
+			rel++
+		}
+	}
+	l.dumpAbsolute = absolute > rel
+	l.infoRelative = infoRel >= infoAbs
+}
+
+// infoVote tells for a row of Wireshark whether its numbers speak for absolute
+// or for relative ones.
+func infoVote(r *row) (absolute, rel int) {
+	switch {
+	case r.seqRaw.ok:
+	case r.flags.Has(segment.SYN) && r.seq.ok:
+		if r.seq.n == 0 {
+			return 0, 4
+		}
+		return 4, 0
+	case r.flags.Has(segment.RST) && r.seq.n <= 1:
+		// A refusal has the number 0 on the wire as well.
+	case r.seq.ok && r.ack.ok:
+		if r.seq.n >= smallNumber && r.ack.n >= smallNumber {
+			return 1, 0
+		}
+		if r.seq.n < smallNumber && r.ack.n < smallNumber {
+			return 0, 1
+		}
+	}
+	return 0, 0
+}
+
+// lift returns the numbers of a row, as far as the text tells them.
+func (l *lifter) lift(r *row, c *conv, dir int) (s, a lifted) {
+	switch {
+	case r.seqRaw.ok:
+		s, a = lifted{r.seqRaw.n, true, false}, lifted{r.ackRaw.n, r.ackRaw.ok, false}
+		c.countLife(r, dir)
+		return s, a
+	case r.dialect == dump:
+		return l.dump(r, c, dir)
+	default:
+		return l.wireshark(r, c, dir)
+	}
+}
+
+// countLife notes a SYN that opens a connection, for bases and scales.
+func (c *conv) countLife(r *row, dir int) (fresh bool) {
+	if r.flags&(segment.SYN|segment.ACK|segment.RST) != segment.SYN {
+		// A challenge ACK and the RST that it gets leave the SYN what it is.
+		if r.flags&segment.SYN == 0 && (r.flags&segment.FIN != 0 ||
+			r.flags&segment.ACK != 0 && (dir == c.opener || r.flags&segment.RST != 0)) {
+			c.progress = true
+		}
+		return false
+	}
+	switch {
+	case c.lives == 0 || r.labelled("Port numbers reused"):
+		fresh = true
+	case r.labelled("Retransmission") && !r.seqRaw.ok:
+	default:
+		fresh = c.progress || r.seq.ok && c.syn[dir].ok && r.seq.n != c.syn[dir].n
+	}
+	if fresh {
+		c.lives++
+		c.progress, c.opener = false, dir
+		c.scale, c.noScale = [2]number{}, [2]bool{}
+	}
+	return fresh
+}
+
+// dump follows tcpdump (print-tcp.c tcp_print): without -S, segments with ACK
+// are shown relative to the first of them on their four-tuple, or to the last
+// with SYN, which are shown as they are; segments without ACK always are.
+func (l *lifter) dump(r *row, c *conv, dir int) (s, a lifted) {
+	fresh := c.countLife(r, dir)
+	if r.flags&segment.ACK == 0 {
+		if r.flags&segment.SYN != 0 {
+			if fresh && r.seq.ok && r.seq.n <= 1 && !l.dumpAbsolute {
+				return l.wireshark(r, c, dir) // a person wrote relative numbers
+			}
+			c.syn[dir] = r.seq
+		}
+		return plain(r.seq), plain(r.ack)
+	}
+	if l.dumpAbsolute {
+		return plain(r.seq), plain(r.ack)
+	}
+	if r.flags&segment.SYN != 0 && (r.seq.n > 1 || !c.invented[dir^1]) {
+		c.note(dir, r.seq, r.ack)
+		return plain(r.seq), plain(r.ack)
+	}
+	if !c.recorded && (r.ack.n >= smallNumber || r.seq.n >= smallNumber) {
+		c.note(dir, r.seq, r.ack)
+		return plain(r.seq), plain(r.ack)
+	}
+	c.missing(r, dir)
+	return c.relative(dir, r.seq), c.relative(dir^1, r.ack)
+}
+
+func plain(n number) lifted { return lifted{n.n, n.ok, false} }
+
+// note keeps the bases that tcpdump notes at a segment.
+func (c *conv) note(dir int, s, a number) {
+	c.recorded = true
+	c.syn = [2]number{}
+	c.has = [2]bool{}
+	if s.ok {
+		c.set(dir, s.n)
+	}
+	if a.ok {
+		c.set(dir^1, a.n-1)
+	}
+}
+
+// missing finds bases where the segment that tcpdump noted them at is not in the
+// text: a SYN that was seen is one.
+func (c *conv) missing(r *row, dir int) {
+	handshake := r.ack.ok && r.ack.n == 1 && (!r.seq.ok || r.seq.n == 1)
+	if s := c.syn[dir]; c.recorded && s.ok && handshake && s.n != c.base[dir] && c.progress {
+		// A new connection began, and its SYN-ACK was left out.
+		c.has = [2]bool{}
+	}
+	c.recorded = true
+	for d := range c.syn {
+		if c.has[d] {
+			continue
+		}
+		if c.syn[d].ok {
+			c.set(d, c.syn[d].n)
+		} else {
+			c.invent(d)
+		}
+	}
+	c.syn = [2]number{}
+}
+
+// relative lifts a relative number.
+func (c *conv) relative(dir int, n number) lifted {
+	return lifted{c.base[dir] + n.n, n.ok, c.invented[dir]}
+}
+
+// wireshark follows Wireshark (packet-tcp.c): each connection counts from its
+// SYN, or from one below the first number seen; a SYN with another number on
+// the same four-tuple begins a connection.
+func (l *lifter) wireshark(r *row, c *conv, dir int) (s, a lifted) {
+	fresh := c.countLife(r, dir)
+	if r.dialect != dump && !l.infoRelative {
+		if r.flags&segment.SYN != 0 {
+			c.syn[dir] = r.seq
+		}
+		return plain(r.seq), plain(r.ack)
+	}
+	switch {
+	case fresh && r.seq.n == 0:
+		c.has = [2]bool{}
+		c.invent(dir)
+		c.rebased = [2]bool{}
+	case r.flags.Has(segment.SYN|segment.ACK) && r.seq.ok && r.seq.n == 0 && c.rebased[dir]:
+		// The end answered with numbers of its past before; this is its new one.
+		c.invent(dir)
+		c.rebased[dir] = false
+	}
+	for _, d := range [...]int{dir, dir ^ 1} {
+		if !c.has[d] {
+			c.invent(d)
+			c.rebased[d] = r.flags&segment.SYN == 0
+		}
+	}
+	return c.relative(dir, r.seq), c.relative(dir^1, r.ack)
+}

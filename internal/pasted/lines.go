@@ -1,0 +1,280 @@
+package pasted
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// maxPiece bounds the lines of one packet outside of a detail tree, so that a
+// text without any packet is not joined into one.
+const maxPiece = 40
+
+// maxLine bounds a line, in bytes: rows are shorter, dumps are not read.
+const maxLine = 4096
+
+// reader takes a text line by line. A packet is a piece of one or more lines.
+type reader struct {
+	uses   []Use
+	rows   []row
+	unread []int
+
+	piece   piece
+	tree    *tree
+	columns *columns
+	// tunnelled: the piece is a tunnel's own line, and the packet inside
+	// follows on the next line.
+	section  uint32
+	sections int
+	drops    int // packets that the tool says it lost, and the line
+	dropLine int
+}
+
+// piece is a packet whose lines are being collected.
+type piece struct {
+	lines []int
+	text  string
+	front front
+	// row and level are what the text reads as so far.
+	row   row
+	level level
+}
+
+// level is how far the text of a packet has come.
+type level uint8
+
+const (
+	nothing  level = iota // no packet
+	headless              // it has begun, but neither flags nor protocol are there yet
+	partial               // the flags are there, more may come
+	whole                 // nothing is missing
+	payload               // whole, and text of the payload has begun
+)
+
+// read takes the whole text.
+func (p *reader) read(s string) {
+	lines := strings.Split(s, "\n")
+	if n := len(lines); n > 0 && lines[n-1] == "" {
+		lines = lines[:n-1]
+	}
+	p.uses = make([]Use, len(lines))
+	for i, l := range lines {
+		if len(l) > maxLine {
+			l = l[:maxLine]
+		}
+		p.line(i+1, clean(l))
+	}
+	p.flush()
+	p.endTree()
+}
+
+// line takes the next line.
+func (p *reader) line(no int, t string) {
+	if strings.TrimSpace(t) == "" {
+		p.blank()
+		return
+	}
+	if p.takeTree(no, t) || p.takeFields(no, t) {
+		return
+	}
+	f := frontOf(t)
+	switch {
+	case isNoise(t):
+		p.noise(no, t)
+	case f.strong():
+		p.begin(no, f)
+	case p.wants(t, f):
+		p.join(no, t)
+	case f.weak():
+		p.begin(no, f)
+	default:
+		p.flush()
+		p.aside(no, t)
+	}
+}
+
+// blank ends a packet, unless it has hardly begun.
+func (p *reader) blank() {
+	if p.piece.level != headless {
+		p.flush()
+	}
+}
+
+// begin starts a packet.
+func (p *reader) begin(no int, f front) {
+	p.flush()
+	p.endTree()
+	p.piece = piece{lines: []int{no}, text: f.rest, front: f}
+	p.piece.parse(p.columns)
+	if p.piece.level == nothing {
+		p.piece.level = headless
+	}
+}
+
+// join appends a line to the packet that has begun.
+func (p *reader) join(no int, t string) {
+	p.piece.lines = append(p.piece.lines, no)
+	p.piece.text += "\n" + strings.TrimSpace(t)
+	p.piece.parse(p.columns)
+	if p.piece.level == nothing {
+		p.piece.level = headless
+	}
+}
+
+// flush ends the packet that has begun.
+func (p *reader) flush() {
+	c := &p.piece
+	if len(c.lines) == 0 {
+		return
+	}
+	if c.level >= partial {
+		for _, n := range c.lines {
+			p.uses[n-1] = OfPacket
+		}
+		p.put(c.row, c.lines[0], c.lines[len(c.lines)-1], c.front)
+	} else {
+		// The first line looked like a packet; what was joined to it is words.
+		p.uses[c.lines[0]-1] = Unread
+		p.unread = append(p.unread, c.lines[0])
+		for _, n := range c.lines[1:] {
+			p.uses[n-1] = Comment
+		}
+	}
+	p.piece = piece{}
+}
+
+// put keeps a row.
+func (p *reader) put(r row, first, last int, f front) {
+	r.line, r.last = first, last
+	if r.number == 0 {
+		r.number = f.number
+	}
+	if r.stamp.kind == noStamp {
+		r.stamp = f.stamp
+	}
+	r.section = p.section
+	p.rows = append(p.rows, r)
+}
+
+// aside takes a line that belongs to no packet.
+func (p *reader) aside(no int, t string) {
+	if looksLikePacket(t) {
+		p.uses[no-1] = Unread
+		p.unread = append(p.unread, no)
+		return
+	}
+	p.uses[no-1] = Comment
+	if sectionLine.MatchString(t) {
+		p.sections++
+		p.section = uint32(p.sections)
+	}
+}
+
+// sectionLine is a heading that says where the packets below were captured.
+var sectionLine = regexp.MustCompile(`(?i)\b(interface|captured? on|side|capture of)\b`)
+
+// looksLikePacket tells whether a line has signs of a packet that only a tool prints.
+func looksLikePacket(t string) bool {
+	return strings.Contains(t, "Flags [") || strings.Contains(t, "Seq=") ||
+		infoStart.MatchString(t) || oldBody.MatchString(t)
+}
+
+// noise takes a line of a tool that is no packet.
+func (p *reader) noise(no int, t string) {
+	if !hexLine.MatchString(t) {
+		p.flush()
+	}
+	p.uses[no-1] = Ignored
+	if m := dropped.FindStringSubmatch(t); m != nil {
+		if n, _ := strconv.Atoi(m[1]); n > 0 {
+			p.drops, p.dropLine = p.drops+n, no
+		}
+	}
+	if c := columnsOf(t); c != nil {
+		p.columns = c
+	}
+	if m := listening.FindStringSubmatch(t); m != nil {
+		p.sections++
+		p.section = uint32(p.sections)
+	}
+}
+
+var (
+	hexLine   = regexp.MustCompile(`^\s*(0x)?[0-9a-fA-F]{4}:?\s+([0-9a-fA-F]{2,4}\s){1,}`)
+	dropped   = regexp.MustCompile(`^\s*(\d+) packets? dropped`)
+	listening = regexp.MustCompile(`(?i)^\s*(tcpdump: )?listening on |^\s*Capturing on `)
+	chatter   = regexp.MustCompile(`(?i)^\s*(tcpdump: |tshark: |dumpcap: |\(?running as user|reading from file|capturing on|` +
+		`listening on|dropped privs|` +
+		`\d+ packets? (captured|received|dropped)|\^C|[$%>#]\s+(sudo\s+)?(tcpdump|tshark|dumpcap|tcpwhy|cat|nc|curl)\b|\S+@\S+[:~\s].*[$#]\s)`)
+	fence = regexp.MustCompile("^\\s*(```.*|~~~.*|[-=_*+|.…~#]{2,}|\\[(\\.\\.\\.|…|snip)\\]|<snip>|\\[?-+ ?snip ?-+\\]?|…|-+ *\\[? *cut.*)\\s*$")
+)
+
+// isNoise tells whether a line is known to be no packet.
+func isNoise(t string) bool {
+	return fence.MatchString(t) || chatter.MatchString(t) || hexLine.MatchString(t) || columnsOf(t) != nil
+}
+
+var (
+	ansi  = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
+	quote = regexp.MustCompile(`^(?:[ \t]*[>|»][ \t]?)+`)
+	// entities are what a page's source has in place of characters, odd are
+	// arrows and spaces that went through a wrong encoding.
+	entities = strings.NewReplacer(
+		"&gt;", ">", "&lt;", "<", "&amp;", "&", "&rarr;", "→", "&#8594;", "→", "&nbsp;", " ", "&quot;", `"`,
+		"\u00a0", " ", "\u200b", "", "\ufeff", "", "\u279c", "→", "\u21d2", "→",
+		"\u00e2\u2020\u2019", "→", "\u00e2\u0086\u0092", "→", "->", "→", "=>", "→", "\u2026", "...", "\r", "",
+	)
+)
+
+// clean takes away what mail, pages and terminals put around a line.
+func clean(t string) string {
+	t = strings.ToValidUTF8(t, "\ufffd")
+	if strings.IndexByte(t, 0x1b) >= 0 {
+		t = ansi.ReplaceAllString(t, "")
+	}
+	t = entities.Replace(t)
+	if q := quote.FindString(t); q != "" {
+		rest := t[len(q):]
+		if strings.Contains(q, "|") && strings.Contains(rest, "|") {
+			// A row of a table, not a quotation.
+			rest = strings.ReplaceAll(strings.TrimRight(strings.TrimSpace(rest), "|"), "|", "\t")
+		}
+		t = rest
+	}
+	return t
+}
+
+// wants tells whether a line that does not start with a time belongs to the
+// packet that has begun.
+func (p *reader) wants(t string, f front) bool {
+	c := &p.piece
+	if len(c.lines) == 0 || len(c.lines) >= maxPiece {
+		return false
+	}
+	switch c.level {
+	case nothing:
+		return false
+	case headless:
+		return true
+	case whole:
+		return c.row.kind == kindTCP && c.row.dialect == summary && moreInfo.MatchString(t)
+	case payload:
+		return !f.weak() && !looksLikePacket(t)
+	case partial:
+		if c.row.kind == kindTunnel {
+			return true
+		}
+		if f.weak() {
+			return false
+		}
+		return moreInfo.MatchString(t) || moreDump.MatchString(t) || openEnd.MatchString(c.text)
+	}
+	return false
+}
+
+var (
+	moreInfo = regexp.MustCompile(`^\s*(\[|(?:TSval|TSecr|TSV|TSER|WS|MSS|SACK_PERM|SLE|SRE|Len|Win|Ack|Seq|Urg|TFO|MD5)\b)`)
+	moreDump = regexp.MustCompile(`^\s*(?:[\[({<]|\d+[\],:)>}(]|(?:seq|ack|win|urg|options|length|val|ecr|cksum|nop|mss|sackOK|sack|TS|wscale|` +
+		`eol|tfo|mptcp|proto|offset|id|flags|ttl|tos|timestamp|TCP|correct|incorrect|\(correct|\(incorrect)\b)`)
+	openEnd = regexp.MustCompile(`(?:[,(\[<>:→-]|\b(?:seq|ack|win|val|ecr|options|length|mss|wscale|TS|sack|sackOK|nop|proto|flags|cksum|urg|timestamp)|=)\s*$`)
+)

@@ -1,0 +1,140 @@
+// Package pasted reads packets out of text that people paste: lines of tcpdump,
+// rows of tshark and Wireshark and Wireshark's plain-text export, wrapped,
+// quoted, numbered, masked and commented as they come.
+//
+// A text says less than a capture. What it leaves out is marked (segment.Doubt)
+// and never stands for a fact: sequence numbers that are relative to an
+// unknown base get an invented one, names get invented addresses, and
+// lines that were not understood are listed.
+package pasted
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+// maxText is how much of a text is read, in bytes; nobody pastes more.
+const maxText = 64 << 20
+
+// Text is what was found in a text.
+type Text struct {
+	// Packets are the TCP segments, in the order of the text.
+	Packets []Packet
+	// Opaque are the packets that carry no TCP numbers: rows of application
+	// protocols, and segments cut so short that not even the flags are left.
+	Opaque []Opaque
+	// Others counts packets that are no TCP (ARP, UDP, ICMP).
+	Others int
+	// Names are the hosts and ports that have no number in the text, and the
+	// numbers that stand for them, in order of appearance.
+	Names []Name
+	// Warnings are the doubts about the text as a whole, sorted by code.
+	Warnings []Warning
+	// Uses says of each line, from line 1 on, what became of it.
+	Uses []Use
+	// NotUnderstood are the lines that look like a packet and could not be read.
+	NotUnderstood []int
+}
+
+// Packet is one TCP segment and where it stands. Its Frame is the text's own
+// number of the packet, or its first line where the text does not number
+// (all of) its packets upwards.
+type Packet struct {
+	segment.Segment
+	// Line and LastLine are the lines that it takes, from 1.
+	Line, LastLine int
+	// Labels are what Wireshark said of it, such as "TCP Retransmission":
+	// no evidence, but what the reader saw.
+	Labels []string
+}
+
+// Opaque is a packet of which the text tells no TCP numbers.
+type Opaque struct {
+	segment.Ref
+	Line, LastLine int
+	// Src and Dst have the port 0 where the text does not tell it.
+	Src, Dst segment.Endpoint
+	// FrameLen is the length of the frame in bytes, 0 if unknown.
+	FrameLen uint32
+	// Protocol is the text's word for it, such as NFS.
+	Protocol string
+	// ICMP: it is an ICMP error or message, and Info what the text says of it.
+	ICMP bool
+	Info string
+	// Labels are as in Packet.
+	Labels []string
+}
+
+// Name is a host or service that the text names without a number.
+type Name struct {
+	Text string
+	// Addr is the address that was invented for a host; 240.0.0.0/4 is in no
+	// network (RFC 1112 §4).
+	Addr segment.Addr
+	// Port is the number that was invented for an unknown service, if not 0.
+	Port uint16
+}
+
+// Warning is a doubt about the text.
+type Warning struct {
+	Code string // a slug
+	Says string // one sentence, without the name of the file
+	Line int    // the first line concerned, 0: none
+	// Frame is the packet at that line, 0: none.
+	Frame uint64
+}
+
+// Use is what became of a line.
+type Use uint8
+
+// What can become of a line.
+const (
+	// Blank: nothing is in it.
+	Blank Use = iota
+	// OfPacket: it belongs to a packet.
+	OfPacket
+	// Ignored: fences, headings of columns, hex dumps, what the tools say
+	// beside packets.
+	Ignored
+	// Comment: words of the person who pasted it.
+	Comment
+	// Unread: it looks like a packet and could not be read.
+	Unread
+)
+
+// Read reads a text to its end. An error is one of r.
+func Read(r io.Reader) (*Text, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxText+1))
+	if err != nil {
+		return nil, fmt.Errorf("text: %w", err)
+	}
+	return Parse(b), nil
+}
+
+// Parse finds the packets of a text. It takes any bytes.
+func Parse(b []byte) *Text {
+	cut := len(b) > maxText
+	if cut {
+		b = b[:maxText]
+	}
+	p := &reader{}
+	p.read(string(b))
+	t := p.text()
+	if cut {
+		t.warn("text-cut", len(t.Uses), "is longer than %d MiB; what comes after was not read", maxText>>20)
+	}
+	t.sortWarnings()
+	return t
+}
+
+// Looks tells whether a text may hold packets: whether its beginning b has at
+// least one line that reads as one.
+func Looks(b []byte) bool {
+	if len(b) > 1<<16 {
+		b = b[:1<<16]
+	}
+	t := Parse(b)
+	return len(t.Packets)+len(t.Opaque)+t.Others > 0
+}

@@ -1,0 +1,232 @@
+package pasted
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+// maxFrame bounds the numbers that a text may give its packets.
+const maxFrame = 1 << 31
+
+// text puts the result together.
+func (p *reader) text() *Text {
+	t := &Text{Uses: p.uses, NotUnderstood: p.unread}
+	rows := p.rows
+	own := numbersItself(rows)
+	frame := func(r *row) uint64 {
+		if own {
+			return r.number
+		}
+		return uint64(r.line)
+	}
+	c := setTimes(rows)
+	n := newNames()
+	n.see(rows)
+	bare, bareLine := n.fillEnds(rows)
+	ends := func(r *row) (src, dst segment.Endpoint) {
+		return segment.Endpoint{Addr: n.addr(r.src.host), Port: n.port(r.src.port)},
+			segment.Endpoint{Addr: n.addr(r.dst.host), Port: n.port(r.dst.port)}
+	}
+	nums := numberRows(rows, ends)
+	for i := range nums {
+		q := nums[i].packet()
+		q.Frame = frame(nums[i].row)
+		q.SourceFrame = q.Frame
+		t.Packets = append(t.Packets, q)
+	}
+	for i := range rows {
+		r := &rows[i]
+		switch r.kind {
+		case kindOpaque, kindICMP:
+			o := Opaque{
+				Line: r.line, LastLine: r.last, FrameLen: r.frameLen, Protocol: r.protocol,
+				ICMP: r.kind == kindICMP, Info: r.info, Labels: r.labels,
+			}
+			o.Frame, o.SourceFrame, o.Time = frame(r), frame(r), r.time
+			o.Src, o.Dst = ends(r)
+			t.Opaque = append(t.Opaque, o)
+		case kindOther, kindTunnel:
+			t.Others++
+		case kindTCP, kindNone:
+		}
+	}
+	t.Names = n.invented
+	t.warnTimes(c)
+	t.warnNumbers()
+	t.warnNames(bare, bareLine)
+	t.warnLines(p)
+	t.fillFrames()
+	return t
+}
+
+// numbersItself tells whether a text numbers all its packets, upwards.
+func numbersItself(rows []row) bool {
+	last := uint64(0)
+	for i := range rows {
+		if n := rows[i].number; n <= last || n > maxFrame {
+			return false
+		}
+		last = rows[i].number
+	}
+	return true
+}
+
+// warn adds a warning.
+func (t *Text) warn(code string, line int, format string, a ...any) {
+	t.Warnings = append(t.Warnings, Warning{Code: code, Says: fmt.Sprintf(format, a...), Line: line})
+}
+
+func (t *Text) sortWarnings() {
+	slices.SortStableFunc(t.Warnings, func(a, b Warning) int { return strings.Compare(a.Code, b.Code) })
+}
+
+// fillFrames turns the lines of warnings into frames.
+func (t *Text) fillFrames() {
+	for i := range t.Warnings {
+		w := &t.Warnings[i]
+		for j := range t.Packets {
+			if q := &t.Packets[j]; q.Line <= w.Line && w.Line <= q.LastLine {
+				w.Frame = q.Frame
+			}
+		}
+	}
+}
+
+func (t *Text) warnTimes(c clocks) {
+	if c.missing > 0 {
+		t.warn("times-missing", c.firstMissing, "tells no time for %s; only their order is known", count(c.missing, "packet"))
+	}
+	if c.undated {
+		t.warn("date-missing", 0, "tells no date: its times are shown on 2 January 1970")
+	}
+	if c.coarse {
+		t.warn("times-coarse", 0, "tells times only to the second")
+	}
+	if c.deltas {
+		t.warn("times-deltas", 0, "tells the time from packet to packet; the times were added up, and what was left out in between is missing from them")
+	}
+	if c.guessed {
+		t.warn("times-guessed", 0, "may tell times since the first packet or from packet to packet; the former was taken")
+	}
+	if c.back > 0 {
+		t.warn("clock-backwards", c.back, "has times that go backwards")
+	}
+}
+
+// warnNumbers says what is known of sequence numbers and windows.
+func (t *Text) warnNumbers() {
+	tuples := map[pairKey]bool{}
+	relative, unsaid, window, cut := 0, 0, 0, 0
+	var relLine, unsaidLine, windowLine, cutLine int
+	for i := range t.Packets {
+		p := &t.Packets[i]
+		note := func(n, line *int, is bool) {
+			if is {
+				if *n++; *line == 0 {
+					*line = p.Line
+				}
+			}
+		}
+		if p.Doubt.Relative() {
+			k := pairKey{p.Src, p.Dst}
+			if less(p.Dst, p.Src) {
+				k = pairKey{p.Dst, p.Src}
+			}
+			tuples[k] = true
+		}
+		note(&relative, &relLine, p.Doubt.Relative())
+		// That tcpdump leaves Seq out of bare ACKs is no news.
+		bare := p.Flags == segment.ACK && p.Len == 0
+		note(&unsaid, &unsaidLine, p.Doubt.Has(segment.AckUnsaid) || p.Doubt.Has(segment.SeqUnsaid) && !bare)
+		note(&window, &windowLine, p.Doubt.Has(segment.WindowUnsaid))
+		note(&cut, &cutLine, p.Options.Has(segment.OptCut))
+	}
+	if relative > 0 {
+		t.warn("relative-numbers", relLine, "has relative sequence numbers whose start it does not tell, in %s of %s: it cannot be told how they stand to those of another connection",
+			count(relative, "packet"), count(len(tuples), "four-tuple"))
+	}
+	if unsaid > 0 {
+		t.warn("numbers-missing", unsaidLine, "does not tell sequence or acknowledgement numbers of %s", count(unsaid, "packet"))
+	}
+	if window > 0 {
+		t.warn("windows-unknown", windowLine, "does not tell the window of %s as it was on the wire", count(window, "packet"))
+	}
+	if cut > 0 {
+		t.warn("options-cut", cutLine, "leaves out TCP options of %s", count(cut, "packet"))
+	}
+}
+
+// warnNames says what stands for names.
+func (t *Text) warnNames(bare, line int) {
+	var said []string
+	for _, n := range t.Names {
+		if n.Port != 0 {
+			said = append(said, fmt.Sprintf("port %q is shown as %d", n.Text, n.Port))
+		} else {
+			said = append(said, fmt.Sprintf("%q is shown as %v", n.Text, n.Addr))
+		}
+	}
+	if len(said) > 8 {
+		said = append(said[:8], fmt.Sprintf("and %d more", len(said)-8))
+	}
+	if len(said) > 0 {
+		t.warn("names", 0, "has names, or masked addresses, in place of numbers: %s", strings.Join(said, ", "))
+	}
+	if bare > 0 {
+		t.warn("ends-missing", line, "does not tell who sent %s; their direction was taken from their numbers and flags", count(bare, "packet"))
+	}
+	ports := 0
+	for i := range t.Packets {
+		if t.Packets[i].Src.Port == 0 || t.Packets[i].Dst.Port == 0 {
+			ports++
+		}
+	}
+	if ports > 0 {
+		t.warn("ports-missing", 0, "does not tell the ports of %s: connections between the same hosts cannot be told apart", count(ports, "packet"))
+	}
+}
+
+// warnLines says what was not read.
+func (t *Text) warnLines(p *reader) {
+	if len(p.unread) > 0 {
+		var at []string
+		for i, n := range p.unread {
+			if i == 10 {
+				at = append(at, fmt.Sprintf("and %d more", len(p.unread)-10))
+				break
+			}
+			at = append(at, fmt.Sprint(n))
+		}
+		word := "line"
+		if len(p.unread) > 1 {
+			word = "lines"
+		}
+		t.warn("lines-not-understood", p.unread[0], "has packets that were not understood: %s %s", word, strings.Join(at, ", "))
+	}
+	opaque := 0
+	line := 0
+	for i := range t.Opaque {
+		if !t.Opaque[i].ICMP {
+			if opaque++; line == 0 {
+				line = t.Opaque[i].Line
+			}
+		}
+	}
+	if opaque > 0 {
+		t.warn("packets-without-numbers", line, "has %s without TCP numbers (rows of application protocols); they were left out", count(opaque, "packet"))
+	}
+	if p.drops > 0 {
+		t.warn("capture-drops", p.dropLine, "says that the capture lost %s", count(p.drops, "packet"))
+	}
+}
+
+// count puts a number and a noun together.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
