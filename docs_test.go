@@ -140,6 +140,7 @@ func TestVocabulary(t *testing.T) {
 	faults := []report.Fault{
 		report.ClientHost, report.ServerHost, report.ClientApplication, report.ServerApplication,
 		report.Path, report.Nobody, report.FaultUnknown,
+		"actor-host", "actor-application", "other-host", "other-application",
 	}
 	seen := map[string]bool{}
 	for _, q := range questions {
@@ -163,7 +164,7 @@ func TestVocabulary(t *testing.T) {
 		}
 		for _, c := range q.Causes {
 			for _, s := range c.Settle {
-				if s.On != "client" && s.On != "server" || s.Command == "" || s.If == "" || !causes[s.Then] {
+				if !slices.Contains([]string{"client", "server", "actor", "other"}, s.On) || s.Command == "" || s.If == "" || !causes[s.Then] {
 					t.Errorf("%s/%s: %+v does not say where, what and which cause of the question", q.Slug, c.Slug, s)
 				}
 			}

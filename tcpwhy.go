@@ -79,7 +79,7 @@ func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
 // attempt (Linux pauses 32 s before its last, tcp_syn_retries, and gives up 64 s
 // after it), and for repeats and copies of the last FIN.
 func (o *Options) table() flow.Config {
-	c := flow.Config{LinesOnly: o.NoFindings, AskedOnly: o.Connection == nil}
+	c := flow.Config{LinesOnly: o.NoFindings, AskedOnly: o.Connection == nil, TellFirst: diagnose.FewConnections}
 	if o.NoFindings {
 		c.Keep, c.KeepEnded = 70*time.Second, 10*time.Second
 	}
@@ -148,7 +148,7 @@ func (s *sink) report(r *capture.Reader, t *flow.Table) *Report {
 		}
 	}
 	named := map[uint64]bool{}
-	for _, res := range s.engine.Answer(diagnose.Capture{Last: st.Last, Misses: misses}) {
+	for _, res := range s.engine.Answer(diagnose.Capture{Last: st.Last, Misses: misses, Connections: t.Connections()}) {
 		f := res.Finding
 		if len(out.Capture.Sources) > 1 {
 			addRefs(r, &f)

@@ -58,6 +58,56 @@ var (
 
 	assumeNoRewrite = Assumption{"no box between the capture and the server rewrites sequence numbers", 2, "some firewalls randomise them; this capture was taken at the client's side", false}
 
+	// Resets.
+	assumeForgot       = Assumption{"the host holds the connection no more", 2, "a restart, a dead process, another machine", false}
+	assumeEarlierEnd   = Assumption{"it had been ended before, unseen", 11, "a RST or FIN that the capture misses", true}
+	assumeIdleBox      = Assumption{"a box on the path forgot the silent connection and resets what comes", 10, "balancers and firewalls do; most drop instead", false}
+	assumeBoxInName    = Assumption{"a box on the path sent the RST in that end's name", 18, "nothing about the frame shows it", false}
+	assumeBoxSent      = Assumption{"a box on the path made the RST up", 3, "its number is not the socket's", false}
+	assumeOtherRoute   = Assumption{"the RST took another way than that end's other segments", 14, "its TTL differs", false}
+	assumeTranslated   = Assumption{"a box sent the RST, or passed it on without translating its numbers", 4, "ends do not send such numbers", false}
+	assumeNotTheOpener = Assumption{"the SYN-ACK reached a host that did not send the SYN", 11, "a forged or stale SYN", false}
+	assumeGaveUp       = Assumption{"the server ended the attempt itself", 4, "", false}
+	assumeUnseenData   = Assumption{"data arrived that the capture does not show", 8, "the frame is missing", true}
+	assumeLateSegment  = Assumption{"a last segment met the closed socket", 2, "ordinary at the end of a connection", false}
+	assumeLinger       = Assumption{"the application sets SO_LINGER 0", 3, "servers and health checks do", false}
+	assumeLingerThen   = Assumption{"the application sets SO_LINGER 0 and closed just as data arrived", 11, "a coincidence", false}
+	assumeOtherAbort   = Assumption{"the application aborted in another way (a proxy, a runtime, another system)", 3, "what looks alike on the wire", false}
+	assumeAbortThen    = Assumption{"the application aborted in another way just as data arrived", 11, "a coincidence", false}
+	assumeUnread       = Assumption{"some of what had arrived was not read", 2, "it was acknowledged, which the kernel does by itself", false}
+	assumeNoProbe      = Assumption{"it was no health check", 6, "nothing was sent", false}
+
+	// Opening.
+	assumeLostOnce    = Assumption{"one frame was lost", 2, "loss happens", false}
+	assumeLostAgain   = Assumption{"frames were lost again and again", 9, "a path that lets some through", false}
+	assumeQueueAWhile = Assumption{"the accept queue was full for a while", 6, "an application that does not keep up", false}
+	assumeStale       = Assumption{"the listener still holds an older attempt", 2, "it repeats the SYN-ACK of the older one", false}
+	assumeCrossTalk   = Assumption{"the SYN-ACK belongs to another host's attempt", 11, "a translation that mixes two", false}
+	assumeAbortFull   = Assumption{"net.ipv4.tcp_abort_on_overflow = 1 and a full accept queue", 9, "off by default", false}
+	assumeAttemptGone = Assumption{"the listener no longer held the attempt", 6, "a cookie that did not fit, or one that was given up", false}
+	assumeFilterRST   = Assumption{"a firewall refuses the port with a RST", 11, "reject rules do (iptables --reject-with tcp-reset)", false}
+	assumeUnprovoked  = Assumption{"a box on the path changes handshakes", 4, "SYN proxies and accelerators do", false}
+
+	assumeReplyLost  = Assumption{"the SYN-ACK does not reach the client", 2, "it is never acknowledged", false}
+	assumeOpenerGone = Assumption{"the opener does not exist, or no longer wants the connection", 7, "floods and scans do that", false}
+
+	// Closing.
+	assumeNeverClosed = Assumption{"the application has not called close", 2, "the FIN was acknowledged, so its kernel knows", false}
+	assumeOnPurpose   = Assumption{"the application wants the other direction open", 8, "shutdown on one side only", false}
+	assumeClosesLater = Assumption{"it closes after the capture's end", 4, "the capture ends soon after", true}
+	assumeFINUnseen2  = Assumption{"its FIN was sent and is not in the capture", 11, "a capture at one of the ends seldom misses a frame", true}
+	assumePeerGone    = Assumption{"the other end, or the path to it, is gone", 2, "nothing comes back", false}
+	assumeBoxDrops    = Assumption{"a box on the path drops the FIN", 5, "it may have forgotten the connection", false}
+	assumeOneLoss     = Assumption{"the FIN, or its ACK, was lost", 6, "loss", false}
+	assumeACKLost     = Assumption{"the last ACK was lost", 3, "its sender has nothing left to repeat", false}
+
+	// Stalls.
+	assumeSilentPath = Assumption{"the peer, or the path to it, is gone", 2, "nothing comes back at all", false}
+	assumeMTU        = Assumption{"a link on the path is too narrow for the segment, and says nothing", 2, "a tunnel or a switch with a smaller MTU", false}
+	assumeMTUSilent  = Assumption{"only the large segment is lost, and the peer has nothing to say", 6, "nothing comes back either way", false}
+	assumeLossy      = Assumption{"the path loses frames", 2, "congestion, or a bad link", false}
+	assumeBusyReader = Assumption{"the application does not read", 1, "its receive buffer is full", false}
+
 	assumeReuse    = Assumption{"net.ipv4.tcp_tw_reuse lets the opener take over its own TIME_WAIT", 4, "often set on clients", false}
 	assumeBind     = Assumption{"the opener binds its source port by hand (SO_REUSEADDR, bind, connect)", 4, "common where ports are fixed", false}
 	assumeNAT      = Assumption{"another host opened from behind the same address", 8, "NAT hands out ports again", false}

@@ -38,6 +38,14 @@ func Vocabulary() []Question {
 		{"port-taken-over", "The opener should itself hold TIME_WAIT on the port: how could it open from it?", takenOverCauses},
 		{"connect-stuck", "The SYN-ACK comes again although it was acknowledged: why?", stuckCauses},
 		{"connect-silent", "A SYN on a fresh four-tuple got nothing: why?", openingCauses},
+		{"connect-refused", "The opening was refused with a RST: why?", refusedOpeningCauses},
+		{"connect-slow", "The handshake took long: why?", slowCauses},
+		{"connect-odd", "The opening was answered in an unusual way: why?", oddCauses},
+		{"reset", "A RST ended the connection, or tried to: why?", resetCauses},
+		{"close-unfinished", "One side closed, and the close was never completed: why?", unfinishedCauses},
+		{"close-odd", "The close was completed in an unusual way: why?", oddCloseCauses},
+		{"stalled", "Data stood still: why?", stalledCauses},
+		{"connection", "Is anything wrong with the connection?", connectionCauses},
 	}
 }
 
@@ -186,6 +194,9 @@ var stuckCauses = []Cause{
 		[]report.Settle{on("server", "ss -tn", "ESTAB for this four-tuple", "nothing-wrong")}, nil},
 	{"syn-cookie", "the SYN-ACK was a cookie", report.Nobody, report.Harmless,
 		[]report.Settle{on("server", "nstat -az TcpExtSyncookiesSent TcpExtSyncookiesRecv", "they grow", "syn-cookie")}, nil},
+	{"synack-not-accepted", "the SYN-ACK answers an older attempt", report.ServerHost, report.Problem,
+		[]report.Settle{on("server", "ss -tan state syn-recv", "this four-tuple", "synack-not-accepted")}, []string{"The client's RST clears the old attempt if it arrives: no box may drop it, or the SYN-ACK before it, as invalid."}},
+	{"other-host", "a translation hands over another host's SYN-ACK", report.Path, report.Notice, nil, nil},
 	{"final-ack-lost", "the last ACK of the handshake was lost", report.Path, report.Notice,
 		[]report.Settle{on("server", "tcpdump -ni any host CLIENT and port PORT", "the ACK does not arrive", "final-ack-lost")}, filterAdvice},
 }
@@ -194,4 +205,10 @@ var openingCauses = []Cause{
 	{"syn-lost-or-filtered", "the SYN was lost, or a box on the path dropped it", report.Path, report.Problem,
 		[]report.Settle{on("server", "tcpdump -ni any host CLIENT and port PORT", "the SYN does not arrive", "syn-lost-or-filtered")}, filterAdvice},
 	silentCauses[8], silentCauses[9], silentCauses[3], silentCauses[6],
+	{"reply-lost", "the SYN-ACK goes out and never reaches the client", report.Path, report.Problem,
+		[]report.Settle{on("client", "tcpdump -ni any host CLIENT and port PORT", "the SYN-ACK does not arrive", "reply-lost")}, filterAdvice},
+	{"opener-gave-up", "whoever sent the SYN does not want the answer", report.Nobody, report.Notice,
+		[]report.Settle{on("client", "ss -tn state syn-sent", "nothing on this four-tuple", "opener-gave-up")}, nil},
+	{"host-down", "the host, or the way to it, is not there: an ICMP error or unanswered ARP says so", report.Path, report.Problem,
+		[]report.Settle{on("client", "ip neigh; ip route get SERVER", "FAILED, or no route", "host-down")}, nil},
 }

@@ -28,6 +28,8 @@ type Capture struct {
 	Last int64
 	// Misses: the capture itself reports that it lost frames or was cut.
 	Misses bool
+	// Connections is how many connections it holds.
+	Connections uint64
 }
 
 // Engine collects attempts and answers them at the end, when all that the
@@ -38,6 +40,17 @@ type Engine struct {
 	capture  Capture
 	asked    []*flow.Connection
 	troubled []*flow.Connection
+	// openingTold are the connections whose opening has its finding, or its own question.
+	openingTold map[uint64]bool
+	// stuck are the connections whose handshake hangs, asked names for each
+	// connection that is the past of an attempt the frame of that attempt's first SYN.
+	stuck    map[uint64]bool
+	reopened map[uint64]uint64
+	// strays are, by connection, the answers to an attempt that come from other addresses,
+	// twins the other direction of one, taken the ids of both.
+	strays   map[uint64][]*flow.Connection
+	twins    map[uint64]*flow.Connection
+	taken    map[uint64]bool
 	inherits map[segment.Addr]inheritance
 	// lastOpened is, for each listener, the last frame of a handshake behind which the
 	// capture ends.
@@ -88,9 +101,43 @@ func (e *Engine) Answer(capture Capture) []Result {
 		conn uint64
 	}
 	var all []keyed
-	for _, c := range e.asked {
-		for _, f := range e.explain(c) {
+	e.pair()
+	e.openingTold, e.stuck, e.reopened = map[uint64]bool{}, map[uint64]bool{}, map[uint64]uint64{}
+	told := map[uint64]bool{}
+	add := func(c *flow.Connection, fs []*finding) {
+		for _, f := range fs {
 			all = append(all, keyed{f.result(c), f.time, c.ID})
+			told[c.ID] = true
+			for _, p := range f.past {
+				told[p.ID] = true
+			}
+			e.stuck[c.ID] = e.stuck[c.ID] || f.question == "connect-stuck"
+		}
+	}
+	for _, c := range e.asked {
+		if len(e.strays[c.ID]) > 0 {
+			add(c, e.explainLife(c))
+			continue
+		}
+		for p := c.Previous; p != nil; p = p.Previous {
+			if at, ok := e.reopened[p.ID]; !ok || c.First.Frame < at {
+				e.reopened[p.ID] = c.First.Frame
+			}
+		}
+		fs := e.explain(c)
+		e.openingTold[c.ID] = len(fs) > 0 || c.Previous != nil && hasPast(c.Previous)
+		add(c, fs)
+	}
+	for _, c := range e.troubled {
+		if !e.taken[c.ID] && (len(e.strays[c.ID]) == 0 || !told[c.ID]) {
+			add(c, e.explainLife(c))
+		}
+	}
+	if capture.Connections <= FewConnections {
+		for _, c := range e.troubled {
+			if !told[c.ID] && !e.taken[c.ID] {
+				add(c, []*finding{e.newLife(c).plain()})
+			}
 		}
 	}
 	slices.SortStableFunc(all, func(a, b keyed) int {
@@ -102,6 +149,14 @@ func (e *Engine) Answer(capture Capture) []Result {
 		out[i].Finding.ID = "f" + strconv.Itoa(i+1)
 	}
 	return out
+}
+
+// explains tells whether a RST belongs to what another finding explains: it came
+// to what an old connection left, when the four-tuple was opened again or both ends
+// had closed.
+func (e *Engine) explains(c *flow.Connection, q *resetCase) bool {
+	at, ok := e.reopened[c.ID]
+	return ok && (q.r.Frame >= at || q.xFIN && q.yFIN)
 }
 
 // learn notes hosts that answer a SYN in TIME_WAIT with the inherited ISN: that

@@ -22,6 +22,11 @@ func (e *Engine) explainOpening(c *flow.Connection) []*finding {
 	if f := e.justOpened(c); f != nil {
 		return []*finding{f}
 	}
+	if c.State == flow.SynOnly {
+		if f := e.newLife(c).notAccepted(); f != nil {
+			return []*finding{f}
+		}
+	}
 	if c.MidStream || c.State != flow.SynOnly || c.Ends[flow.Listener].Segments > 0 {
 		return nil
 	}

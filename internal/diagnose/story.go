@@ -166,21 +166,25 @@ func orList(names []string) string {
 
 // finding is a question with its answer, before it becomes part of a report.
 type finding struct {
-	question  string
-	asks      string
-	c         *flow.Connection
-	past      []*flow.Connection
-	time      int64
-	frames    []uint64
-	verdict   outcome
-	stories   []story
-	fault     report.Fault
-	severity  report.Severity
-	settle    []report.Settle
-	advice    []string
-	warnings  []report.Warning
-	more      int // further SYNs with the same answer
-	aftermath []story
+	question string
+	asks     string
+	c        *flow.Connection
+	past     []*flow.Connection
+	time     int64
+	frames   []uint64
+	verdict  outcome
+	stories  []story
+	fault    report.Fault
+	severity report.Severity
+	settle   []report.Settle
+	advice   []string
+	warnings []report.Warning
+	more     int // further SYNs with the same answer
+	// actor is the side whose doing is asked about, for questions that may be about either.
+	actor flow.Side
+	// explainsEnd: how the connection ended follows from it.
+	explainsEnd bool
+	aftermath   []story
 }
 
 // merge takes another SYN with the same answer into the finding.

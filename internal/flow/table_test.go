@@ -21,7 +21,7 @@ func TestSizes(t *testing.T) {
 	}{
 		{"record", unsafe.Sizeof(record{}), 320},
 		{"hotEnd", unsafe.Sizeof(hotEnd{}), 64},
-		{"packedFrame", unsafe.Sizeof(packedFrame{}), 44},
+		{"packedFrame", unsafe.Sizeof(packedFrame{}), 48},
 		{"extra", unsafe.Sizeof(extra{}), 272},
 		{"closing", unsafe.Sizeof(closing{}), 40},
 	} {

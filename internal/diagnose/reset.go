@@ -1,0 +1,365 @@
+package diagnose
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/flow"
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
+	"github.com/tcpwhy/tcpwhy/internal/report"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+	"github.com/tcpwhy/tcpwhy/internal/seq"
+)
+
+// resetCase is a RST with what the capture had shown before it.
+type resetCase struct {
+	*life
+	r    *flow.Frame
+	x, y flow.Side // who sent the RST by its address, and the other end
+	// before: the connection as it was when the RST came.
+	before *flow.Connection
+	// exact: its number is where the sender's numbers stood. follows is what had been seen of
+	// the peer last, and since when.
+	exact, bare bool
+	xFIN, yFIN  bool // sent before
+	trigger     flow.Point
+	silence     time.Duration // the longest pause, if it lies right before the RST or what drew it
+}
+
+// reset asks why a connection was reset.
+func (l *life) reset() *finding {
+	q := l.resetCase()
+	if q == nil || l.e.openingTold[l.c.ID] && !l.opened() || l.e.explains(l.c, q) {
+		return nil
+	}
+	f := l.finding("reset", q.x, q.r.Point(), q.r.Frame)
+	f.asks = fmt.Sprintf("Why did the %s reset the connection in frame %d?", name(q.x), q.r.Frame)
+	ss := &stories{}
+	switch {
+	case q.ignored(ss):
+	case !l.opened():
+		q.whileOpening(ss)
+	case q.xFIN && q.yFIN:
+		q.afterBoth(ss)
+	case q.xFIN:
+		q.afterOwnFIN(ss)
+	case q.bare:
+		q.stranger(ss)
+	default:
+		q.aborted(ss)
+	}
+	if !ss.has("crossing") && !ss.has("out-of-window-ignored") && !ss.has("bad-ack-in-syn-sent") {
+		q.forged(ss) // else nothing hangs on who sent it
+	}
+	l.finish(f, ss)
+	q.weigh(f)
+	return f
+}
+
+// resetCase finds the RST that ended the connection, else the first one.
+func (l *life) resetCase() *resetCase {
+	var r *flow.Frame
+	for i := range l.frames {
+		f := &l.frames[i]
+		if !has(f, segment.RST) || l.e.openingTold[l.c.ID] && l.answersOld(f) {
+			continue
+		}
+		if r == nil || f.Frame == l.c.EndedAt.Frame && l.c.State == flow.Reset {
+			r = f
+		}
+	}
+	if r == nil {
+		return nil
+	}
+	q := &resetCase{life: l, r: r, x: r.From, y: r.From.Other(), before: asOf(l.c, r.Frame), bare: !has(r, segment.ACK)}
+	ex, ey := q.end(q.x), q.end(q.y)
+	was := &q.before.Ends[q.x]
+	q.exact = !was.SndNxt.Seen() || r.Seq == was.SndNxt.Num || was.FIN.Seen() && r.Seq == was.FIN.Num.Add(^uint32(0))
+	q.xFIN, q.yFIN = ex.FIN.Seen() && ex.FIN.Frame < r.Frame, ey.FIN.Seen() && ey.FIN.Frame < r.Frame
+	if t := l.lastBefore(q.y, r.Frame); t != nil {
+		q.trigger = t.Point()
+	}
+	if p := ey.BeforeEnd; p.Seen() && p.Frame < r.Frame && p.Frame > q.trigger.Frame {
+		q.trigger = p
+	}
+	if to := l.c.SilenceTo; to.Seen() && (to.Frame == r.Frame || to.Frame <= q.trigger.Frame && r.Point().Since(to) < 3*time.Second) {
+		q.silence = to.Since(l.c.SilenceFrom)
+	}
+	return q
+}
+
+// answersOld: the opener sent the RST before it was connected, to an ACK of an older
+// connection: the question about its SYN tells of it.
+func (l *life) answersOld(r *flow.Frame) bool {
+	o, s := l.end(flow.Opener), l.end(flow.Listener)
+	return r.From == flow.Opener && (!s.ISN.Seen() || r.Frame < s.ISN.Frame || r.Seq != o.ISN.Num.Add(1) && !o.RcvNxt.Seen())
+}
+
+// ignored: the RST had no effect.
+func (q *resetCase) ignored(ss *stories) bool {
+	if q.c.State == flow.Reset && q.c.EndedAt.Frame <= q.r.Frame || !q.opened() {
+		return false
+	}
+	further := q.after(q.y, q.r.Frame)
+	var on *flow.Frame
+	for _, f := range further {
+		if !has(f, segment.RST) {
+			on = f
+		}
+	}
+	if last := q.end(q.y).Last; on == nil && last.Seen() && last.Frame > q.r.Frame {
+		on = &flow.Frame{Ref: segment.Ref{Frame: last.Frame, Time: last.Time}}
+	}
+	was := &q.before.Ends[q.y]
+	if on == nil || !was.RcvNxt.Seen() || q.before.State >= flow.Closing {
+		return false
+	}
+	k := live.Case{Socket: live.Socket{State: live.Established, RcvNxt: kernel.Known(was.RcvNxt.Num)}, Segment: segmentOf(q.r), Now: q.r.Time}
+	if w, ok := q.before.ScaledWindow(q.y); ok {
+		k.RcvWnd = kernel.Known(seq.Of(w))
+	}
+	d := live.Decide(&k)
+	for _, o := range d.Possible {
+		if o.Gone && len(d.Possible) == 1 {
+			return false
+		}
+	}
+	s := story{cause: "out-of-window-ignored", stands: report.StaysOpen, proven: q.r.Seq != was.RcvNxt.Num,
+		says: fmt.Sprintf("The RST carries seq %s, the %s waits for %s: a RST that is not at rcv_nxt ends nothing (RFC 5961 §3.2).", q.r.Seq, name(q.y), was.RcvNxt.Num),
+		verdict: fmt.Sprintf("The RST in frame %d had no effect: its seq %s is not what the %s waits for (%s, %d away), so the %s dropped it and went on (frame %d).",
+			q.r.Frame, q.r.Seq, name(q.y), was.RcvNxt.Num, q.r.Seq.Sub(was.RcvNxt.Num), name(q.y), on.Frame)}
+	for _, a := range d.Trace {
+		for _, r := range a.Readings {
+			if a.Rule == "rst-exact" {
+				s.evidence = append(s.evidence, evidence(r, a.From, q.r.Frame, was.RcvNxt.Frame))
+			}
+		}
+	}
+	s.evidence = append(s.evidence, note(fmt.Sprintf("the %s goes on after it", name(q.y)), on.Frame))
+	ss.add(s)
+	ss.add(story{cause: "middlebox-reset", stands: report.StaysOpen, assumes: []Assumption{assumeTranslated}, says: "A box between the ends sent the RST, or passed it on without putting its numbers right (a SYN proxy, a translation)."})
+	return true
+}
+
+// whileOpening: the RST came before the handshake was complete.
+func (q *resetCase) whileOpening(ss *stories) {
+	o, s := q.end(flow.Opener), q.end(flow.Listener)
+	switch {
+	case q.x == flow.Opener && s.ISN.Seen() && !s.ISNImplied && q.r.Seq == o.ISN.Num.Add(1):
+		ss.add(story{cause: "probe", stands: report.StaysOpen,
+			says:     "The client only wanted to know whether the port is open: it resets as soon as the SYN-ACK is there, as health checks and port scans do.",
+			verdict:  fmt.Sprintf("The client reset right after the SYN-ACK in frame %d, without acknowledging it: a health check or a scan that only tests whether the port is open.", s.ISN.Frame),
+			evidence: []report.Evidence{note(fmt.Sprintf("the RST comes %s after the SYN-ACK, and nothing was sent", seconds(q.r.Point().Since(s.ISN.Point))), s.ISN.Frame, q.r.Frame)}})
+		ss.add(story{cause: "no-such-connection", stands: report.StaysOpen, assumes: []Assumption{assumeNotTheOpener}, says: "The host that got the SYN-ACK knows of no such attempt: somebody else sent the SYN, or the opener had given up."})
+	case q.x == flow.Opener:
+		ss.add(story{cause: "bad-ack-in-syn-sent", stands: report.StaysOpen,
+			says:     "An ACK reached the client that does not acknowledge its SYN; it answers with a RST that carries that number (RFC 9293 §3.10.7.3).",
+			verdict:  fmt.Sprintf("The client's RST with seq %s answers an ACK with that number, which does not acknowledge its SYN: it comes from an older connection or from another host.", q.r.Seq),
+			evidence: []report.Evidence{{Says: fmt.Sprintf("seq %s of the RST is not ISN + 1 = %s", q.r.Seq, o.ISN.Num.Add(1)), Answer: "yes", Frames: frameList(q.r.Frame), Source: "net/ipv4/tcp_input.c tcp_rcv_synsent_state_process"}}})
+	case s.ISN.Seen() && !s.ISNImplied:
+		ss.add(story{cause: "aborted-by-application", stands: report.StaysOpen, assumes: []Assumption{assumeGaveUp}, says: "The server gave the half-open connection up."})
+		ss.add(story{cause: "no-such-connection", stands: report.StaysOpen, assumes: []Assumption{assumeForgot}, says: "The server no longer knows of the attempt."})
+	default:
+		ss.add(story{cause: "no-such-connection", stands: report.StaysOpen, says: "The host that sent the RST knows of no such connection.",
+			verdict: "The host that sent the RST knows of no such connection."})
+	}
+}
+
+// afterBoth: both ends had closed already.
+func (q *resetCase) afterBoth(ss *stories) {
+	ex, ey := q.end(q.x), q.end(q.y)
+	ss.add(story{cause: "crossing", stands: report.StaysOpen,
+		says:     "Both ends had sent their FIN before: nothing is cut off by this RST.",
+		verdict:  fmt.Sprintf("Both ends had closed before (FINs in frames %d and %d): the RST only answers a segment for which the %s has no socket any more. It cuts nothing off.", min(ex.FIN.Frame, ey.FIN.Frame), max(ex.FIN.Frame, ey.FIN.Frame), name(q.x)),
+		evidence: []report.Evidence{note("both FINs come before the RST", ex.FIN.Frame, ey.FIN.Frame, q.r.Frame)}})
+}
+
+// afterOwnFIN: the sender of the RST had closed, its peer had not.
+func (q *resetCase) afterOwnFIN(ss *stories) {
+	ex, ey := q.end(q.x), q.end(q.y)
+	late := ey.SndNxt.Seen() && ey.SndNxt.Frame > ex.FIN.Frame && ey.SndNxt.Num.After(ex.FINAck.Num)
+	gap := q.trigger.Since(ex.FIN.Point)
+	switch {
+	case late && ex.FINAcked.Seen() && ex.FINAcked.Frame < ey.SndNxt.Frame:
+		ss.add(story{cause: "data-after-close", stands: report.StaysOpen, proven: q.exactAnswer(),
+			says: "Data arrived after the application was gone: the kernel answers with a RST, because nobody will ever read it.",
+			verdict: fmt.Sprintf("The %s had closed (FIN in frame %d, acknowledged in frame %d); then the %s sent data (frame %d), and as nobody is left to read it the %s's kernel answered with a RST.",
+				name(q.x), ex.FIN.Frame, ex.FINAcked.Frame, name(q.y), ey.SndNxt.Frame, name(q.x)),
+			evidence: []report.Evidence{note(fmt.Sprintf("the %s's FIN was acknowledged before the data was sent", name(q.x)), ex.FIN.Frame, ex.FINAcked.Frame),
+				{Says: fmt.Sprintf("the data ends at %s, beyond %s which the FIN acknowledged", ey.SndNxt.Num, ex.FINAck.Num), Answer: "yes", Frames: frameList(ey.SndNxt.Frame, q.r.Frame), Source: "net/ipv4/tcp_input.c tcp_rcv_state_process (TCPAbortOnData)"}}})
+	case late:
+		ss.add(story{cause: "crossing", stands: report.StaysOpen,
+			says: "The data and the FIN crossed: each side sent before it could know of the other.",
+			verdict: fmt.Sprintf("The %s closed (FIN in frame %d) just as the %s sent more data (frame %d): the two crossed, and the data met a closed socket. On a connection that is kept alive this is the race between the idle timeout of one side and the next request of the other.",
+				name(q.x), ex.FIN.Frame, name(q.y), ey.SndNxt.Frame),
+			evidence: []report.Evidence{note(fmt.Sprintf("the data in frame %d does not acknowledge the FIN in frame %d", ey.SndNxt.Frame, ex.FIN.Frame), ex.FIN.Frame, ey.SndNxt.Frame)}})
+	case q.bare && gap > 2*time.Second:
+		ss.add(story{cause: "no-such-connection", stands: report.StaysOpen, assumes: []Assumption{assumeForgot},
+			says:    fmt.Sprintf("The %s had closed %s before and keeps nothing of the connection any more (FIN_WAIT2 runs out).", name(q.x), seconds(gap)),
+			verdict: fmt.Sprintf("The %s had closed %s before (frame %d); its kernel keeps an orphan for tcp_fin_timeout only, and answers what comes later with a RST.", name(q.x), seconds(gap), ex.FIN.Frame)})
+		ss.add(story{cause: "fin-wait2-orphan-data", stands: report.StaysOpen, assumes: []Assumption{assumeUnseenData}, says: "Data met the orphan in FIN_WAIT2 that the application left behind."})
+	default:
+		ss.add(story{cause: "crossing", stands: report.StaysOpen, assumes: []Assumption{assumeLateSegment},
+			says:    "The RST follows the sender's own FIN: it was closing, and what came after met a closed socket.",
+			verdict: fmt.Sprintf("The %s had closed its side (FIN in frame %d) and then dropped the rest of the connection: nothing that was sent is shown to be lost.", name(q.x), ex.FIN.Frame)})
+		ss.add(story{cause: "aborted-by-application", stands: report.StaysOpen, assumes: []Assumption{assumeLinger}, says: "The application did not wait for the peer's FIN: it closed with a timeout (SO_LINGER), or ended."})
+		ss.add(story{cause: "data-after-close", stands: report.StaysOpen, assumes: []Assumption{assumeUnseenData}, says: "Data that the capture does not show met the closed socket."})
+	}
+}
+
+// exactAnswer: the RST has the form of a kernel's answer to a segment: without ACK, at
+// the number that the segment acknowledges.
+func (q *resetCase) exactAnswer() bool {
+	was := &q.before.Ends[q.y]
+	return q.bare && was.Last.Seen() && q.r.Seq == was.Last.Num
+}
+
+// stranger: a RST without ACK, as a host sends it that has no socket for what it got.
+func (q *resetCase) stranger(ss *stories) {
+	ex := q.end(q.x)
+	answers := q.exactAnswer()
+	form := note(fmt.Sprintf("the RST carries no ACK and seq %s, the number that the %s acknowledged last: the answer to a segment for which there is no socket (RFC 9293 §3.10.7.1)", q.r.Seq, name(q.y)), q.trigger.Frame, q.r.Frame)
+	if !answers {
+		form = noteNo(fmt.Sprintf("seq %s of the RST is not what the %s acknowledged last (%s)", q.r.Seq, name(q.y), q.before.Ends[q.y].Last.Num), q.trigger.Frame, q.r.Frame)
+	}
+	took := ex.Segments > 1 || ex.Bytes > 0 || ex.ISN.Seen() && !ex.ISNImplied
+	a := assumeForgot
+	if !answers {
+		a.Cost += 8
+	}
+	after := ""
+	if q.silence > 0 {
+		after = fmt.Sprintf(" after %s of silence", seconds(q.silence))
+	}
+	if took {
+		ss.add(story{cause: "half-open", stands: report.StaysOpen, assumes: []Assumption{a}, evidence: []report.Evidence{form},
+			says:    fmt.Sprintf("The %s has forgotten the connection: it restarted, its process died without a word, or another machine took its address over.", name(q.x)),
+			verdict: fmt.Sprintf("The %s no longer knows the connection: what the %s sent in frame %d%s met no socket there, and the host answered with a RST. It restarted, or another machine has its address now.", name(q.x), name(q.y), q.trigger.Frame, after)})
+	} else {
+		ss.add(story{cause: "no-such-connection", stands: report.StaysOpen, assumes: []Assumption{a}, evidence: []report.Evidence{form},
+			says:    fmt.Sprintf("The %s knows of no such connection.", name(q.x)),
+			verdict: fmt.Sprintf("The %s knows of no such connection: what the %s sent in frame %d met no socket there.", name(q.x), name(q.y), q.trigger.Frame)})
+	}
+	q.idle(ss)
+	if took {
+		ss.add(story{cause: "aborted-by-application", stands: report.StaysOpen, assumes: []Assumption{assumeEarlierEnd}, says: fmt.Sprintf("The %s had ended the connection before, by a RST or FIN that the capture does not show.", name(q.x))})
+	}
+}
+
+// aborted: a RST with ACK, as a live socket sends it when it is given up.
+func (q *resetCase) aborted(ss *stories) {
+	ex, ey := q.end(q.x), q.end(q.y)
+	if !q.exact {
+		ss.add(story{cause: "middlebox-reset", stands: report.StaysOpen, assumes: []Assumption{assumeBoxSent},
+			says:     "The number of the RST is not where the sender's numbers stood: a box between the ends made it up.",
+			evidence: []report.Evidence{note(fmt.Sprintf("seq %s of the RST, and snd_nxt %s of the %s", q.r.Seq, q.before.Ends[q.x].SndNxt.Num, name(q.x)), q.r.Frame)}})
+	}
+	if q.gaveUp(ss) {
+		return
+	}
+	form := note(fmt.Sprintf("the RST carries ACK, seq %s where the %s's numbers stood and ack %s: a live socket sent it", q.r.Seq, name(q.x), q.r.Ack), q.r.Frame)
+	received := ey.Bytes > 0
+	dataFirstAcked := received && q.r.Ack.After(q.before.Ends[q.x].RcvNxt.Num) && q.before.Ends[q.x].RcvNxt.Seen()
+	nothing := ex.Bytes == 0 && ey.Bytes == 0
+	if nothing && q.x == flow.Opener {
+		ss.add(story{cause: "probe", stands: report.StaysOpen, evidence: []report.Evidence{form, note("no byte of data was sent by either side", q.r.Frame)},
+			says:    "The client connected, sent nothing, and dropped the connection: a health check.",
+			verdict: "The client connected and dropped the connection without sending a byte: a health check that closes with a RST (SO_LINGER 0) to leave no TIME_WAIT."})
+	}
+	how := story{cause: "aborted-by-application", stands: report.StaysOpen, evidence: []report.Evidence{form},
+		says:    fmt.Sprintf("The %s's application ended the connection abruptly.", name(q.x)),
+		verdict: fmt.Sprintf("The %s's application ended the connection abruptly: its socket was alive and sent the RST itself.", name(q.x))}
+	linger := story{cause: "linger-zero", stands: report.StaysOpen, says: "The application closed with SO_LINGER 0, which resets instead of closing."}
+	unread := story{cause: "closed-with-unread-data", stands: report.StaysOpen, says: "The application closed while data that had arrived was still unread: Linux then resets, so that the peer knows."}
+	switch {
+	case !received:
+		unread = ruledOut("closed-with-unread-data", fmt.Sprintf("The %s sent no data that could have been left unread.", name(q.y)), noteNo(fmt.Sprintf("no byte of the %s is in the capture", name(q.y)), q.r.Frame))
+		how.assumes = []Assumption{assumeOtherAbort}
+	case dataFirstAcked && !q.yFIN:
+		unread.evidence = []report.Evidence{form, note(fmt.Sprintf("the RST is the first to acknowledge what the %s sent last", name(q.y)), q.r.Frame)}
+		unread.verdict = fmt.Sprintf("The %s's application closed while the data of the %s that had just arrived was unread: Linux then sends a RST instead of a FIN. The RST is the first segment that acknowledges that data.", name(q.x), name(q.y))
+		linger.assumes, how.assumes = []Assumption{assumeLingerThen}, []Assumption{assumeAbortThen}
+	default:
+		unread.assumes = []Assumption{assumeUnread}
+		linger.assumes = []Assumption{assumeLinger}
+		how.assumes = []Assumption{assumeOtherAbort}
+	}
+	if nothing && q.x == flow.Opener {
+		linger.assumes = append(linger.assumes, assumeNoProbe)
+		how.assumes = append(how.assumes, assumeNoProbe)
+	}
+	ss.add(unread)
+	ss.add(linger)
+	ss.add(how)
+	if r := q.r.Point(); q.silence > 0 && q.c.SilenceTo.Frame == r.Frame {
+		q.idle(ss)
+	}
+}
+
+// gaveUp: the sender of the RST had asked several times without an answer.
+func (q *resetCase) gaveUp(ss *stories) bool {
+	var probes, repeats []uint64
+	for i := range q.c.Troubles {
+		f := &q.c.Troubles[i]
+		if f.From != q.x || f.Frame >= q.r.Frame || f.Frame < q.trigger.Frame {
+			continue
+		}
+		if f.Len <= 1 && f.Flags&(segment.SYN|segment.FIN) == 0 && f.Seq.Add(1) == q.before.Ends[q.x].SndNxt.Num {
+			probes = append(probes, f.Frame)
+		} else {
+			repeats = append(repeats, f.Frame)
+		}
+	}
+	switch {
+	case len(probes) >= 2:
+		ss.add(story{cause: "keepalive-given-up", stands: report.StaysOpen, evidence: []report.Evidence{note(fmt.Sprintf("%d keep-alive probes had no answer", len(probes)), append(probes, q.r.Frame)...)},
+			says:    "Keep-alive probes stayed without an answer, so the connection was given up.",
+			verdict: fmt.Sprintf("The %s gave the connection up: %d keep-alive probes had no answer. The %s, or the path to it, had gone before.", name(q.x), len(probes), name(q.y))})
+		return true
+	case len(repeats) >= 3:
+		ss.add(story{cause: "rto-given-up", stands: report.StaysOpen, evidence: []report.Evidence{note(fmt.Sprintf("%d repeats had no answer", len(repeats)), append(repeats, q.r.Frame)...)},
+			says:    "What it sent was repeated without an answer until it was given up.",
+			verdict: fmt.Sprintf("The %s gave the connection up: it had repeated its data without an answer. The %s, or the path to it, had gone before.", name(q.x), name(q.y))})
+		return true
+	}
+	return false
+}
+
+// wellKnown are the idle times of boxes and services that people meet, in seconds.
+var wellKnown = []int{60, 75, 100, 120, 180, 240, 300, 350, 600, 900, 1800, 3600, 7200}
+
+// idle adds a box on the path that forgot the connection while it was silent.
+func (q *resetCase) idle(ss *stories) {
+	const cause = "idle-expired-in-box"
+	if q.silence < 10*time.Second {
+		ss.add(ruledOut(cause, "The connection was not silent for long before."))
+		return
+	}
+	a := assumeIdleBox
+	s := story{cause: cause, stands: report.StaysOpen, says: fmt.Sprintf("A box on the path (NAT, firewall, balancer) may have forgotten the connection while it was silent for %s.", seconds(q.silence)),
+		verdict: fmt.Sprintf("A box on the path forgot the connection while it was silent for %s, and reset it.", seconds(q.silence))}
+	for _, n := range wellKnown {
+		if d := q.silence.Seconds() - float64(n); d > -1 && d < 2+float64(n)/100 {
+			a.Cost -= 4
+			s.evidence = []report.Evidence{note(fmt.Sprintf("%s of silence is close to %d s, a well-known idle timeout: a hint only", seconds(q.silence), n), q.c.SilenceFrom.Frame, q.c.SilenceTo.Frame)}
+		}
+	}
+	if q.silence < 55*time.Second {
+		a.Cost += 6
+	}
+	s.assumes = []Assumption{a}
+	ss.add(s)
+}
+
+// weigh says how much the reset matters: where no data was under way it cuts nothing off.
+func (q *resetCase) weigh(f *finding) {
+	ex, ey := q.end(q.x), q.end(q.y)
+	switch cause := f.verdict.cause; {
+	case ex.Bytes == 0 && ey.Bytes == 0 && (q.x == flow.Opener || q.yFIN) && cause != "middlebox-reset":
+		f.severity = report.Harmless
+		f.verdict.says += " No data was sent by either side, so nothing was lost."
+	case cause == "crossing" && q.xFIN && q.yFIN:
+		f.severity = report.Harmless
+	}
+}

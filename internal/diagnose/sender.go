@@ -1,0 +1,55 @@
+package diagnose
+
+import (
+	"fmt"
+
+	"github.com/tcpwhy/tcpwhy/internal/flow"
+	"github.com/tcpwhy/tcpwhy/internal/report"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+// forged adds that a box on the path sent the RST in the end's name, with what the frame
+// shows of its origin.
+func (q *resetCase) forged(ss *stories) {
+	ev, alien := q.origin()
+	a := assumeBoxInName
+	verdict := ""
+	if alien {
+		a.Cost = 0
+		verdict = fmt.Sprintf("The RST did not come from the %s: %s.", name(q.x), ev[0].Says)
+		for i := range ss.list { // the others need an explanation for what differs
+			if s := &ss.list[i]; s.standing() && s.cause != "middlebox-reset" && s.cause != "out-of-window-ignored" {
+				s.assumes = append(s.assumes, assumeOtherRoute)
+				s.proven = false
+			}
+		}
+	}
+	s := story{cause: "middlebox-reset", stands: report.StaysOpen, assumes: []Assumption{a}, evidence: ev, verdict: verdict,
+		says: fmt.Sprintf("A box on the path (firewall, balancer, proxy) may have sent the RST in the name of the %s.", name(q.x))}
+	if verdict == "" {
+		s.verdict = fmt.Sprintf("A box on the path sent the RST in the name of the %s.", name(q.x))
+	}
+	ss.add(s)
+}
+
+// origin compares the RST with that end's other frames: alien tells that it was on another way.
+func (q *resetCase) origin() (ev []report.Evidence, alien bool) {
+	var other *flow.Frame
+	for i := range q.frames {
+		f := &q.frames[i]
+		if f.From == q.x && !has(f, segment.RST) && f.TTL != 0 {
+			other = f
+		}
+	}
+	ttl, frame := q.end(q.x).TTL, q.end(q.x).ISN.Frame
+	if other != nil {
+		ttl, frame = other.TTL, other.Frame
+	}
+	if ttl == 0 || q.r.TTL == 0 || q.end(q.x).Segments < 2 {
+		return nil, false
+	}
+	if d := int(q.r.TTL) - int(ttl); d != 0 {
+		return []report.Evidence{note(fmt.Sprintf("its TTL is %d, the %s's other segments have %d", q.r.TTL, name(q.x), ttl), q.r.Frame, frame)}, true
+	}
+	return []report.Evidence{noteNo(fmt.Sprintf("the RST has the TTL %d of the %s's other segments", ttl, name(q.x)), q.r.Frame, frame)}, false
+}

@@ -1,0 +1,309 @@
+package diagnose
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/flow"
+	"github.com/tcpwhy/tcpwhy/internal/report"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+	"github.com/tcpwhy/tcpwhy/internal/seq"
+)
+
+// row is one stretch of a sender's data that was sent again and again.
+type row struct {
+	from   flow.Side
+	seq    seq.Num
+	end    seq.Num
+	len    uint32
+	frames []flow.Frame
+	fin    bool
+}
+
+func (r *row) first() *flow.Frame { return &r.frames[0] }
+func (r *row) last() *flow.Frame  { return &r.frames[len(r.frames)-1] }
+
+// span is the time from the first sending to the last.
+func (r *row) span() time.Duration { return r.last().Point().Since(r.first().Point()) }
+
+// gaps words the times between the sendings.
+func (r *row) gaps() string {
+	var out []string
+	for i := 1; i < len(r.frames); i++ {
+		if len(r.frames) > 9 && i > 4 && i < len(r.frames)-3 {
+			if i == 5 {
+				out = append(out, "…")
+			}
+			continue
+		}
+		out = append(out, fmt.Sprintf("%.1f", r.frames[i].Point().Since(r.frames[i-1].Point()).Seconds()))
+	}
+	return strings.Join(out, ", ") + " s"
+}
+
+func (r *row) numbers() []uint64 {
+	var out []uint64
+	for i := range r.frames {
+		if len(r.frames) > 12 && i > 7 && i < len(r.frames)-2 {
+			continue
+		}
+		out = append(out, r.frames[i].Frame)
+	}
+	return out
+}
+
+// rows gathers the repeats by what they repeat.
+func (l *life) rows() []row {
+	var out []row
+	for i := range l.c.Troubles {
+		f := &l.c.Troubles[i]
+		if f.Len == 0 || f.Flags&(segment.SYN|segment.RST) != 0 {
+			continue
+		}
+		j := len(out) - 1
+		for ; j >= 0; j-- {
+			if out[j].from == f.From && out[j].seq == f.Seq {
+				break
+			}
+		}
+		if j < 0 {
+			out = append(out, row{from: f.From, seq: f.Seq})
+			j = len(out) - 1
+		}
+		r := &out[j]
+		r.frames = append(r.frames, *f)
+		r.len = max(r.len, f.Len)
+		if end := f.End(); len(r.frames) == 1 || end.After(r.end) {
+			r.end = end
+		}
+		r.fin = r.fin || has(f, segment.FIN)
+	}
+	return out
+}
+
+// stalled asks why data stood still: a closed window, repeats without an answer.
+func (l *life) stalled() *finding {
+	if f := l.zeroWindow(); f != nil {
+		return f
+	}
+	var worst *row
+	rows := l.rows()
+	for i := range rows {
+		r := &rows[i]
+		if len(r.frames) < 2 || r.span() < 900*time.Millisecond || l.isProbe(r) {
+			continue
+		}
+		if worst == nil || r.span() > worst.span() {
+			worst = r
+		}
+	}
+	if worst == nil {
+		return nil
+	}
+	return l.standstill(worst)
+}
+
+// isProbe: one byte again at the last number is a keep-alive of an old kind, or a probe.
+func (l *life) isProbe(r *row) bool {
+	return r.len == 1 && len(r.frames) > 0 && r.first().Len == 1 && l.end(r.from).LongestAcked > 1
+}
+
+// standstill explains a row of repeats.
+func (l *life) standstill(r *row) *finding {
+	x, y := r.from, r.from.Other()
+	ey := l.end(y)
+	f := l.finding("stalled", x, r.first().Point(), r.numbers()...)
+	f.asks = fmt.Sprintf("Why did the %s send the same %d bytes %d times from frame %d on?", name(x), r.len, len(r.frames), r.first().Frame)
+	acked := ey.RcvNxt.Seen() && !ey.RcvNxt.Num.Before(r.end)
+	heard := ey.Last.Seen() && ey.Last.Frame > r.first().Frame && !l.onlyRSTAfter(y, r.first().Frame)
+	gaps := note("the pauses are "+r.gaps()+backoff(r), r.numbers()...)
+	ss := &stories{}
+	switch {
+	case acked:
+		l.recovered(ss, r, gaps)
+	case heard:
+		l.unheard(ss, r, gaps)
+	default:
+		l.gone(ss, r, gaps)
+		f.explainsEnd = true
+	}
+	l.finish(f, ss)
+	if acked && r.span() < 3*time.Second {
+		f.severity = report.Notice
+	}
+	return f
+}
+
+// onlyRSTAfter: what came from a side after a frame is no more than a RST.
+func (l *life) onlyRSTAfter(s flow.Side, frame uint64) bool {
+	after := l.after(s, frame)
+	last := l.end(s).Last
+	return len(after) > 0 && has(after[0], segment.RST) && last.Frame <= after[0].Frame
+}
+
+// backoff says whether the pauses double, as a retransmission timer's do.
+func backoff(r *row) string {
+	if len(r.frames) < 4 {
+		return ""
+	}
+	doubling := 0
+	for i := 2; i < len(r.frames); i++ {
+		a, b := r.frames[i-1].Point().Since(r.frames[i-2].Point()), r.frames[i].Point().Since(r.frames[i-1].Point())
+		if a > 0 && b > a*3/2 && b < a*3 {
+			doubling++
+		}
+	}
+	if doubling*2 >= len(r.frames)-2 {
+		return ", doubling: the retransmission timer (RFC 6298 §5.5)"
+	}
+	return ""
+}
+
+// gone: nothing came back since.
+func (l *life) gone(ss *stories, r *row, gaps report.Evidence) {
+	x, y := name(r.from), name(r.from.Other())
+	ey := l.end(r.from.Other())
+	silent := note(fmt.Sprintf("nothing came from the %s after frame %d", y, r.first().Frame), r.first().Frame)
+	says := fmt.Sprintf("The %s, or the path to it, is gone: nothing comes back.", y)
+	verdict := fmt.Sprintf("The %s, or the path to it, is gone: the %s repeated its data %d times over %s, and nothing came back.", y, x, len(r.frames)-1, seconds(r.span()))
+	if rst := l.firstRST(r.from.Other(), r.first().Frame); rst != nil {
+		verdict += fmt.Sprintf(" In the end a RST came (frame %d): whoever has that address now knows nothing of the connection.", rst.Frame)
+		ss.add(story{cause: "half-open", stands: report.StaysOpen, assumes: []Assumption{assumeSilentPath}, evidence: []report.Evidence{gaps, note("then a RST comes", rst.Frame)},
+			says: fmt.Sprintf("The %s restarted or was replaced: it is silent while it is away, and then knows nothing of the connection.", y), verdict: verdict})
+	}
+	if ey.Segments == 0 {
+		ss.add(story{cause: "capture-incomplete", stands: report.StaysOpen, assumes: []Assumption{{"the capture shows one direction only", 2, "nothing of the other end is in it", false}}, says: fmt.Sprintf("The capture shows nothing of the %s at all.", y)})
+	}
+	ss.add(story{cause: "peer-gone", stands: report.StaysOpen, assumes: []Assumption{assumeSilentPath}, evidence: []report.Evidence{gaps, silent}, says: says, verdict: verdict})
+	e := l.end(r.from)
+	if r.len > uint32(e.LongestAcked) && r.len > 500 && e.LongestAcked > 0 {
+		ss.add(story{cause: "large-segments-lost", stands: report.StaysOpen, assumes: []Assumption{assumeMTUSilent}, evidence: []report.Evidence{note(fmt.Sprintf("it is longer (%d bytes) than anything that was acknowledged before (%d)", r.len, e.LongestAcked), r.first().Frame)},
+			says: "Only segments of that size may be lost: a link with a smaller MTU."})
+	} else {
+		ss.add(ruledOut("large-segments-lost", "Segments of that size had been delivered before, or it is small.", noteNo(fmt.Sprintf("%d bytes; the longest that was acknowledged before has %d", r.len, e.LongestAcked), r.first().Frame)))
+	}
+}
+
+// firstRST returns the first RST of a side after a frame.
+func (l *life) firstRST(s flow.Side, frame uint64) *flow.Frame {
+	for _, f := range l.after(s, frame) {
+		if has(f, segment.RST) {
+			return f
+		}
+	}
+	return nil
+}
+
+// unheard: the peer goes on, but never acknowledges this.
+func (l *life) unheard(ss *stories, r *row, gaps report.Evidence) {
+	x, y := name(r.from), name(r.from.Other())
+	e, ey := l.end(r.from), l.end(r.from.Other())
+	goes := note(fmt.Sprintf("the %s goes on (last in frame %d) and acknowledges no more than %s", y, ey.Last.Frame, ey.RcvNxt.Num), ey.Last.Frame, ey.RcvNxt.Frame)
+	if r.len > uint32(e.LongestAcked) && r.len > 500 {
+		ss.add(story{cause: "large-segments-lost", stands: report.StaysOpen, assumes: []Assumption{assumeMTU}, evidence: []report.Evidence{gaps, goes, note(fmt.Sprintf("the segment has %d bytes; the longest that was acknowledged has %d", r.len, e.LongestAcked), r.first().Frame)},
+			says:    "Small segments pass in both directions, the large one never arrives: a link on the path has a smaller MTU.",
+			verdict: fmt.Sprintf("Large segments of the %s vanish: the %d bytes in frame %d are never acknowledged, while smaller ones (up to %d bytes) pass and the %s goes on. A link on the path has a smaller MTU and drops them without a word.", x, r.len, r.first().Frame, e.LongestAcked, y)})
+		lossy := assumeLossy
+		lossy.Cost += 4 * (len(r.frames) - 1)
+		ss.add(story{cause: "loss-recovery", stands: report.StaysOpen, assumes: []Assumption{lossy}, says: "The path loses frames of any size."})
+		return
+	}
+	ss.add(ruledOut("large-segments-lost", "Segments of that size were delivered.", noteNo(fmt.Sprintf("%d bytes; up to %d were acknowledged", r.len, e.LongestAcked), r.first().Frame)))
+	ss.add(story{cause: "direction-dead", stands: report.StaysOpen, assumes: []Assumption{assumeSilentPath}, evidence: []report.Evidence{gaps, goes},
+		says: fmt.Sprintf("What the %s sends no longer arrives, the other direction still works: a box on the path drops it, or a route changed.", x), verdict: fmt.Sprintf("What the %s sends no longer arrives, while the %s is still heard: a box on the path drops one direction.", x, y)})
+	lossy := assumeLossy
+	lossy.Cost += 2 * (len(r.frames) - 1)
+	ss.add(story{cause: "loss-recovery", stands: report.StaysOpen, assumes: []Assumption{lossy}, says: "The path loses many frames."})
+}
+
+// recovered: it was acknowledged in the end.
+func (l *life) recovered(ss *stories, r *row, gaps report.Evidence) {
+	x, y := r.from, name(r.from.Other())
+	e := l.end(x)
+	tail := r.end == e.SndNxt.Num || r.fin
+	ev := []report.Evidence{gaps, note(fmt.Sprintf("the %s acknowledged it in the end", y), l.end(x.Other()).RcvNxt.Frame)}
+	cause, says := "loss-recovery", "Frames were lost, and repeated until they arrived."
+	if tail {
+		cause, says = "tail-loss", "The last segment was lost, and only the timer can notice that."
+	}
+	ss.add(story{cause: cause, stands: report.StaysOpen, assumes: []Assumption{assumeLossy}, evidence: ev, says: says,
+		verdict: fmt.Sprintf("%s It took %s (%d repeats).", says, seconds(r.span()), len(r.frames)-1)})
+}
+
+// zeroWindow: a receiver closed its window.
+func (l *life) zeroWindow() *finding {
+	var shut, open *flow.Frame
+	var worst, probes []uint64
+	var longest time.Duration
+	var closed *flow.Frame
+	var reopened *flow.Frame
+	times := 0
+	flush := func(until flow.Point) {
+		if d := until.Since(shut.Point()); closed == nil || d > longest {
+			longest, closed, reopened = d, shut, open
+			worst = append([]uint64{}, probes...)
+		}
+		shut, open, probes = nil, nil, nil
+	}
+	for i := range l.frames {
+		f := &l.frames[i]
+		switch {
+		case f.Flags&(segment.SYN|segment.RST) != 0 || !has(f, segment.ACK):
+		case shut == nil && f.Window == 0:
+			shut = f
+			times++
+		case shut != nil && f.From == shut.From && f.Window != 0:
+			open = f
+			flush(f.Point())
+		case shut != nil && f.From != shut.From:
+			probes = append(probes, f.Frame)
+		}
+	}
+	never := shut != nil
+	if never {
+		end := flow.Point{Frame: l.c.LastSeen.Frame, Time: l.e.capture.Last}
+		if l.c.EndedAt.Seen() {
+			end = l.c.EndedAt
+		}
+		flush(end)
+		never = reopened == nil
+	}
+	if closed == nil || longest < 200*time.Millisecond && !never {
+		return nil
+	}
+	y := closed.From
+	f := l.finding("stalled", y.Other(), closed.Point(), append([]uint64{closed.Frame}, worst...)...)
+	f.asks = fmt.Sprintf("Why did the %s's data stand still from frame %d on?", name(y.Other()), closed.Frame)
+	how := fmt.Sprintf("for %s, until frame %d", seconds(longest), frameOf(reopened))
+	if never {
+		how = fmt.Sprintf("and did not open it again in the %s that follow", seconds(longest))
+		f.explainsEnd = true
+	}
+	ev := []report.Evidence{note("the window in this ACK is 0: nothing may be sent, whatever the scale", closed.Frame)}
+	if reopened != nil {
+		ev = append(ev, note("the window opens again", reopened.Frame))
+	}
+	if len(worst) > 0 {
+		ev = append(ev, note(fmt.Sprintf("the %s asks with probes whether it is open again (persist timer)", name(y.Other())), worst[:min(len(worst), 8)]...))
+	}
+	ss := &stories{}
+	ss.add(story{cause: "zero-window", stands: report.StaysOpen, assumes: []Assumption{assumeBusyReader}, evidence: ev,
+		says:    fmt.Sprintf("The %s's application does not read: its receive buffer is full.", name(y)),
+		verdict: fmt.Sprintf("The %s's application does not read: its receive buffer is full, so it closed its window (frame %d) %s.", name(y), closed.Frame, how)})
+	l.finish(f, ss)
+	if times > 1 {
+		f.verdict.says += fmt.Sprintf(" It closed its window %d times.", times)
+	}
+	if !never && longest < time.Second {
+		f.severity = report.Notice
+	}
+	return f
+}
+
+func frameOf(f *flow.Frame) uint64 {
+	if f == nil {
+		return 0
+	}
+	return f.Frame
+}
