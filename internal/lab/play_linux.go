@@ -76,6 +76,11 @@ func (r *runner) round(set Settings, conns []*conn, waits, followUp bool) error 
 	return nil
 }
 
+// leftOverISN is why nothing is said of a new connection's SYN-ACK where a story
+// beside it may have left it the number of a TIME_WAIT, which also keeps it from a
+// cookie (TryISN shows when it does).
+const leftOverISN = "another connection may have left its ISN behind"
+
 // probe sends the next step of one story.
 func (r *runner) probe(set Settings, c *conn) error {
 	st := &c.story.Steps[c.step]
@@ -93,6 +98,10 @@ func (r *runner) probe(set Settings, c *conn) error {
 	c.now = time.Now().UnixNano()
 	c.sent.Time = c.now
 	c.pred = c.view.predict(c.settings, c.sent, c.now)
+	fresh := c.pred.reply.ISN == kernel.ISNFresh || c.pred.reply.ISN == kernel.ISNCookie
+	if fresh && r.profile.Has(&kernel.LeavesISN).Answer != kernel.No {
+		c.pred.unsure = leftOverISN
+	}
 	if c.pred.unsure != "" {
 		return nil
 	}
