@@ -145,6 +145,7 @@ func (v *hostView) host(p kernel.Profile, ipv6 bool) kernel.Host {
 		RateLimit:  v.facts.millis(kernel.FactRateLimit, kernel.DefaultRateLimit),
 		Recycle:    v.facts.answer(kernel.FactTWRecycle),
 		Listener:   kernel.Yes, AcceptQueueFull: kernel.No, SynCookies: kernel.No,
+		AbortOnOverflow: v.facts.answer(kernel.FactAbort), // it counts only where the queue is full
 	}
 	if h.Timestamps == kernel.Unknown {
 		h.Timestamps = kernel.Yes // the old connection used them, or they do not matter

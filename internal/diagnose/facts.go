@@ -123,6 +123,7 @@ var errUnused = errors.New("no rule asks for it")
 var usable = []kernel.Fact{
 	kernel.FactTimestamps, kernel.FactRFC1337, kernel.FactRateLimit, kernel.FactTWRecycle,
 	kernel.FactTWReuse, kernel.FactFinTimeout, kernel.FactMaxTWBucket, kernel.FactSynCookies,
+	kernel.FactAbort,
 }
 
 func (h *hostFacts) set(name, value string) error {
