@@ -29,7 +29,8 @@ network, and leaves nothing behind.
 Exit code 3: the kernel did other than the model says.`,
 		Example: `  tcpwhy lab matrix --only timewait --format json
   tcpwhy lab random --probes 20000
-  tcpwhy lab run testdata/lab/rescue.txt`,
+  tcpwhy lab run testdata/lab/rescue.txt
+  tcpwhy lab record --out corpus`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return &usageError{err: fmt.Errorf("lab has no %q", args[0]), hint: "see tcpwhy lab --help"}
@@ -37,10 +38,10 @@ Exit code 3: the kernel did other than the model says.`,
 			return nil
 		},
 		RunE: func(*cobra.Command, []string) error {
-			return &usageError{err: errors.New("lab what?"), hint: "tcpwhy lab matrix, tcpwhy lab random, or tcpwhy lab run FILE"}
+			return &usageError{err: errors.New("lab what?"), hint: "tcpwhy lab matrix, tcpwhy lab random, tcpwhy lab run FILE, or tcpwhy lab record --out DIR"}
 		},
 	}
-	cmd.AddCommand(a.labMatrixCommand(), a.labRandomCommand(), a.labRunCommand(), a.labISNCommand())
+	cmd.AddCommand(a.labMatrixCommand(), a.labRandomCommand(), a.labRunCommand(), a.labRecordCommand(), a.labISNCommand())
 	return cmd
 }
 

@@ -104,3 +104,27 @@ func TestLabRun(t *testing.T) {
 		t.Errorf("got\n%s", out)
 	}
 }
+
+func TestLabRecord(t *testing.T) {
+	dir := t.TempDir()
+	out, ok := runLab(t, "", "record", "--out", dir, "no_listener_v6")
+	if !ok {
+		return
+	}
+	if !strings.HasPrefix(out, dir) || !strings.Contains(out, "/no_listener_v6.pcap: no-listener, 2 frames: syn: RST-ACK\n") {
+		t.Errorf("got %q", out)
+	}
+	out, _ = runLab(t, "", "record", "--out", dir, "--format", "json", "no_listener_v6")
+	var r struct {
+		Recorded []struct {
+			Case, Cause, File, Outcome string
+			Frames                     int
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &r); err != nil || len(r.Recorded) != 1 {
+		t.Fatalf("%v of %s", err, out)
+	}
+	if m := r.Recorded[0]; m.Case != "no_listener_v6" || m.Frames != 2 || m.Outcome != "syn: RST-ACK" {
+		t.Errorf("%+v", m)
+	}
+}

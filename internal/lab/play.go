@@ -74,13 +74,8 @@ func Play(ctx context.Context, all []Scenario, p kernel.Profile) (*Played, error
 		})
 	}
 	done.Wait()
-	r := &Played{
-		Result: Result{
-			Kernel: p.String(), Mode: "run", Stories: len(all),
-			Open: map[string]int{}, Rules: map[string]int{}, Kinds: []Mismatch{},
-		},
-		Scenarios: []PlayedScenario{},
-	}
+	r := &Played{Result: *newResult("run", 0, p), Scenarios: []PlayedScenario{}}
+	r.Stories = len(all)
 	for i := range all {
 		o, s := &out[i], &all[i].Story
 		if err := cmp.Or(errs[i], r.add(ctx, s, o, p)); err != nil {

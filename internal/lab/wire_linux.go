@@ -22,6 +22,8 @@ type wire struct {
 	out *capture.Writer
 	buf bytes.Buffer
 	in  [65536]byte
+	// tap sees every TCP packet that passes, and returns its number; nil: nobody looks.
+	tap func(packet []byte, t time.Time) (frame uint64)
 
 	ip4    layers.IPv4
 	ip6    layers.IPv6
@@ -55,6 +57,9 @@ func (w *wire) send(s *segment.Segment) error {
 	if err := w.out.WriteSegment(s); err != nil {
 		return err
 	}
+	if w.tap != nil {
+		s.Frame = w.tap(w.buf.Bytes()[recordHead:], time.Now())
+	}
 	if _, err := unix.Write(w.fd, w.buf.Bytes()[recordHead:]); err != nil {
 		return fmt.Errorf("tun: %w", err)
 	}
@@ -70,6 +75,9 @@ func (w *wire) receive(wait time.Duration) (s segment.Segment, ok bool, err erro
 		switch {
 		case err == nil:
 			if s, ok := w.decode(w.in[:n]); ok {
+				if w.tap != nil {
+					s.Frame = w.tap(w.in[:n], time.Unix(0, s.Time))
+				}
 				return s, true, nil
 			}
 			continue

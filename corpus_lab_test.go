@@ -1,0 +1,108 @@
+package tcpwhy_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+const (
+	// recordedDir holds captures that "tcpwhy lab record" made.
+	recordedDir = "testdata/corpus/lab"
+	// fewestRecorded guards against a walk that finds nothing and therefore passes.
+	fewestRecorded = 95
+)
+
+// recorded reads the labels of the captures that the laboratory made. A cause that
+// has no row in the table is a slug of the program itself; reopened tells of one
+// that has.
+func recorded(t *testing.T) (all []*label, reopened map[*label]bool) {
+	t.Helper()
+	paths, err := filepath.Glob(recordedDir + "/*/*.json")
+	if err != nil || len(paths) < fewestRecorded {
+		t.Fatalf("only %d labels found, want at least %d: %v", len(paths), fewestRecorded, err)
+	}
+	reopened = map[*label]bool{}
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := &label{path: strings.TrimSuffix(path, ".json")}
+		if err := json.Unmarshal(b, l); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		r, ok := rows[l.Cause]
+		if !ok {
+			r = row{right: []string{l.Cause}, quiet: l.Cause == "nothing-wrong"}
+		}
+		l.row, reopened[l] = r, ok
+		all = append(all, l)
+	}
+	return all, reopened
+}
+
+// TestRecorded holds the verdicts against what the laboratory set up. Where a
+// four-tuple is opened again they must name the cause, or leave it open and list it.
+func TestRecorded(t *testing.T) {
+	all, reopened := recorded(t)
+	var mu sync.Mutex
+	counts := map[string]*[grades]int{}
+	var total [grades]int
+	each(all, func(l *label) {
+		pcap, err := os.ReadFile(l.path + ".pcap")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		r, err := explain(pcap)
+		if err != nil {
+			t.Errorf("%s: %v", l, err)
+			return
+		}
+		g, says := judge(l, r, l.asked())
+		mu.Lock()
+		defer mu.Unlock()
+		if counts[l.Cause] == nil {
+			counts[l.Cause] = new([grades]int)
+		}
+		counts[l.Cause][g]++
+		total[g]++
+		switch {
+		case g == gradeRight:
+		case g == gradeListed, !reopened[l] && g != gradeWrong:
+			t.Logf("%s (%s), frame %d: %s", l, l.Cause, l.asked(), says)
+		default:
+			t.Errorf("%s (%s), frame %d: %s", l, l.Cause, l.asked(), says)
+		}
+	})
+	t.Log(table(counts, total))
+}
+
+// TestRecordedWithoutAFrame takes each frame away in turn, of the captures in which
+// a four-tuple is opened again.
+func TestRecordedWithoutAFrame(t *testing.T) {
+	all, reopened := recorded(t)
+	var mu sync.Mutex
+	runs := 0
+	each(all, func(l *label) {
+		if !reopened[l] {
+			return
+		}
+		pcap, err := os.ReadFile(l.path + ".pcap")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		n, _ := withoutEach(t, l, ".pcap", pcap, l.asked())
+		mu.Lock()
+		defer mu.Unlock()
+		runs += n
+	})
+	if runs < 500 {
+		t.Errorf("only %d runs", runs)
+	}
+}
