@@ -60,6 +60,16 @@ const (
 	FactRcvWnd      Fact = "the last advertised window"
 	FactTSRecent    Fact = "ts_recent"
 	FactLastACK     Fact = "when the last limited ACK was sent"
+	// Of a connection that lives.
+	FactSndUna     Fact = "snd_una"
+	FactPeerWindow Fact = "the peer's window, and the segment that announced it"
+	FactMaxWindow  Fact = "the peer's largest window, and how many bytes it has acknowledged"
+	FactRTO        Fact = "the retransmission timeout"
+	FactOrphan     Fact = "whether the application has closed the socket"
+	FactUnread     Fact = "whether the application has read everything"
+	FactAhead      Fact = "what has arrived beyond a hole"
+	FactFastPath   Fact = "whether the segment takes the fast path"
+	FactSACK       Fact = "whether SACK was negotiated"
 )
 
 // Reading is the answer of one clause, with the numbers it used. Where the

@@ -200,6 +200,62 @@ var (
 		Changes: []Change{{V(6, 12, 117), V(6, 18, 44), Yes}, {end(6, 18), V(7, 2, 13), Yes}},
 		RHEL6:   No, RHEL7: No, RHEL8: No,
 	}
+	// ResetsAtSACKEdge: a RST behind the last block of SACK is obeyed.
+	ResetsAtSACKEdge = Behaviour{
+		ID: "resets-at-sack-edge", Says: "obeys a RST at the right edge of what it has acknowledged selectively",
+		From:    "tcp_validate_incoming; run on 6.18.44 (yes)",
+		First:   No,
+		Changes: []Change{{end(4, 4), V(4, 9, 0), Yes}},
+		RHEL6:   No, RHEL7: No,
+	}
+	// NeedsACK: a segment without SYN, RST and ACK is dropped before anything
+	// else is looked at. Kernels before 5.10 were not read.
+	NeedsACK = Behaviour{
+		ID: "needs-ack", Says: "drops a segment into a connection that carries none of SYN, RST and ACK, wherever it lies",
+		From:    "tcp_rcv_established, tcp_rcv_state_process; run on 5.10.223, 6.1.176, 6.12.117, 6.18.44, 7.2.13 (yes)",
+		Changes: []Change{{V(2, 6, 32), V(5, 10, 223), Yes}},
+	}
+	// IgnoresOldACK: an old ACK with an old timestamp gets no duplicate ACK.
+	IgnoresOldACK = Behaviour{
+		ID: "ignores-old-ack", Says: "ignores a bare ACK from before rcv_nxt with an older timestamp (others answer it with a duplicate ACK)",
+		From:    "tcp_validate_incoming, PAWSOldAck; run on 5.10.223, 6.1.176, 6.12.117 (no), 6.18.44, 7.2.13 (yes)",
+		First:   No,
+		Changes: []Change{{V(6, 13, 7), V(6, 14, 0), Yes}},
+		RHEL6:   No, RHEL7: No, RHEL8: No,
+	}
+	// ChallengesBadACK: in the states of a close an ACK of what was never sent
+	// gets a challenge ACK.
+	ChallengesBadACK = Behaviour{
+		ID: "challenges-bad-ack", Says: "answers an ACK of what it never sent with a challenge ACK while the connection closes",
+		From:    "tcp_rcv_state_process; run on 5.10.223, 6.1.176, 6.12.117, 6.18.44, 7.2.13 (yes)",
+		Changes: []Change{{V(2, 6, 32), V(5, 10, 223), Yes}},
+	}
+	// ChallengesUnsentACK: the same in ESTABLISHED.
+	ChallengesUnsentACK = Behaviour{
+		ID: "challenges-unsent-ack", Says: "answers an ACK of what it never sent with a challenge ACK in ESTABLISHED too (others are silent)",
+		From:    "tcp_ack, RFC 5961 §5.2; run on 5.10.223, 6.1.176, 6.12.117 (no), 6.18.44, 7.2.13 (yes)",
+		Changes: []Change{{V(2, 6, 32), V(5, 10, 223), No}, {V(6, 12, 117), V(6, 18, 44), Yes}},
+	}
+	// ChallengesOldACK: an ACK that lies too far behind snd_una gets a challenge
+	// ACK (RFC 5961 §5.2).
+	ChallengesOldACK = Behaviour{
+		ID: "challenges-old-ack", Says: "answers an ACK from further behind snd_una than a window with a challenge ACK",
+		From:    "tcp_ack, RFC 5961 §5.2; run on 5.10.223, 6.1.176, 6.12.117, 6.18.44, 7.2.13 (yes)",
+		Changes: []Change{{V(2, 6, 32), V(5, 10, 223), Yes}},
+	}
+	// CountsAckedBytes: no ACK of what was never sent counts as an old one.
+	CountsAckedBytes = Behaviour{
+		ID: "counts-acked-bytes", Says: "takes an old ACK only as far back as the peer has acknowledged bytes",
+		From:    "tcp_ack; run on 5.10.223, 6.1.176, 6.12.117, 6.18.44, 7.2.13 (yes)",
+		Changes: []Change{{V(2, 6, 32), V(5, 10, 223), Yes}},
+	}
+	// TakesOldACK: while a connection closes an old ACK does not turn its
+	// segment away.
+	TakesOldACK = Behaviour{
+		ID: "takes-old-ack", Says: "takes a segment with an old ACK while the connection closes (others answer with a challenge ACK)",
+		From:    "tcp_rcv_state_process; run on 5.10.223 (no), 6.1.176, 6.12.117, 6.18.44, 7.2.13 (yes)",
+		Changes: []Change{{V(2, 6, 32), V(5, 10, 223), No}, {V(5, 10, 223), V(6, 1, 176), Yes}, {end(6, 1), V(6, 12, 117), Yes}},
+	}
 	// ClockISN: the ISN of one four-tuple follows a clock all its boot.
 	ClockISN = Behaviour{
 		ID: "clock-isn", Says: "draws the ISNs of one four-tuple from a clock of 15.625 million steps a second",
@@ -282,7 +338,8 @@ func Behaviours() []*Behaviour {
 		&ZeroTSRecentPasses, &ForgetsTSRecentSooner, &WheelTimer, &CoarseTimer, &HasRecycle,
 		&GateWantsTimestamps, &GateOnIPv6, &DropsOnFullQueue, &SilentOnSYN, &ChallengesSYN, &ExactRST, &ResetsAtFIN,
 		&ChallengesRequestRST, &ChecksRequestEcho,
-		&DefersTSRecent, &RejectsBeyondWindow, &ClockISN,
+		&DefersTSRecent, &RejectsBeyondWindow, &ResetsAtSACKEdge, &NeedsACK, &IgnoresOldACK, &ChallengesBadACK, &ChallengesUnsentACK,
+		&ChallengesOldACK, &CountsAckedBytes, &TakesOldACK, &ClockISN,
 		&OffsetsTimestamps, &OffsetPerTuple, &MillisecondTimestamps, &LargeFirstWindow,
 		&ResendsAtOnce, &ReuseAfterASecond, &ReuseDelay, &SparesFinWait2,
 		&FirstRTOIsASecond, &RepeatsSYNSixTimes, &RepeatsSYNLinearly,

@@ -61,18 +61,49 @@ func viewOf(s *Story, n *Numbers) view {
 			tw.Armed = n.Reached
 		}
 		return view{at: atTimeWait, tw: tw}
-	case SynRecv, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck:
+	case SynRecv, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck, FinWait1Orphan, ClosingOrphan, LastAckOrphan:
 	}
 	return view{at: atLive, live: live.Socket{
 		State: liveState[s.State], RcvNxt: kernel.Known(n.RcvNxt), SndNxt: kernel.Known(n.SndNxt),
 		RcvWnd: window(n.RcvWnd), WScale: n.WScale, HasTS: hasTS, TSRecent: recent,
-		SynAckTS: kernel.Known(n.TSEcr), LastSynAckTS: kernel.Known(n.TSEcr),
+		SynAckTS: kernel.Known(n.TSEcr), LastSynAckTS: kernel.Known(n.TSEcr), Peer: peerOf(s.State, n),
+		Orphan: kernel.If(s.State == FinWait1Orphan || s.State == ClosingOrphan || s.State == LastAckOrphan),
+		Unread: kernel.If(liveState[s.State] >= live.CloseWait && s.State != LastAckOrphan), SACK: hasTS, // close() empties the queue
 	}}
 }
+
+// peerOf is what the kernel knows of the peer's acknowledgements: each segment on
+// the way to a state announces the same window.
+func peerOf(st State, n *Numbers) live.Peer {
+	p := live.Peer{
+		SndUna: kernel.Known(n.SndNxt), SndWL1: kernel.Known(n.RcvNxt), PeerWnd: window(peerWindow),
+		MaxWindow: window(peerWindow << peerWScale), BytesAcked: window(0),
+	}
+	switch st {
+	case FinWait2:
+		p.BytesAcked = window(1) // the FIN
+	case FinWait1, Closing, LastAck, FinWait1Orphan, ClosingOrphan, LastAckOrphan:
+		p.SndUna = kernel.Known(n.SndNxt.Add(^uint32(0)))
+	case NoSocket, SynRecv, Established, CloseWait, FinWait2Orphan, TimeWait:
+	}
+	switch st {
+	case CloseWait, Closing, LastAck, ClosingOrphan, LastAckOrphan: // the peer's FIN announced it
+		p.SndWL1 = kernel.Known(n.RcvNxt.Add(^uint32(0)))
+	case NoSocket, SynRecv, Established, FinWait1, FinWait2, FinWait2Orphan, TimeWait, FinWait1Orphan:
+	}
+	if p.SndUna == kernel.Known(n.SndNxt) {
+		p.RTO = kernel.Duration{Duration: leastRTO, Known: true} // nothing was ever repeated
+	}
+	return p
+}
+
+// leastRTO is TCP_RTO_MIN: the peer of the laboratory answers at once.
+const leastRTO = 200 * time.Millisecond
 
 var liveState = [...]live.State{
 	SynRecv: live.SynRecv, Established: live.Established, FinWait1: live.FinWait1, FinWait2: live.FinWait2,
 	CloseWait: live.CloseWait, Closing: live.Closing, LastAck: live.LastAck,
+	FinWait1Orphan: live.FinWait1, ClosingOrphan: live.Closing, LastAckOrphan: live.LastAck,
 }
 
 func window(n uint32) kernel.Num { return kernel.Known(seqOf(n)) }
@@ -127,10 +158,15 @@ func (v *view) predictLive(h kernel.Host, s segment.Segment, now int64) predicti
 	switch {
 	case !ok:
 		return unsure(d)
-	case o.Rule == "otherwise" && (v.live.State == live.SynRecv || s.Flags&(segment.SYN|segment.RST) == 0):
-		return prediction{unsure: "a segment of the connection itself is not modelled"}
+	case o.Rule == "otherwise":
+		return prediction{unsure: "a request that becomes a connection by more than a bare ACK is not modelled"}
 	case o.Gone:
 		return prediction{rule: o.Rule, reply: o.Reply}
+	case o.Shrinks:
+		if o.Small.HasTS == kernel.Yes && o.Small.TSStored == 0 {
+			o.Small.TSStored = now // seconds matter here, and all happens within a few
+		}
+		return prediction{rule: o.Rule, reply: o.Reply, after: view{at: atTimeWait, tw: o.Small}}
 	}
 	return prediction{rule: o.Rule, reply: o.Reply, after: view{at: atLive, live: o.After}}
 }
@@ -165,16 +201,31 @@ func afterSYN(r kernel.Reply, h kernel.Host, s segment.Segment) view {
 	if r.Kind != kernel.ReplySYNACK || r.ISN == kernel.ISNCookie {
 		return view{}
 	}
-	q := live.Socket{State: live.SynRecv, RcvNxt: kernel.Known(s.Seq.Add(1)), HasTS: kernel.No, TSRecent: kernel.Known(seqOf(0))}
+	q := live.Socket{State: live.SynRecv, RcvNxt: kernel.Known(s.Seq.Add(1)), HasTS: kernel.No, TSRecent: kernel.Known(seqOf(0)), Orphan: kernel.No, Unread: kernel.No, SACK: kernel.No}
+	q.MaxWindow = window(peerWindow)
 	if s.HasTS() && h.Timestamps == kernel.Yes {
 		q.HasTS, q.TSRecent = kernel.Yes, kernel.Known(s.TSVal)
 	}
 	return view{at: atLive, live: q}
 }
 
-// learn takes what only the answer shows: where a new request starts counting.
+// learn takes what only the answer shows: where a new request starts counting, and
+// the window and ts_recent of a connection after data.
 func (v *view) learn(got []segment.Segment) {
-	if v.at != atLive || v.live.State != live.SynRecv || len(got) != 1 || !got[0].Flags.Has(segment.SYN) {
+	if len(got) != 1 {
+		return
+	}
+	switch a := &got[0]; v.at {
+	case atTimeWait:
+		learnWindow(&v.tw.RcvWnd, &v.tw.TSRecent, v.tw.WScale, a)
+	case atLive:
+		if v.live.State != live.SynRecv {
+			learnWindow(&v.live.RcvWnd, &v.live.TSRecent, v.live.WScale, a)
+			return
+		}
+	case atNothing:
+	}
+	if v.at != atLive || !got[0].Flags.Has(segment.SYN) {
 		return
 	}
 	v.live.LastSynAckTS = kernel.Known(got[0].TSVal)
@@ -183,6 +234,18 @@ func (v *view) learn(got []segment.Segment) {
 	}
 	v.live.SndNxt, v.live.RcvWnd = kernel.Known(got[0].Seq.Add(1)), window(uint32(got[0].Window))
 	v.live.SynAckTS = kernel.Known(got[0].TSVal)
+}
+
+func learnWindow(wnd, tsRecent *kernel.Num, scale uint8, s *segment.Segment) {
+	if s.Flags != segment.ACK {
+		return
+	}
+	if !wnd.Known {
+		*wnd = window(uint32(s.Window) << scale)
+	}
+	if !tsRecent.Known && s.HasTS() {
+		*tsRecent = kernel.Known(s.TSEcr)
+	}
 }
 
 func unsure[O any](d kernel.Decision[O]) prediction {
@@ -195,9 +258,9 @@ func unsure[O any](d kernel.Decision[O]) prediction {
 }
 
 // followUp is a segment that every state of this view answers without changing
-// what it remembers: it shows the numbers. Only TIME_WAIT and no socket have one.
+// what it remembers: it shows the numbers. A request has none.
 func (v *view) followUp(n *Numbers, peer, host segment.Endpoint) (segment.Segment, bool) {
-	s := segment.Segment{Src: peer, Dst: host, Flags: segment.PSH | segment.ACK, Len: 1, Window: 4000, Ack: n.SndNxt, Seq: n.RcvNxt.Add(^uint32(999))}
+	s := segment.Segment{Src: peer, Dst: host, Flags: segment.PSH | segment.ACK, Len: 1, Window: peerWindow, Ack: n.SndNxt, Seq: n.RcvNxt.Add(^uint32(999))}
 	switch v.at {
 	case atNothing:
 		return s, true
@@ -210,6 +273,16 @@ func (v *view) followUp(n *Numbers, peer, host segment.Endpoint) (segment.Segmen
 		}
 		return s, true
 	case atLive:
+		if v.live.State == live.SynRecv {
+			break
+		}
+		if v.live.RcvNxt.Known {
+			s.Seq = v.live.RcvNxt.Add(^uint32(999))
+		}
+		if v.live.HasTS == kernel.Yes && v.live.TSRecent.Known {
+			s.Options, s.TSVal, s.TSEcr = segment.OptTimestamps, v.live.TSRecent.Num, n.TSEcr
+		}
+		return s, true
 	}
 	return s, false
 }

@@ -42,11 +42,15 @@ const (
 	Closing
 	LastAck
 	TimeWait
+	FinWait1Orphan // the application closed it; the others were shut down by it
+	ClosingOrphan
+	LastAckOrphan
 )
 
 var stateNames = [...]string{
 	NoSocket: "NO_SOCKET", SynRecv: "SYN_RECV", Established: "ESTABLISHED", FinWait1: "FIN_WAIT1", FinWait2: "FIN_WAIT2",
 	FinWait2Orphan: "FIN_WAIT2_ORPHAN", CloseWait: "CLOSE_WAIT", Closing: "CLOSING", LastAck: "LAST_ACK", TimeWait: "TIME_WAIT",
+	FinWait1Orphan: "FIN_WAIT1_ORPHAN", ClosingOrphan: "CLOSING_ORPHAN", LastAckOrphan: "LAST_ACK_ORPHAN",
 }
 
 // String prints the state in capitals, as the kernel's sources do.
@@ -131,6 +135,12 @@ func (s *Settings) parse(text string) error {
 	return nil
 }
 
+// The peer announces the same window in every segment; its SYN offers the scale.
+const (
+	peerWindow = 4000
+	peerWScale = 7
+)
+
 // Step is one segment of a story. Its numbers are distances from those that the
 // kernel held when the state was reached, so that a story keeps its sense when
 // steps before it are left out.
@@ -154,7 +164,7 @@ type Story struct {
 	State    State
 	Path     Path
 	IPv6     bool
-	TS       bool // the connection uses timestamps
+	TS       bool // the connection uses timestamps, and SACK with them
 	ISS      seq.Num
 	TSVal    seq.Num // of the peer's SYN; its later segments count up by one
 	Settings Settings
@@ -178,7 +188,7 @@ type Numbers struct {
 // build turns a step into the segment that is sent.
 func (st *Step) build(n *Numbers, peer, host segment.Endpoint) segment.Segment {
 	s := segment.Segment{
-		Src: peer, Dst: host, Flags: st.Flags, Window: 4000, Len: st.Len,
+		Src: peer, Dst: host, Flags: st.Flags, Window: peerWindow, Len: st.Len,
 		Seq: n.RcvNxt.Add(st.Seq + st.HalfWindows*(n.RcvWnd/2)),
 	}
 	if st.Flags.Has(segment.ACK) {

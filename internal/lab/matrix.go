@@ -34,6 +34,9 @@ var (
 		{false, 0}, {true, 0}, {true, 1}, {true, ^uint32(0)}, {true, 1000}, {true, ^uint32(999)},
 		{true, 1<<31 - 1}, {true, 1 << 31}, {true, 1<<31 + 1},
 	}
+	// probeACKs are added to snd_nxt: snd_una and its neighbour, beyond what was
+	// sent, and far from it on both sides.
+	probeACKs = []uint32{^uint32(1), ^uint32(0), 1, 1 << 20, ^uint32(1<<20 - 1), 1<<31 - 1, 1 << 31, 1<<31 + 1}
 	// probeSettings are the defaults and what differs from them in one setting.
 	probeSettings = []Settings{
 		{}, {NoTimestamps: true}, {RFC1337: true}, {NoLimit: true}, {Cookies: true}, {NoListener: true}, {QueueFull: true},
@@ -61,11 +64,7 @@ func Matrix(parts []string, pairs bool, seed uint64) ([]Story, error) {
 				m.cells(Story{State: FinWait2Orphan, Settings: s}, everything)
 			}
 		case "live":
-			for _, st := range []State{Established, FinWait1, FinWait2, CloseWait, Closing, LastAck} {
-				for _, s := range []Settings{{}, {NoLimit: true}, {RFC1337: true}} {
-					m.cells(Story{State: st, Settings: s}, synOrRST)
-				}
-			}
+			m.live()
 		case "synrecv":
 			for _, s := range []Settings{{}, {NoLimit: true}, {NoTimestamps: true}, {NoListener: true}, {QueueFull: true}, {QueueFull: true, Abort: true}} {
 				m.cells(Story{State: SynRecv, Settings: s}, everything)
@@ -104,7 +103,9 @@ func (m *matrix) limits() {
 		{Story{State: TimeWait, Settings: Settings{NoListener: true}}, 0, everything},
 		{Story{State: FinWait2Orphan}, ^uint32(999), everything},
 		{Story{State: SynRecv}, ^uint32(0), everything}, // the pending one
-		{Story{State: Established}, 0, synOrRST},
+		{Story{State: Established}, 0, everything},
+		{Story{State: FinWait1}, 0, everything},
+		{Story{State: CloseWait}, 0, everything},
 	} {
 		m.before = []Step{{Flags: segment.SYN, Seq: x.seq}}
 		m.cells(x.base, x.want)
@@ -114,8 +115,44 @@ func (m *matrix) limits() {
 
 func everything(segment.Flags) bool { return true }
 
-// synOrRST: of a live socket only these are modelled, the rest is the connection itself.
-func synOrRST(f segment.Flags) bool { return f&(segment.SYN|segment.RST) != 0 }
+// live are the cells of the synchronised states, and for segments with ACK those
+// of other acknowledgements, at the places where something may come of them.
+func (m *matrix) live() {
+	for _, st := range []State{Established, FinWait1, FinWait2, CloseWait, Closing, LastAck, FinWait1Orphan, ClosingOrphan, LastAckOrphan} {
+		for _, s := range []Settings{{}, {NoLimit: true}, {RFC1337: true}} {
+			if s == (Settings{}) || st <= TimeWait { // what an application holds does not depend on settings
+				m.cells(Story{State: st, Settings: s}, everything)
+			}
+		}
+		m.acks(Story{State: st})
+	}
+	// What waits beyond a hole when the segment arrives.
+	m.before = []Step{{Flags: segment.PSH | segment.ACK, Seq: 10, Len: 20}}
+	m.cells(Story{State: Established}, everything)
+	m.before = []Step{{Flags: segment.FIN | segment.ACK, Seq: 10, Len: 20}}
+	m.cells(Story{State: FinWait1}, everything)
+	m.before = nil
+}
+
+// acks are segments with the acknowledgements of probeACKs.
+func (m *matrix) acks(base Story) {
+	n := len(m.stories)
+	m.cells(base, func(f segment.Flags) bool { return f&(segment.SYN|segment.RST|segment.ACK) == segment.ACK })
+	all := slices.Clone(m.stories[n:])
+	m.stories = m.stories[:n]
+	for _, s := range all {
+		st := &s.Steps[len(s.Steps)-2]
+		if st.HalfWindows > 1 || st.Seq+2 > 3 || st.TSVal+1 > 2 {
+			continue
+		}
+		for _, a := range probeACKs {
+			t := s
+			t.Steps = slices.Clone(s.Steps)
+			t.Steps[len(t.Steps)-2].Ack = a
+			m.stories = append(m.stories, t)
+		}
+	}
+}
 
 func (m *matrix) timeWait(pairs bool) {
 	for i, s := range probeSettings {

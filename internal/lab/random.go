@@ -36,7 +36,8 @@ func randomSettings(r *rand.Rand) Settings {
 // randomStates are drawn from in equal parts: TIME_WAIT is what it is about most.
 var randomStates = []State{
 	TimeWait, TimeWait, TimeWait, TimeWait, TimeWait, TimeWait, FinWait2Orphan, FinWait2Orphan, FinWait2Orphan,
-	SynRecv, SynRecv, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck, NoSocket,
+	SynRecv, SynRecv, Established, Established, FinWait1, FinWait1, FinWait2, CloseWait, Closing, LastAck, NoSocket,
+	FinWait1Orphan, ClosingOrphan, LastAckOrphan,
 }
 
 func randomStory(r *rand.Rand, set Settings) Story {
@@ -44,13 +45,8 @@ func randomStory(r *rand.Rand, set Settings) Story {
 		State: randomStates[r.IntN(len(randomStates))], Path: Path(r.IntN(3)), IPv6: r.IntN(2) == 0, TS: r.IntN(4) > 0,
 		ISS: number(r), TSVal: number(r), Settings: set,
 	}
-	live := s.State != TimeWait && s.State != FinWait2Orphan && s.State != NoSocket
 	for range 1 + r.IntN(maxWalk) {
-		st := randomStep(r)
-		if live && s.State != SynRecv && st.Flags&(segment.SYN|segment.RST) == 0 {
-			st.Flags |= [...]segment.Flags{segment.SYN, segment.RST}[r.IntN(2)]
-		}
-		s.Steps = append(s.Steps, st)
+		s.Steps = append(s.Steps, randomStep(r))
 	}
 	return s
 }

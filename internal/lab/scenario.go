@@ -173,11 +173,11 @@ func (s *Story) sent() (segments, fins uint32) {
 	case NoSocket:
 	case SynRecv:
 		return 1, 0
-	case Established, FinWait1:
+	case Established, FinWait1, FinWait1Orphan:
 		return 2, 0
 	case FinWait2, FinWait2Orphan:
 		return 3, 0
-	case CloseWait, Closing, LastAck:
+	case CloseWait, Closing, LastAck, ClosingOrphan, LastAckOrphan:
 		return 3, 1
 	case TimeWait:
 		return 4, 1

@@ -31,16 +31,19 @@ type conn struct {
 
 // send sends a segment of the peer that belongs to the way into a state.
 func (r *runner) send(c *conn, f segment.Flags) error {
-	s := segment.Segment{Src: c.peer, Dst: c.host, Flags: f, Seq: c.n.RcvNxt, Window: 4000}
+	s := segment.Segment{Src: c.peer, Dst: c.host, Flags: f, Seq: c.n.RcvNxt, Window: peerWindow}
 	if f.Has(segment.ACK) {
 		s.Ack = c.n.SndNxt
 	}
 	if f.Has(segment.SYN) {
-		s.Options, s.MSS, s.WScale = segment.OptMSS|segment.OptWScale, 1400, 7
+		s.Options, s.MSS, s.WScale = segment.OptMSS|segment.OptWScale, 1400, peerWScale
 		c.n.ISNAsked = time.Now().UnixNano()
 	}
 	if c.story.TS {
 		s.Options |= segment.OptTimestamps
+		if f.Has(segment.SYN) {
+			s.Options |= segment.OptSACKPermitted
+		}
 		s.TSVal, s.TSEcr = c.tsval, c.n.TSEcr
 		c.n.TSRecent = c.tsval
 		c.tsval = c.tsval.Add(1)
@@ -155,6 +158,9 @@ var (
 		CloseWait:      {peerFinishes},
 		Closing:        {hostShuts, peerFinishesAlone},
 		LastAck:        {peerFinishes, hostShuts},
+		FinWait1Orphan: {hostCloses},
+		ClosingOrphan:  {hostCloses, peerFinishesAlone},
+		LastAckOrphan:  {peerFinishes, hostCloses},
 	}
 	timeWaits = [...][]act{
 		ByOrphan:  {hostCloses, peerAcks, peerFinishes},

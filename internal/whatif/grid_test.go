@@ -84,15 +84,27 @@ func timeWaitCases(sub timewait.Substate) (out []variant[timewait.Case]) {
 	return out
 }
 
+// gridAhead ends where a segment of the grid begins.
+var gridAhead = live.Ahead{Ahead: [4]live.Block{{Left: seq.Of(gridRcvNxt + 490), Right: seq.Of(gridRcvNxt + 500)}}, AheadN: 1}
+
 func liveCases(states ...live.State) (out []variant[live.Case]) {
+	segments := gridSegments()
+	for _, ack := range []uint32{5002, 5001 - 6, 5001 - 20, 1<<32 + 5001 - 1<<20} { // beyond, old, older than was acknowledged, than a window
+		for _, n := range []uint32{0, 10} {
+			segments = append(segments, segment.Segment{Flags: segment.ACK, Seq: seq.Of(gridRcvNxt), Ack: seq.Of(ack), Len: n})
+		}
+	}
+	segments = append(segments, segment.Segment{Flags: segment.PSH, Seq: seq.Of(gridRcvNxt), Len: 10}) // without ACK
 	for _, h := range gridHosts() {
-		for _, s := range gridSegments() {
+		for _, s := range segments {
 			for _, recent := range []uint32{0, 900} {
 				for _, ack := range []int64{0, gridNow - int64(100*time.Millisecond)} {
 					for _, st := range states {
 						c := &live.Case{Host: h, Segment: s, Now: gridNow, Socket: live.Socket{
 							State: st, RcvNxt: known(gridRcvNxt), SndNxt: known(5001), RcvWnd: known(gridWindow), HasTS: kernel.Yes, TSRecent: known(recent), LastACK: ack,
 							SynAckTS: known(100), LastSynAckTS: known(200), // which the segments do not echo
+							Peer:   live.Peer{SndUna: known(5001), SndWL1: known(gridRcvNxt), PeerWnd: known(0), MaxWindow: known(1 << 16), BytesAcked: known(10)},
+							Orphan: kernel.No, Unread: kernel.Yes, SACK: kernel.Yes, Ahead: gridAhead,
 						}}
 						out = append(out, variant[live.Case]{c, &c.Host.Profile})
 					}

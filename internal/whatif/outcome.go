@@ -2,6 +2,7 @@ package whatif
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/connect"
@@ -191,8 +192,23 @@ func (o *Outcome) isn(r kernel.Reply, keeps kernel.Reading) {
 
 func liveOutcome(c *live.Case, o live.Outcome) Outcome {
 	out := Outcome{Rule: o.Rule, Reply: replyOf(o.Reply), Gone: o.Gone, Says: words(o.Reply), missing: unsaid(o.Reply, c.State != live.SynRecv)}
-	if o.Gone {
+	if c.RcvWnd.Known { // what data leaves of it is not predicted
+		out.missing = slices.DeleteFunc(out.missing, func(f kernel.Fact) bool { return f == kernel.FactRcvWnd })
+	}
+	switch {
+	case o.Rule == "fin-acked-last":
+		out.Says += "; " + c.State.String() + " is over, the connection closed"
+		return out
+	case o.Gone:
 		out.Says += "; " + c.State.String() + " is aborted"
+		return out
+	case o.Shrinks:
+		t := o.Small
+		out.After = map[string]string{"state": substates[t.Substate], "rcv_nxt": num(t.RcvNxt), "ts_recent": num(t.TSRecent)}
+		if t.HasTS == kernel.No {
+			out.After["ts_recent"] = "none"
+		}
+		out.Says += "; it becomes " + substates[t.Substate] + ", rcv_nxt " + num(t.RcvNxt)
 		return out
 	}
 	a := o.After
@@ -207,6 +223,9 @@ func liveOutcome(c *live.Case, o live.Outcome) Outcome {
 		out.Says += "; " + a.State.String() + " stays"
 	} else {
 		out.Says += "; it becomes " + a.State.String()
+	}
+	if a.RcvNxt != c.RcvNxt {
+		out.Says += ", rcv_nxt " + num(a.RcvNxt) + " from now on"
 	}
 	switch {
 	case a.TSRecent.Known && a.TSRecent != c.TSRecent:

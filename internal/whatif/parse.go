@@ -302,6 +302,8 @@ var kinds = map[string]kind{
 	"bound": yesNo, "loopback": yesNo, "fin_wait2": yesNo, "repeated": yesNo, "inherits": yesNo, "data": size,
 }
 
+	"snd_una": number, "snd_wl1": number, "peer_wnd": size, "max_window": number, "bytes_acked": number,
+	"ahead": number, "ahead_end": number, "orphan": yesNo, "unread": yesNo, "sack": yesNo, "memory": yesNo,
 // parsed is the value of a setting; the zero value was given as unknown.
 type parsed struct {
 	num    kernel.Num

@@ -41,6 +41,7 @@ var (
 	liveKeys     = []string{"rcv_nxt", "snd_nxt", "rcv_wnd", "wscale", "ts_recent", "last_ack"}
 	timeWaitKeys = append(slices.Clone(liveKeys), "ts_stored", "rto")
 	finWait2Keys = append(slices.Clone(liveKeys), "ts_stored")
+	connKeys     = append(slices.Clone(liveKeys), "snd_una", "snd_wl1", "peer_wnd", "max_window", "bytes_acked", "rto", "orphan", "unread", "sack", "memory", "ahead", "ahead_end")
 	synRecvKeys  = append(slices.Clone(liveKeys), "isn", "irs", "first_tsval", "last_tsval")
 	gateKeys     = []string{"gate_ts", "gate_stored"}
 	synSentKeys  = []string{"iss", "first_tsval", "last_tsval", "repeated", "data", "inherits", "ts_recent"}
@@ -68,7 +69,7 @@ func states() []*state {
 }
 
 func liveState(name string, s live.State) *state {
-	return &state{name, s.String(), liveKeys, every, "", "ts_recent=NUMBER (or none)", func(q *Question) []Stage { return q.live(s) }}
+	return &state{name, s.String(), connKeys, every, "", "ts_recent=NUMBER (or none)", func(q *Question) []Stage { return q.live(s) }}
 }
 
 // States returns every state that can be asked about.
@@ -121,7 +122,7 @@ func (s *state) giving(f kernel.Fact) string {
 		return s.tsKeys
 	case kernel.FactLastACK:
 		return "last_ack=SECONDS ago"
-	case factRTO:
+	case factRTO, kernel.FactRTO:
 		return "rto=SECONDS"
 	case kernel.FactTimestamps, kernel.FactRFC1337, kernel.FactRateLimit, kernel.FactTWRecycle, kernel.FactTWReuse,
 		kernel.FactFinTimeout, kernel.FactMaxTWBucket, kernel.FactSynCookies, kernel.FactAbort:
@@ -130,6 +131,20 @@ func (s *state) giving(f kernel.Fact) string {
 		return "inherits=yes or no"
 	case factRepeated:
 		return "repeated=yes or no"
+	case kernel.FactSndUna:
+		return "snd_una=NUMBER"
+	case kernel.FactPeerWindow:
+		return "snd_wl1=NUMBER, peer_wnd=NUMBER as in the header"
+	case kernel.FactMaxWindow:
+		return "max_window=BYTES, bytes_acked=BYTES"
+	case kernel.FactOrphan:
+		return "orphan=yes or no"
+	case kernel.FactUnread:
+		return "unread=yes or no"
+	case kernel.FactSACK:
+		return "sack=yes or no"
+	case kernel.FactFastPath:
+		return "memory=yes or no"
 	case "whether the client binds its port":
 		return "bound=yes or no"
 	}
@@ -182,8 +197,19 @@ func (q *Question) live(st live.State) []Stage {
 			State: st, RcvNxt: v.first("rcv_nxt", "irs"), SndNxt: v.first("snd_nxt", "isn"), RcvWnd: v.num("rcv_wnd"), WScale: v.shift("wscale"),
 			HasTS: v.hasTS(), TSRecent: v.num("ts_recent"), LastACK: q.when("last_ack"),
 			SynAckTS: v.num("first_tsval"), LastSynAckTS: v.num("last_tsval"),
+			Peer: live.Peer{
+				SndUna: v.num("snd_una"), SndWL1: v.num("snd_wl1"), PeerWnd: v.num("peer_wnd"), MaxWindow: v.num("max_window"),
+				BytesAcked: v.num("bytes_acked"), Memory: v.answer("memory"),
+			},
+			Orphan: v.answer("orphan"), Unread: v.answer("unread"), SACK: v.answer("sack"),
 		},
 		Host: q.host, Segment: q.segment, Now: q.now(),
+	}
+	if left, right := v.num("ahead"), v.num("ahead_end"); left.Known && right.Known {
+		c.Ahead.Ahead[0], c.AheadN = live.Block{Left: left.Num, Right: right.Num}, 1
+	}
+	if rto := v["rto"]; rto.set && !rto.never {
+		c.RTO = kernel.Duration{Duration: rto.ago, Known: true}
 	}
 	return []Stage{stageOf(live.Decide(c), func(o live.Outcome) Outcome { return liveOutcome(c, o) })}
 }

@@ -1,6 +1,8 @@
 // Package live holds the rules by which a socket that is not in TIME_WAIT
-// answers a SYN or a RST on its own four-tuple: the synchronised states, and a
-// request that waits in SYN_RECV (tcp_validate_incoming, tcp_check_req).
+// answers a segment on its own four-tuple: the synchronised states
+// (tcp_rcv_established, tcp_rcv_state_process), and a request that waits in
+// SYN_RECV (tcp_check_req). The application is silent in them: what it sends is
+// no answer to a segment.
 package live
 
 import (
@@ -47,6 +49,14 @@ type Socket struct {
 	SynAckTS, LastSynAckTS kernel.Num
 	// LastACK is when the last limited ACK was sent (ns); 0: none yet.
 	LastACK int64
+	Peer
+	// Orphan: the application has closed the socket (SOCK_DEAD, RCV_SHUTDOWN).
+	Orphan kernel.Answer
+	// Unread: the receive queue holds something, be it the peer's FIN.
+	Unread kernel.Answer
+	// SACK: both ends offered SACK.
+	SACK kernel.Answer
+	Ahead
 }
 
 // Case is a socket, its host, and a segment that arrives at a time (ns).
@@ -57,12 +67,16 @@ type Case struct {
 	Now     int64
 }
 
-// Outcome is what happens then. Gone: the connection (or request) is aborted.
+// Outcome is what happens then. Gone: the connection (or request) is aborted, or
+// closed at last. Shrinks: the socket becomes the small one of TIME_WAIT or of an
+// orphan in FIN_WAIT2, which is Small. Otherwise After is what it remembers.
 type Outcome struct {
-	Rule  string
-	Reply kernel.Reply
-	Gone  bool
-	After Socket
+	Rule    string
+	Reply   kernel.Reply
+	Gone    bool
+	Shrinks bool
+	Small   timewait.Socket
+	After   Socket
 }
 
 // Rule is a rule of these states.
@@ -70,9 +84,16 @@ type Rule = kernel.Rule[Case, Outcome]
 
 type clause = kernel.Clause[Case]
 
-// Rules is every rule of the synchronised states for SYN and RST, in order.
+// Rules is every rule of the synchronised states, in order.
 func Rules() []*Rule {
-	return []*Rule{&rstExact, &rstAfterFIN, &rstInWindow, &rstChallenged, &rstIgnored, &synAborts, &synDuplicateACK, &synUnanswered, &synLimited, &synChallenged, &otherwise}
+	return []*Rule{
+		&rstExact, &rstAfterFIN, &rstInWindow, &rstSACKEdge, &rstChallenged, &rstIgnored,
+		&synAborts, &synDuplicateACK, &synUnanswered, &synLimited, &synChallenged,
+		&noACK, &pawsOldACK, &pawsLimited, &pawsACK, &outsideLimited, &outsideACK,
+		&ackUnsent, &ackFastPath, &ackBadLimited, &ackBad,
+		&finAckedLast, &finAckedClosing, &dataAborts, &orphanShrinks, &bare,
+		&afterFIN, &oldData, &noRoom, &finTimeWait, &finInOrder, &dataInOrder, &dataAhead,
+	}
 }
 
 // Decide asks the rules of the socket's state.
@@ -108,10 +129,13 @@ func (c *Case) ack() kernel.Reply {
 		r.Window = kernel.Known(seq.Of((c.RcvWnd.Uint32() + 1<<ws - 1) >> ws & 0xffff))
 	}
 	switch {
-	case c.HasTS == kernel.No, c.State == SynRecv && c.TSRecent.Known && c.TSRecent.Uint32() == 0:
-		// A request takes a ts_recent of 0 for none (tcp_v4_send_ack); a socket does not.
+	case c.State == SynRecv && c.TSRecent.Known && c.TSRecent.Uint32() == 0:
+		// A request takes a ts_recent of 0 for none (tcp_v4_send_ack), and one
+		// without timestamps may have come to another; a socket does not.
 		r.NoTS = true
-	case c.HasTS == kernel.Yes:
+	case c.HasTS == kernel.No && !(c.State == SynRecv && c.TSRecent.Known):
+		r.NoTS = true
+	case c.HasTS == kernel.Yes, c.State == SynRecv && c.TSRecent.Known:
 		r.TSEcr = c.TSRecent
 	}
 	return r
@@ -152,10 +176,19 @@ var (
 			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 		}
 		seg := &c.Segment
+		end := seg.End()
+		if seg.Flags.Has(segment.FIN) {
+			end = end.Add(^uint32(0)) // a FIN may lie beyond
+		}
 		switch {
 		case seg.End().Before(c.RcvNxt.Num):
 			return kernel.YesIf(false, "it ends at %s, before rcv_nxt %s", seg.End(), c.RcvNxt.Num)
-		case !seg.Seq.After(c.RcvNxt.Num):
+		case !c.RcvWnd.Known && !seg.Seq.After(c.RcvNxt.Num) && end.After(c.RcvNxt.Num):
+			if r, ok := c.beyondWindow(); ok {
+				return kernel.Missing(kernel.FactRcvWnd, "the last advertised window is not known, and %s", r)
+			}
+			return kernel.YesIf(true, "seq %s is not after rcv_nxt %s", seg.Seq, c.RcvNxt.Num)
+		case !seg.Seq.After(c.RcvNxt.Num) && !(c.RcvWnd.Known && end.After(c.RcvNxt.Add(c.RcvWnd.Uint32()))):
 			return kernel.YesIf(true, "seq %s is not after rcv_nxt %s, its end %s is not before", seg.Seq, c.RcvNxt.Num, seg.End())
 		case !c.RcvWnd.Known && seg.Seq.Sub(c.RcvNxt.Num) > 1<<30:
 			return kernel.YesIf(false, "seq %s lies outside any window at rcv_nxt %s", seg.Seq, c.RcvNxt.Num)
@@ -163,18 +196,14 @@ var (
 			return kernel.Missing(kernel.FactRcvWnd, "the last advertised window is not known")
 		}
 		right := c.RcvNxt.Add(c.RcvWnd.Uint32())
-		end := seg.End()
-		if seg.Flags.Has(segment.FIN) {
-			end = end.Add(^uint32(0)) // a FIN may lie beyond
-		}
-		if end.After(right) && !seg.Seq.After(right) && (c.State == CloseWait || c.State == Closing || c.State == LastAck) {
-			// The peer's FIN lies in the receive queue.
-			r := c.Host.Profile.Has(&kernel.RejectsBeyondWindow)
-			r.Answer = r.Answer.Not()
-			return r
+		if end.After(right) && !seg.Seq.After(right) {
+			if r, ok := c.beyondWindow(); ok {
+				return r
+			}
 		}
 		return kernel.YesIf(!seg.Seq.After(right), "seq %s, window %s to %s", seg.Seq, c.RcvNxt.Num, right)
 	}}
+	outside   = kernel.Not("it does not touch the receive window", inSequence.Ask)
 	notBefore = clause{Says: "its seq is not before rcv_nxt", Ask: func(c *Case) kernel.Reading {
 		if !c.RcvNxt.Known {
 			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
@@ -217,6 +246,19 @@ var (
 	}}
 )
 
+// beyondWindow tells whether a segment that begins in the window and ends beyond
+// it is taken; ok is false where it is for what the window is concerned.
+func (c *Case) beyondWindow() (r kernel.Reading, ok bool) {
+	r = c.Host.Profile.Has(&kernel.RejectsBeyondWindow).Not()
+	switch {
+	case c.Unread == kernel.Yes:
+		return r, true
+	case c.Unread == kernel.Unknown && r.Answer != kernel.Yes:
+		return kernel.Missing(kernel.FactUnread, "it ends beyond the window, and whether something lies in the receive queue is not known"), true
+	}
+	return r, false
+}
+
 const validate = "net/ipv4/tcp_input.c tcp_validate_incoming"
 
 var rstExact = Rule{
@@ -245,6 +287,12 @@ var rstInWindow = Rule{
 	ID: "rst-in-window", Says: "Before RFC 5961 a RST anywhere in the window aborts the connection.", From: validate,
 	When: []clause{isRST, kernel.Not("this kernel obeys any RST in the window", behaviour(&kernel.ExactRST).Ask), inSequence},
 	Then: func(*Case) Outcome { return Outcome{Rule: "rst-in-window", Gone: true} },
+}
+
+var rstSACKEdge = Rule{
+	ID: "rst-sack-edge", Says: "A RST at the right edge of what was selectively acknowledged aborts the connection.", From: validate,
+	When: []clause{isRST, sackEdge, behaviour(&kernel.ResetsAtSACKEdge), inSequence},
+	Then: func(*Case) Outcome { return Outcome{Rule: "rst-sack-edge", Gone: true} },
 }
 
 var rstChallenged = Rule{
@@ -292,6 +340,6 @@ var synChallenged = Rule{
 }
 
 var otherwise = Rule{
-	ID: "otherwise", Says: "Any other segment belongs to the connection itself.", From: validate,
+	ID: "otherwise", Says: "Any other segment opens the connection and belongs to it.", From: checkReq,
 	Then: func(c *Case) Outcome { return c.kept("otherwise", kernel.Reply{}) },
 }

@@ -243,6 +243,8 @@ var reqEstablished = Rule{
 	Then: func(c *Case) Outcome {
 		o := c.kept("req-established", kernel.Reply{})
 		o.After.State, o.After.LastACK = Established, 0
+		o.After.SndUna, o.After.BytesAcked = c.SndNxt, kernel.Known(seq.Of(0))
+		o.After.SndWL1, o.After.PeerWnd = kernel.Known(c.Segment.Seq), kernel.Known(seq.Of(uint32(c.Segment.Window)))
 		switch {
 		case c.HasTS == kernel.Yes && c.Segment.HasTS():
 			o.After.TSRecent = kernel.Known(c.Segment.TSVal)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/casefile"
@@ -43,6 +44,19 @@ func build(c *casefile.Case) *live.Case {
 	k := live.Socket{
 		RcvNxt: s.Num("rcv_nxt"), SndNxt: s.Num("snd_nxt"), RcvWnd: s.Num("rcv_wnd"), WScale: s.Shift("wscale"),
 		HasTS: s.Answer("ts"), TSRecent: s.Num("ts_recent"), LastACK: s.Time("last_ack"),
+		Peer: live.Peer{
+			SndUna: s.Num("snd_una"), SndWL1: s.Num("snd_wl1"), PeerWnd: s.Num("peer_wnd"), MaxWindow: s.Num("max_window"),
+			BytesAcked: s.Num("bytes_acked"), Memory: s.Answer("memory"),
+		},
+		Orphan: s.Answer("orphan"), Unread: s.Answer("unread"), SACK: s.Answer("sack"),
+		Ahead: live.Ahead{AheadUnknown: s.Answer("ahead_unknown") == kernel.Yes},
+	}
+	if rto := s.Num("rto"); rto.Known {
+		k.RTO = kernel.Duration{Duration: time.Duration(rto.Uint32()) * time.Millisecond, Known: true}
+	}
+	left, right, fin := s.Num("ahead"), s.Num("ahead_end"), s.Answer("ahead_fin")
+	if left.Known {
+		k.Ahead.Ahead[0], k.AheadN = live.Block{Left: left.Num, Right: right.Num, FIN: fin == kernel.Yes}, 1
 	}
 	for _, st := range states {
 		if s.Answer(st.String()) == kernel.Yes {
@@ -59,11 +73,40 @@ func show(c *live.Case, o live.Outcome) (rule, says string) {
 	says = casefile.Reply(o.Reply)
 	switch {
 	case o.Gone:
-		says += "; aborted"
-	case o.After.LastACK == c.Now:
-		says += fmt.Sprintf("; still %s, the limiter starts", o.After.State)
+		return o.Rule, says + "; aborted"
+	case o.Shrinks:
+		says += fmt.Sprintf("; becomes %s, rcv_nxt %s", [...]string{"TIME_WAIT", "the small FIN_WAIT2"}[o.Small.Substate], casefile.Num(o.Small.RcvNxt))
+		if o.Small.TSRecent != c.TSRecent {
+			says += ", ts_recent " + casefile.Num(o.Small.TSRecent)
+		}
+		return o.Rule, says
+	case o.After.State != c.State:
+		says += fmt.Sprintf("; becomes %s", o.After.State)
 	default:
 		says += fmt.Sprintf("; still %s", o.After.State)
+	}
+	if o.After.LastACK == c.Now {
+		says += ", the limiter starts"
+	}
+	if c.State == live.SynRecv {
+		return o.Rule, says
+	}
+	for _, f := range []struct {
+		name    string
+		was, is kernel.Num
+	}{
+		{"rcv_nxt", c.RcvNxt, o.After.RcvNxt}, {"snd_una", c.SndUna, o.After.SndUna}, {"ts_recent", c.TSRecent, o.After.TSRecent},
+		{"snd_wl1", c.SndWL1, o.After.SndWL1},
+	} {
+		if f.was != f.is {
+			says += ", " + f.name + " " + casefile.Num(f.is)
+		}
+	}
+	for _, b := range o.After.Ahead.Ahead[:o.After.AheadN] {
+		says += fmt.Sprintf(", beyond a hole %s to %s", b.Left, b.Right)
+	}
+	if o.After.AheadUnknown {
+		says += ", beyond a hole ?"
 	}
 	return o.Rule, says
 }
