@@ -8,10 +8,9 @@ import (
 	"testing"
 )
 
-// TestReadme runs every command of the README's console blocks and holds what it
-// prints against what stands there; with -update it writes that.
+// TestReadme runs every command of the console blocks of the pages written by hand,
+// and holds what it prints against what stands there; with -update it writes that.
 func TestReadme(t *testing.T) {
-	const page = "README.md"
 	if _, err := exec.LookPath("sh"); err != nil {
 		t.Skip("no sh to run the README's commands with")
 	}
@@ -20,6 +19,13 @@ func TestReadme(t *testing.T) {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	for page, least := range map[string]int{"README.md": 3, "docs/laboratory.md": 3} {
+		t.Run(page, func(t *testing.T) { holdPage(t, page, least) })
+	}
+}
+
+// holdPage runs the commands of one page, of which there are at least so many.
+func holdPage(t *testing.T, page string, least int) {
 	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
@@ -33,8 +39,8 @@ func TestReadme(t *testing.T) {
 		}
 		return string(out)
 	})
-	if ran < 3 {
-		t.Errorf("only %d commands were run", ran)
+	if ran < least {
+		t.Errorf("only %d commands were run, want %d", ran, least)
 	}
 	if t.Failed() || want == string(text) {
 		return
