@@ -26,4 +26,12 @@ var (
 		Changes: []Change{{end(6, 1), V(6, 6, 0), Yes}},
 		RHEL6:   No, RHEL7: No, RHEL8: No,
 	}
+	// ReuseLoopback: tcp_tw_reuse = 2, the default from then on.
+	ReuseLoopback = Behaviour{
+		ID: "reuse-loopback", Says: "takes tcp_tw_reuse = 2, its default, for loopback alone (to others it is as good as 1)",
+		From:    "tcp_twsk_unique; run on 6.18.44",
+		First:   No,
+		Changes: []Change{{end(4, 17), V(4, 19, 0), Yes}},
+		RHEL6:   No, RHEL7: No, RHEL8: Yes,
+	}
 )

@@ -149,8 +149,10 @@ func takeOverCases() (out []variant[connect.TakeOver]) {
 			for _, bound := range []kernel.Answer{kernel.No, kernel.Yes} {
 				for _, age := range []time.Duration{500 * time.Millisecond, 1200 * time.Millisecond, 5 * time.Second} {
 					own := timewait.Socket{Substate: sub, SndNxt: known(1001), HasTS: kernel.Yes, TSRecent: known(900), TSStored: gridNow - int64(age)}
-					c := &connect.TakeOver{Own: own, Host: h, Reuse: known(1), Bound: bound, Now: gridNow}
-					out = append(out, variant[connect.TakeOver]{c, &c.Host.Profile})
+					for _, reuse := range []uint32{1, 2} {
+						c := &connect.TakeOver{Own: own, Host: h, Reuse: known(reuse), Bound: bound, Entered: gridNow - int64(500*time.Millisecond), Now: gridNow}
+						out = append(out, variant[connect.TakeOver]{c, &c.Host.Profile})
+					}
 				}
 			}
 		}

@@ -245,6 +245,9 @@ var sysctls = []sysctl{
 	{"tcp_abort_on_overflow", func(q *Question, n uint32) { q.host.AbortOnOverflow = kernel.If(n != 0) }, usual(0), func(q *Question) { q.host.AbortOnOverflow = kernel.Unknown }, "1"},
 	// Its default is 2 since 4.19 and its meaning has changed: nothing is taken.
 	{"tcp_tw_reuse", func(q *Question, n uint32) { q.reuse = kernel.Known(seq.Of(n)) }, nil, nil, "1"},
+	{"tcp_tw_reuse_delay", func(q *Question, n uint32) {
+		q.reuseDelay = kernel.Duration{Duration: time.Duration(n) * time.Millisecond, Known: true}
+	}, nil, nil, "MILLISECONDS"},
 }
 
 // assume takes what is usual where nothing was said.

@@ -252,7 +252,7 @@ func (q *Question) ownTimeWait() []Stage {
 		sub = timewait.FinWait2
 	}
 	c := &connect.TakeOver{
-		Own: q.timeWaitSocket(sub), Host: q.host, Reuse: q.reuse, Bound: v.answer("bound"), Loopback: v.answer("loopback") == kernel.Yes, Now: q.now(),
+		Own: q.timeWaitSocket(sub), Host: q.host, Reuse: q.reuse, Delay: q.reuseDelay, Entered: start, Bound: v.answer("bound"), Loopback: v.answer("loopback") == kernel.Yes, Now: q.now(),
 	}
 	s := stageOf(connect.Decide(c), openingOutcome)
 	if sub == timewait.FinWait2 {

@@ -26,16 +26,18 @@ type Question struct {
 	// All: every kernel is asked, not one.
 	All bool
 
-	state   *state
-	host    kernel.Host
-	peer    kernel.Profile // the other end's kernel; unknown: every one
-	reuse   kernel.Num     // tcp_tw_reuse
-	segment segment.Segment
-	text    string        // the segment as it is printed
-	at      time.Duration // from the start of the state to the segment
-	given   []string      // the settings of the state, as typed
-	values  values
-	assumed []assumption
+	state *state
+	host  kernel.Host
+	peer  kernel.Profile // the other end's kernel; unknown: every one
+	reuse kernel.Num     // tcp_tw_reuse
+	// reuseDelay is tcp_tw_reuse_delay; not known: its default.
+	reuseDelay kernel.Duration
+	segment    segment.Segment
+	text       string        // the segment as it is printed
+	at         time.Duration // from the start of the state to the segment
+	given      []string      // the settings of the state, as typed
+	values     values
+	assumed    []assumption
 }
 
 // now is when the segment arrives.

@@ -200,6 +200,17 @@ func (s Settings) Time(name string) int64 {
 	return Start + int64(d)
 }
 
+// Span returns a span of time, which is not known where it is not set.
+func (s Settings) Span(name string) (d kernel.Duration) {
+	v, ok := s.Word(name)
+	if !ok {
+		return d
+	}
+	span, err := time.ParseDuration(v)
+	s.fail(name, err)
+	return kernel.Duration{Duration: span, Known: err == nil}
+}
+
 // Host returns what the line "host" says.
 func (c *Case) Host() kernel.Host {
 	s := c.On("host")
@@ -218,11 +229,7 @@ func (c *Case) Host() kernel.Host {
 		s.fail("kernel", err)
 		h.Profile = p
 	}
-	if v, ok := s.Word("ratelimit"); ok {
-		d, err := time.ParseDuration(v)
-		s.fail("ratelimit", err)
-		h.RateLimit = kernel.Duration{Duration: d, Known: true}
-	}
+	h.RateLimit = s.Span("ratelimit")
 	return h
 }
 

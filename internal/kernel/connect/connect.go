@@ -17,6 +17,13 @@ type TakeOver struct {
 	Host kernel.Host
 	// Reuse is net.ipv4.tcp_tw_reuse; its meaning differs by version.
 	Reuse kernel.Num
+	// Delay is net.ipv4.tcp_tw_reuse_delay; not Known: its default, a second.
+	Delay kernel.Duration
+	// Entered is when TIME_WAIT began, in nanoseconds, which the delay counts from: at
+	// the peer's FIN, if a FIN_WAIT2 of its own came before and the FIN had a
+	// timestamp, else when that FIN_WAIT2 did (tw_entry_stamp). 0: not known; it then
+	// lies between the last storing of ts_recent and the last arming of the timer.
+	Entered int64
 	// Bound: the socket was bound to the port by hand (bind before connect).
 	Bound kernel.Answer
 	// Loopback: one of the addresses is a loopback one.
@@ -87,11 +94,17 @@ func reuseAllows(c *TakeOver) kernel.Reading {
 	if !c.Reuse.Known {
 		return kernel.Missing(kernel.FactTWReuse, "tcp_tw_reuse is not known")
 	}
-	switch v := c.Reuse.Uint32(); v {
-	case 0:
+	switch v := c.Reuse.Uint32(); {
+	case v == 0:
 		return kernel.YesIf(false, "tcp_tw_reuse = 0")
-	case 2:
-		return kernel.YesIf(c.Loopback, "tcp_tw_reuse = 2: loopback only")
+	case v == 2 && c.Loopback:
+		return kernel.YesIf(true, "tcp_tw_reuse = 2: loopback only")
+	case v == 2:
+		r := c.Host.Profile.Has(&kernel.ReuseLoopback)
+		if r.Answer == kernel.Yes {
+			return kernel.YesIf(false, "tcp_tw_reuse = 2: loopback only")
+		}
+		return r.Not() // to older kernels 2 is as good as 1
 	default:
 		return kernel.YesIf(true, "tcp_tw_reuse = %d", v)
 	}
@@ -106,21 +119,36 @@ func notSpared(c *TakeOver) kernel.Reading {
 	return r
 }
 
-// oldEnough: how old is counted from when ts_recent was stored, in whole
-// seconds, so that a capture can only say "surely" outside one second.
+// oldEnough asks the clock that the kernel asks.
 func oldEnough(c *TakeOver) kernel.Reading {
+	r := c.Host.Profile.Has(&kernel.ReuseDelay)
+	switch r.Answer {
+	case kernel.Yes:
+		return afterDelay(c)
+	case kernel.No:
+		return afterSeconds(c)
+	case kernel.Unknown:
+	}
+	if d, s := afterDelay(c), afterSeconds(c); d.Answer == s.Answer {
+		return s
+	}
+	return r
+}
+
+// afterSeconds: how old is counted from when ts_recent was stored, in whole
+// seconds, so that a capture can only say "surely" outside one second.
+func afterSeconds(c *TakeOver) kernel.Reading {
 	if c.Own.TSStored == 0 {
 		return kernel.Missing(kernel.FactTSRecent, "when ts_recent was stored is not known")
 	}
 	age := time.Duration(c.Now - c.Own.TSStored)
 	lo, hi := time.Second, 2*time.Second
-	switch {
-	case c.Host.Profile.Has(&kernel.ReuseDelay).Answer == kernel.Yes:
-		lo, hi = time.Second, time.Second
-	case c.Host.Profile.Has(&kernel.ReuseAfterASecond).Answer == kernel.Yes:
+	switch c.Host.Profile.Has(&kernel.ReuseAfterASecond).Answer {
+	case kernel.Yes:
 		lo, hi = 0, time.Second
-	case c.Host.Profile.Has(&kernel.ReuseAfterASecond).Answer == kernel.Unknown:
+	case kernel.Unknown:
 		lo = 0
+	case kernel.No:
 	}
 	switch {
 	case age > hi:
@@ -130,3 +158,28 @@ func oldEnough(c *TakeOver) kernel.Reading {
 	}
 	return kernel.Missing(kernel.FactKernel, "ts_recent is %.3f s old: it depends on where the second ends", age.Seconds())
 }
+
+// afterDelay: from 6.14 on the age of TIME_WAIT itself counts, in milliseconds, and
+// must be more than tcp_tw_reuse_delay.
+func afterDelay(c *TakeOver) kernel.Reading {
+	delay := time.Second
+	if c.Delay.Known {
+		delay = c.Delay.Duration
+	}
+	first, last := c.Entered, c.Entered
+	if c.Entered == 0 {
+		first, last = c.Own.TSStored, c.Own.Armed
+	}
+	switch {
+	case first != 0 && time.Duration(c.Now-first) < delay:
+		return kernel.YesIf(false, "TIME_WAIT is at most %.3f s old, and more than %.3f s are needed", time.Duration(c.Now-first).Seconds(), delay.Seconds())
+	case last != 0 && time.Duration(c.Now-last) > delay+time.Millisecond:
+		return kernel.YesIf(true, "TIME_WAIT is %.3f s old, and more than %.3f s are needed", time.Duration(c.Now-last).Seconds(), delay.Seconds())
+	case first != 0 && first == last:
+		return kernel.Missing(FactEntered, "TIME_WAIT is %.3f s old, and more than %.3f s are needed: a millisecond decides", time.Duration(c.Now-first).Seconds(), delay.Seconds())
+	}
+	return kernel.Missing(FactEntered, "when TIME_WAIT began is not known")
+}
+
+// FactEntered is when TIME_WAIT began.
+const FactEntered kernel.Fact = "when TIME_WAIT began"

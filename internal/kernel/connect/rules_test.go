@@ -49,9 +49,9 @@ func buildTakeOver(c *casefile.Case) *connect.TakeOver {
 	own, call := c.On("own"), c.On("connect")
 	t := &connect.TakeOver{
 		Own: timewait.Socket{
-			SndNxt: own.Num("snd_nxt"), HasTS: own.Answer("ts"), TSRecent: own.Num("ts_recent"), TSStored: own.Time("ts_stored"),
+			SndNxt: own.Num("snd_nxt"), HasTS: own.Answer("ts"), TSRecent: own.Num("ts_recent"), TSStored: own.Time("ts_stored"), Armed: own.Time("armed"),
 		},
-		Host: c.Host(), Reuse: call.Num("reuse"), Bound: call.Answer("bound"), Loopback: call.Answer("loopback") == kernel.Yes, Now: c.At,
+		Host: c.Host(), Reuse: call.Num("reuse"), Delay: call.Span("delay"), Entered: own.Time("entered"), Bound: call.Answer("bound"), Loopback: call.Answer("loopback") == kernel.Yes, Now: c.At,
 	}
 	if own.Answer("fin_wait2") == kernel.Yes {
 		t.Own.Substate = timewait.FinWait2
