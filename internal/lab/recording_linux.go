@@ -105,7 +105,7 @@ func moved(before, after map[string]uint64) map[string][2]uint64 {
 var sysctlNames = []string{
 	"tcp_abort_on_overflow", "tcp_challenge_ack_limit", "tcp_ecn", "tcp_fin_timeout", "tcp_invalid_ratelimit", "tcp_max_syn_backlog",
 	"tcp_max_tw_buckets", "tcp_rfc1337", "tcp_syn_retries", "tcp_synack_retries", "tcp_syncookies", "tcp_timestamps", "tcp_tw_recycle",
-	"tcp_tw_reuse", "tcp_tw_reuse_delay", "tcp_retries2", "tcp_orphan_retries",
+	"tcp_tw_reuse", "tcp_tw_reuse_delay", "tcp_retries2", "tcp_orphan_retries", "tcp_syn_linear_timeouts",
 }
 
 // readSysctls reads those of the thread's namespace.
