@@ -18,18 +18,19 @@ type Assumption struct {
 const margin = 10
 
 var (
-	assumeRecycle     = Assumption{"net.ipv4.tcp_tw_recycle = 1", 5, "off by default, but many guides told people to set it on busy servers", false}
-	assumeRFC1337     = Assumption{"net.ipv4.tcp_rfc1337 = 1", 8, "off by default; hardening guides set it", false}
-	assumeFinTimeout  = Assumption{"net.ipv4.tcp_fin_timeout is lowered", 8, "60 s by default; tuning guides lower it", false}
-	assumeBuckets     = Assumption{"net.ipv4.tcp_max_tw_buckets (or the limit of orphans) was reached", 18, "the default is in the tens of thousands", true}
-	assumeBucketsSign = Assumption{"net.ipv4.tcp_max_tw_buckets was reached (or the limit of orphans)", 2, "nothing else takes an orphan away at once", false}
-	assumeNoListener  = Assumption{"nobody listened on the port at that moment", 5, "a server that restarts", false}
-	assumeQueueFull   = Assumption{"the listener's accept queue was full", 8, "an application that does not keep up", false}
-	assumeSynQueue    = Assumption{"the SYN queue was full and cookies are off", 9, "a flood, or a tiny backlog", false}
-	assumeRSTLost     = Assumption{"the RST in the capture did not reach the server", 12, "loss behind the capture point, or a filter", false}
-	assumeFiltered    = Assumption{"a box on the path dropped the SYN or the answer", 6, "stateful filters keep old connections for long", false}
-	assumeNotCaptured = Assumption{"the answer was sent, and the capture does not show it", 9, "captures lose frames or see one direction", true}
-	assumeEndsTooSoon = Assumption{"the answer came after the capture ends", 3, "the capture ends right behind the SYN", true}
+	assumeRecycle         = Assumption{"net.ipv4.tcp_tw_recycle = 1", 5, "off by default, but many guides told people to set it on busy servers", false}
+	assumeRFC1337         = Assumption{"net.ipv4.tcp_rfc1337 = 1", 8, "off by default; hardening guides set it", false}
+	assumeFinTimeout      = Assumption{"net.ipv4.tcp_fin_timeout is lowered", 8, "60 s by default; tuning guides lower it", false}
+	assumeBuckets         = Assumption{"net.ipv4.tcp_max_tw_buckets (or the limit of orphans) was reached", 18, "the default is in the tens of thousands", true}
+	assumeBucketsSign     = Assumption{"net.ipv4.tcp_max_tw_buckets was reached (or the limit of orphans)", 2, "nothing else takes an orphan away at once", false}
+	assumeNoListener      = Assumption{"nobody listened on the port at that moment", 5, "a server that restarts", false}
+	assumeQueueFull       = Assumption{"the listener's accept queue was full", 8, "an application that does not keep up", false}
+	assumeSynQueue        = Assumption{"the SYN queue was full and cookies are off", 9, "a flood, or a tiny backlog", false}
+	assumeSynQueuePressed = Assumption{"the SYN queue was full and cookies are off", 3, "many handshakes hang at that time", false}
+	assumeRSTLost         = Assumption{"the RST in the capture did not reach the server", 12, "loss behind the capture point, or a filter", false}
+	assumeFiltered        = Assumption{"a box on the path dropped the SYN or the answer", 6, "stateful filters keep old connections for long", false}
+	assumeNotCaptured     = Assumption{"the answer was sent, and the capture does not show it", 9, "captures lose frames or see one direction", true}
+	assumeEndsTooSoon     = Assumption{"the answer came after the capture ends", 3, "the capture ends right behind the SYN", true}
 
 	assumeRSTUnseen   = Assumption{"a RST killed it that is not in the capture", 16, "a capture at one of the ends seldom misses a frame", true}
 	assumeLost        = Assumption{"a frame that the capture shows did not arrive", 12, "loss behind the capture point", true}

@@ -205,6 +205,8 @@ var openingCauses = []Cause{
 	{"syn-lost-or-filtered", "the SYN was lost, or a box on the path dropped it", report.Path, report.Problem,
 		[]report.Settle{on("server", "tcpdump -ni any host CLIENT and port PORT", "the SYN does not arrive", "syn-lost-or-filtered")}, filterAdvice},
 	silentCauses[8], silentCauses[9], silentCauses[3], silentCauses[6],
+	{"undecidable", "the capture ends before an answer could come", report.FaultUnknown, report.Notice,
+		[]report.Settle{on("client", "ss -tn state syn-sent", "this four-tuple is still there", "undecidable")}, nil},
 	{"reply-lost", "the SYN-ACK goes out and never reaches the client", report.Path, report.Problem,
 		[]report.Settle{on("client", "tcpdump -ni any host CLIENT and port PORT", "the SYN-ACK does not arrive", "reply-lost")}, filterAdvice},
 	{"opener-gave-up", "whoever sent the SYN does not want the answer", report.Nobody, report.Notice,

@@ -162,7 +162,7 @@ func (e *Engine) explains(c *flow.Connection, q *resetCase) bool {
 // learn notes hosts that answer a SYN in TIME_WAIT with the inherited ISN: that
 // dates their kernel for every other finding.
 func (e *Engine) learn(c *flow.Connection) {
-	if c.Previous == nil || !c.Ends[flow.Listener].ISN.Seen() {
+	if c.Previous == nil || !c.Ends[flow.Listener].ISN.Seen() || c.Relative || c.Previous.Relative {
 		return
 	}
 	s := sideOf(c.Previous, c.Ends[flow.Listener].Endpoint)

@@ -125,6 +125,9 @@ func numbersOf(c *flow.Connection, s flow.Side, before uint64) numbers {
 			}
 		}
 	}
+	if c.Relative {
+		n.sndNxt, n.rcvNxt = kernel.Num{}, kernel.Num{} // they mean nothing beside another connection's
+	}
 	return n
 }
 

@@ -36,6 +36,9 @@ type isnReading struct {
 func (q *asked) readISN() isnReading {
 	r := q.r()
 	e, _ := q.old()
+	if q.p.Relative {
+		return isnReading{} // a text with relative numbers does not tell it
+	}
 	n := numbersOf(q.p, q.es, q.firstSYN())
 	x := isnReading{sndNxt: n.sndNxt, want: kernel.InheritedISN(n.sndNxt)}
 	at := r.reply

@@ -189,7 +189,7 @@ func (ss *stories) trim() {
 		if standing++; standing == 1 {
 			best = s.cost()
 		}
-		return standing > openAtMost && s.cost()-best >= margin
+		return standing > openAtMost && s.cost()-best >= margin/2
 	})
 }
 

@@ -41,8 +41,15 @@ func (e *Engine) explainOpening(c *flow.Connection) []*finding {
 	e.gate(ss, server, c, &syn, !c.Ends[flow.Listener].Addr.Is4())
 	e.noAnswer(ss, c, &syn, repeats, 0)
 	ss.rename("filtered", "syn-lost-or-filtered", "The SYN may have been lost, or a box on the path dropped it.")
+	if e.endsTooSoon(&syn, repeats) {
+		ss.rename("not-captured", "undecidable", "The capture ends before an answer could come.")
+	}
+	e.pressed(ss, c, syn.Time)
 	ss.assumeKernels(server)
 	f.verdict = ss.judge()
+	if f.verdict.certainty == report.Open {
+		ss.trim()
+	}
 	f.stories = ss.list
 	q := &asked{e: e, c: c, p: c, server: server, client: e.view("client", c.Ends[flow.Opener].Addr)}
 	q.dress(f, "server")
@@ -50,6 +57,37 @@ func (e *Engine) explainOpening(c *flow.Connection) []*finding {
 		f.warnings = append(f.warnings, report.Warning{Code: "capture-ends", Says: "the capture ends less than a second after the SYN: an answer may have come later", Frame: syn.Frame})
 	}
 	return []*finding{f}
+}
+
+// pressed weighs the listener's queues by what else it does at that time: one that
+// answers many SYNs that nobody completes has a full SYN queue rather than a filter before it.
+func (e *Engine) pressed(ss *stories, c *flow.Connection, now int64) {
+	pending := 0
+	for _, x := range e.asked {
+		l := &x.Ends[flow.Listener]
+		if l.Endpoint == c.Ends[flow.Listener].Endpoint && x.State == flow.SynAcked && l.ISN.Time < now && now-l.ISN.Time < int64(60*time.Second) {
+			pending++
+		}
+	}
+	if pending < 4 {
+		return
+	}
+	ev := note(fmt.Sprintf("%d other handshakes with this listener hang at that time, answered and not completed", pending))
+	for i := range ss.list {
+		s := &ss.list[i]
+		if !s.standing() {
+			continue
+		}
+		switch s.cause {
+		case "syn-queue-full":
+			s.assumes = []Assumption{assumeSynQueuePressed}
+			s.evidence = append(s.evidence, ev)
+		case "syn-lost-or-filtered":
+			for j := range s.assumes {
+				s.assumes[j].Cost += 6
+			}
+		}
+	}
 }
 
 // justOpened: the capture ends right behind a handshake, or before its last ACK. That
@@ -252,6 +290,9 @@ func (q *asked) chain() []*flow.Connection {
 func (q *asked) warn(f *finding) {
 	syn := &q.r().syn
 	_, p := q.old()
+	if q.p.Relative {
+		f.warnings = append(f.warnings, report.Warning{Code: "relative-numbers", Says: "the text gives relative sequence numbers: the two connections cannot be compared by them; print absolute ones (tcpdump -S; Wireshark: Relative sequence numbers off)"})
+	}
 	if q.e.capture.Misses {
 		f.warnings = append(f.warnings, report.Warning{Code: "capture-incomplete", Says: "the capture lost frames or was cut: what is not in it may have happened all the same"})
 	}
@@ -274,7 +315,7 @@ func (q *asked) warn(f *finding) {
 
 // openerLine looks whether the opener's two ISNs lie on one clock line.
 func (q *asked) openerLine(syn *flow.Frame, p *flow.End) (report.Warning, bool) {
-	if !p.ISN.Seen() || p.ISNImplied {
+	if !p.ISN.Seen() || p.ISNImplied || q.p.Relative {
 		return report.Warning{}, false
 	}
 	if syn.HasTS && syn.TSEcr.Uint32() != 0 {

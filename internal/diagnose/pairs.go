@@ -202,7 +202,7 @@ func (l *life) fastOpen() *finding {
 	for i := range l.frames {
 		f := &l.frames[i]
 		switch {
-		case f.From == flow.Opener && isSYN(f) && (f.FastOpen || f.Len > 0):
+		case f.From == flow.Opener && isSYN(f) && (f.FastOpen || f.Len > 0 || o.FastOpen):
 			syn = f
 		case f.From == flow.Listener && f.Len > 0 && f.Flags&(segment.SYN|segment.RST) == 0 && data == nil && (!o.HasLastWindow || f.Frame < o.RcvNxt.Frame):
 			data = f

@@ -261,7 +261,7 @@ func (q *resetCase) aborted(ss *stories) {
 	form := note(fmt.Sprintf("the RST carries ACK, seq %s where the %s's numbers stood and ack %s: a live socket sent it", q.r.Seq, name(q.x), q.r.Ack), q.r.Frame)
 	received := ey.Bytes > 0
 	dataFirstAcked := received && q.r.Ack.After(q.before.Ends[q.x].RcvNxt.Num) && q.before.Ends[q.x].RcvNxt.Seen()
-	nothing := ex.Bytes == 0 && ey.Bytes == 0
+	nothing := ex.Bytes == 0 && ey.Bytes == 0 && !q.c.MidStream
 	if nothing && q.x == flow.Opener {
 		ss.add(story{cause: "probe", stands: report.StaysOpen, evidence: []report.Evidence{form, note("no byte of data was sent by either side", q.r.Frame)},
 			says:    "The client connected, sent nothing, and dropped the connection: a health check.",
@@ -356,7 +356,7 @@ func (q *resetCase) idle(ss *stories) {
 func (q *resetCase) weigh(f *finding) {
 	ex, ey := q.end(q.x), q.end(q.y)
 	switch cause := f.verdict.cause; {
-	case ex.Bytes == 0 && ey.Bytes == 0 && (q.x == flow.Opener || q.yFIN) && cause != "middlebox-reset":
+	case ex.Bytes == 0 && ey.Bytes == 0 && !q.c.MidStream && (q.x == flow.Opener || q.yFIN) && cause != "middlebox-reset":
 		f.severity = report.Harmless
 		f.verdict.says += " No data was sent by either side, so nothing was lost."
 	case cause == "crossing" && q.xFIN && q.yFIN:

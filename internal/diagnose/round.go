@@ -119,6 +119,7 @@ func (e *Engine) ask(c *flow.Connection, rounds []round, i int) *asked {
 	srv, cli := &c.Ends[flow.Listener], &c.Ends[flow.Opener]
 	q := &asked{e: e, c: c, whole: p, rounds: rounds, i: i, es: sideOf(p, srv.Endpoint), ipv6: !srv.Addr.Is4()}
 	q.p = asOf(p, q.firstSYN())
+	q.p.Relative = p.Relative || c.Relative
 	p = q.p
 	q.server = e.view("server", srv.Addr, &p.Ends[q.es], srv)
 	q.client = e.view("client", cli.Addr, cli)

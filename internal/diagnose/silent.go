@@ -232,6 +232,27 @@ func gateEvidence(trace []kernel.Asked, frames ...uint64) []report.Evidence {
 	return out
 }
 
+// repeatsOf counts how often a SYN was repeated by a timer.
+func repeatsOf(syn *flow.Frame, rest []flow.Frame) int {
+	n := 0
+	for i := range rest {
+		if f := &rest[i]; f.From == flow.Opener && isSYN(f) && f.Seq == syn.Seq && f.Time-syn.Time > int64(800*time.Millisecond) {
+			n++
+		}
+	}
+	return n
+}
+
+// endsTooSoon: the capture ends before an answer to the SYN could come.
+func (e *Engine) endsTooSoon(syn *flow.Frame, rest []flow.Frame) bool {
+	for i := range rest {
+		if rest[i].From == flow.Opener {
+			return false
+		}
+	}
+	return e.capture.Last-syn.Time < int64(time.Second)
+}
+
 // noAnswer adds what can swallow any SYN, or hide its answer.
 // further is what each of them costs beyond its own weight: other SYNs of the same
 // four-tuple were answered, or something stands before the listener.
@@ -253,18 +274,17 @@ func (e *Engine) noAnswer(ss *stories, c *flow.Connection, syn *flow.Frame, rest
 			break
 		}
 	}
-	last := true
-	for i := range rest {
-		last = last && rest[i].From != flow.Opener
-	}
-	if last && e.capture.Last-syn.Time < int64(time.Second) {
+	if e.endsTooSoon(syn, rest) {
 		missing = assumeEndsTooSoon
 	} else if e.capture.Misses && missing.Cost > 4 {
 		missing.Cost = 4
 	}
-	s := story{cause: "not-captured", stands: report.StaysOpen, assumes: []Assumption{missing}, evidence: ev,
-		says: "The answer may have been sent without being captured.", verdict: "The answer is not in the capture."}
-	ss.add(s)
+	if n := repeatsOf(syn, rest); n > 0 && missing.Cost > 0 {
+		ss.add(ruledOut("not-captured", "The client repeats its SYN: had an answer come, captured or not, it would not.", noteNo(fmt.Sprintf("the SYN comes again %s", times(n)), syn.Frame)))
+	} else {
+		ss.add(story{cause: "not-captured", stands: report.StaysOpen, assumes: []Assumption{missing}, evidence: ev,
+			says: "The answer may have been sent without being captured.", verdict: "The answer is not in the capture."})
+	}
 	ss.add(story{cause: "filtered", stands: report.StaysOpen, assumes: dearer(assumeFiltered), says: "A box on the path may have dropped the SYN, or its answer.", verdict: "A box on the path dropped the SYN or its answer."})
 	ss.add(story{cause: "accept-queue-full", stands: report.StaysOpen, assumes: dearer(assumeQueueFull), says: "The listener's accept queue may be full: its application does not take connections fast enough.", verdict: "The listener's accept queue is full."})
 	ss.add(story{cause: "syn-queue-full", stands: report.StaysOpen, assumes: dearer(assumeSynQueue), says: "The listener's SYN queue may be full with cookies off.", verdict: "The listener's SYN queue is full and cookies are off."})

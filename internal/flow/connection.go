@@ -74,6 +74,8 @@ type End struct {
 	HasTS bool
 	// TSOffered, WScaleOffered, SACKOffered: its SYN or SYN-ACK carried the option.
 	TSOffered, WScaleOffered, SACKOffered bool
+	// FastOpen: the same of TCP Fast Open (RFC 7413).
+	FastOpen bool
 	// FirstTSVal is the TSval of its SYN or SYN-ACK; needs TSOffered.
 	FirstTSVal seq.Num
 	// FirstTSEcr is the TSecr of its SYN or SYN-ACK; needs TSOffered.
@@ -160,6 +162,8 @@ type Frame struct {
 	WScale                   uint8
 	HasWScale, SACKPermitted bool
 	FastOpen                 bool // it carries a TCP Fast Open option (RFC 7413)
+	// Doubt says what of it a text does not tell; 0 in a capture.
+	Doubt segment.Doubt
 }
 
 // Point returns where the frame was seen.
@@ -208,8 +212,12 @@ type Connection struct {
 	// MidStream: the capture holds no SYN of it; which end is the Opener was guessed
 	// from the ports (the lower one listens).
 	MidStream bool
-	First     Point // first frame seen
-	LastSeen  Point // last frame seen
+	// Relative: its numbers come from a text and count from bases that are not
+	// known. Distances within it are true, a comparison with another connection
+	// means nothing.
+	Relative bool
+	First    Point // first frame seen
+	LastSeen Point // last frame seen
 	// EndedAt is when it ended (second FIN acknowledged, or RST); not seen while it lives.
 	EndedAt Point
 	State   State

@@ -29,7 +29,7 @@ type packedFrame struct {
 	flags             uint16 // segment.Flags, with the bits below
 	mss               uint16
 	wscale            uint8 // above frameWScale and frameSACK: see pack
-	_                 uint8
+	doubt             uint8 // segment.Doubt without IPUnsaid, FlagsUnsaid in its place
 }
 
 // Bits above segment.Flags in packedFrame.flags.
@@ -159,7 +159,10 @@ func (p *packedFrame) pack(s *segment.Segment, e Side) {
 	p.timeHigh, p.timeLow = uint32(s.Time>>32), uint32(s.Time)
 	p.frame, p.sourceFrame, p.source = uint32(s.Frame), uint32(s.SourceFrame), s.Source
 	p.seq, p.ack, p.window, p.ipid, p.flags = s.Seq, s.Ack, s.Window, s.IPID, fl
-	p.mss, p.wscale = 0, 0
+	p.mss, p.wscale, p.doubt = 0, 0, uint8(s.Doubt)&^uint8(segment.IPUnsaid)
+	if s.Doubt.Has(segment.FlagsUnsaid) {
+		p.doubt |= uint8(segment.IPUnsaid)
+	}
 	if s.Flags&segment.SYN != 0 {
 		if s.Options.Has(segment.OptMSS) {
 			p.mss = s.MSS
@@ -235,6 +238,10 @@ func (t *Table) unpackFrame(f *Frame, p *packedFrame) {
 	f.Window, f.Len = p.window, p.lenTTL>>8
 	f.HasTS, f.TSVal, f.TSEcr = p.flags&frameTS != 0, p.tsVal, p.tsEcr
 	f.TTL, f.IPID, f.HasOptions = uint8(p.lenTTL), p.ipid, p.flags&frameOptions != 0
+	f.Doubt = segment.Doubt(p.doubt &^ uint8(segment.IPUnsaid))
+	if p.doubt&uint8(segment.IPUnsaid) != 0 {
+		f.Doubt |= segment.FlagsUnsaid
+	}
 	f.MSS, f.WScale, f.HasWScale = p.mss, p.wscale&15, p.wscale&frameWScale != 0
 	f.SACKPermitted, f.FastOpen = p.wscale&frameSACK != 0, p.wscale&frameFastOpen != 0
 }

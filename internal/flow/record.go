@@ -131,6 +131,7 @@ const (
 	bitOrphan                             // it was cut off a chain and waits to be announced
 	bitLive                               // the record is in use
 	bitTrouble                            // its life shows something that calls for a reason
+	bitRelative                           // its numbers count from bases that are not known
 )
 
 // endBits are the yes-or-no facts about an end.
@@ -156,6 +157,7 @@ const (
 	endRST                             // rare holds its RST
 	endLast                            // a segment of it moved the marks
 	endAny                             // a segment of it was seen
+	endFastOpen                        // a Fast Open option in its SYN or SYN-ACK
 )
 
 // key is a four-tuple without direction: the lower endpoint first.

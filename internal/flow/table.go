@@ -405,6 +405,14 @@ func (t *Table) open(s *segment.Segment, p *probe, prev uint32) {
 	t.begin(n, r, s, p.fromHigh)
 }
 
+// nfs is the service whose clients open from ports below its own (bindresvport).
+const nfs = 2049
+
+// reservedOpener tells whether the lower of two ports is rather the opener's.
+func reservedOpener(a, b uint16) bool {
+	return a == nfs && b < 1024 || b == nfs && a < 1024
+}
+
 // begin sets a new record up by its first segment.
 func (t *Table) begin(n uint32, r *record, s *segment.Segment, fromHigh bool) {
 	openerHigh := fromHigh
@@ -416,7 +424,7 @@ func (t *Table) begin(n uint32, r *record, s *segment.Segment, fromHigh bool) {
 	default:
 		r.bits |= bitMidStream | bitNeverAsked
 		if r.loPort != r.hiPort {
-			openerHigh = r.hiPort > r.loPort
+			openerHigh = (r.hiPort > r.loPort) != reservedOpener(r.loPort, r.hiPort)
 		}
 	}
 	if openerHigh {

@@ -65,6 +65,9 @@ func (r *record) count(s *segment.Segment, e Side) {
 	}
 	h.bytes += uint64(s.Len)
 	r.seenFrame, r.seenTime = uint32(s.Frame), s.Time
+	if s.Doubt.Relative() {
+		r.bits |= bitRelative
+	}
 }
 
 // update moves the marks of end e as its segment s, which belongs here, says.
@@ -294,6 +297,9 @@ func (t *Table) noteStart(n uint32, r *record, s *segment.Segment, e Side) {
 	}
 	if s.Options.Has(segment.OptMSS) {
 		h.mss = s.MSS
+	}
+	if s.Options.Has(segment.OptFastOpen) {
+		h.bits |= endFastOpen
 	}
 }
 

@@ -5,7 +5,7 @@ import "time"
 // view unpacks record n into c, whose Frames are used again as far as their
 // capacity reaches.
 func (t *Table) view(n uint32, r *record, c *Connection) {
-	c.ID, c.MidStream, c.State = r.id, r.bits&bitMidStream != 0, r.state
+	c.ID, c.MidStream, c.State, c.Relative = r.id, r.bits&bitMidStream != 0, r.state, r.bits&bitRelative != 0
 	c.First, c.LastSeen = Point{r.firstFrame, r.firstTime}, Point{t.widen(r.seenFrame), r.seenTime}
 	c.EndedAt, c.Duplicates = Point{}, 0
 	c.FramesOmitted, c.OmittedAfter = 0, 0
@@ -67,6 +67,7 @@ func (t *Table) viewEnd(r *record, e Side, v *End) {
 		v.Last = Mark{h.lastAck, Point{t.widen(h.lastFrame), h.lastTime}}
 	}
 	v.HasTS, v.HasLastWindow = has(endTS), has(endWindow)
+	v.FastOpen = has(endFastOpen)
 	v.TSOffered, v.WScaleOffered, v.SACKOffered = has(endTSOffered), has(endWSOffered), has(endSACKOffered)
 	v.TSVal = h.tsVal
 	v.FirstWindow, v.LastWindow, v.WScale, v.MSS, v.TTL = h.firstWindow, h.lastWindow, h.wscale, h.mss, h.ttl
