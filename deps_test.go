@@ -27,8 +27,13 @@ var imports = []struct {
 	{"internal/seq", nil, "numbers that wrap know nothing of packets"},
 	{"internal/segment", []string{"internal/seq"}, "a segment is numbers and flags, wherever it was seen"},
 	{
-		"internal/capture",
+		"internal/pasted",
 		[]string{"internal/segment", "internal/seq"},
+		"a text is one more container of packets: what they mean is for others",
+	},
+	{
+		"internal/capture",
+		[]string{"internal/pasted", "internal/segment", "internal/seq"},
 		"bytes to segments: what the segments mean is for others",
 	},
 	{
@@ -67,8 +72,8 @@ var imports = []struct {
 	},
 	{
 		"internal/replay",
-		[]string{"internal/kernel/...", "internal/segment", "internal/seq"},
-		"it holds captures against the model; where the segments come from is the caller's matter",
+		[]string{"internal/capture", "internal/kernel/...", "internal/segment", "internal/seq"},
+		"it holds captures against the model; diagnoses and reports are not its matter",
 	},
 	{
 		".",
@@ -85,7 +90,7 @@ var imports = []struct {
 	},
 	{
 		"cmd/...",
-		[]string{".", "internal/lab", "internal/report/...", "internal/whatif"},
+		[]string{".", "internal/lab", "internal/replay", "internal/report/...", "internal/whatif"},
 		"a command asks the public API, as any program would, and presents the report; only a question to the model itself has no capture",
 	},
 	{"bench/...", nil, "it measures the finished program from outside"},

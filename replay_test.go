@@ -3,11 +3,11 @@ package tcpwhy_test
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +16,6 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/replay"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
-	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
 
 // end is one end of a capture that is a Linux kernel.
@@ -86,28 +85,17 @@ func parts(all []segment.Segment, cut uint64) [][]segment.Segment {
 // replayHost is what a label says of a host.
 func replayHost(release string, sysctls map[string]string) (replay.Host, error) {
 	p, err := kernel.ParseRelease(release)
+	if err != nil {
+		return replay.Host{}, err
+	}
 	h := replay.Host{Host: kernel.Host{Profile: p}}
-	number := func(name string) kernel.Num {
-		n, err := strconv.ParseUint(sysctls["net.ipv4."+name], 10, 32)
-		if err != nil {
-			return kernel.Num{}
+	for name, value := range sysctls {
+		err := h.Set(name, value)
+		if asked := (*replay.NotAsked)(nil); err != nil && !errors.As(err, &asked) {
+			return h, err
 		}
-		return kernel.Known(seq.Of(uint32(n)))
 	}
-	flag := func(name string) kernel.Answer {
-		if n := number(name); n.Known {
-			return kernel.If(n.Uint32() != 0)
-		}
-		return kernel.Unknown
-	}
-	span := func(name string, unit time.Duration) kernel.Duration {
-		n := number(name)
-		return kernel.Duration{Duration: time.Duration(n.Uint32()) * unit, Known: n.Known}
-	}
-	h.Timestamps, h.RFC1337, h.Recycle, h.AbortOnOverflow = flag("tcp_timestamps"), flag("tcp_rfc1337"), flag("tcp_tw_recycle"), flag("tcp_abort_on_overflow")
-	h.RateLimit, h.FinTimeout = span("tcp_invalid_ratelimit", time.Millisecond), span("tcp_fin_timeout", time.Second)
-	h.SynCookies, h.MaxTWBuckets, h.Reuse = number("tcp_syncookies"), number("tcp_max_tw_buckets"), number("tcp_tw_reuse")
-	return h, err
+	return h, nil
 }
 
 func segmentsOf(t *testing.T, path string) []segment.Segment {

@@ -13,7 +13,7 @@ import (
 )
 
 // received returns what a world becomes when a segment arrives.
-func (r *run) received(k key, t *tuple, w world, s *segment.Segment) []world {
+func (r *Replayer) received(k key, t *tuple, w world, s *segment.Segment) []world {
 	switch w.at {
 	case atUnknown:
 		return r.intoUnknown(k, w, s)
@@ -34,7 +34,7 @@ func (r *run) received(k key, t *tuple, w world, s *segment.Segment) []world {
 
 // intoUnknown: a four-tuple that is older than the capture is known again once the
 // peer opens it anew, which it may do only where no socket is left.
-func (r *run) intoUnknown(k key, w world, s *segment.Segment) []world {
+func (r *Replayer) intoUnknown(k key, w world, s *segment.Segment) []world {
 	if s.Flags&(segment.SYN|segment.ACK|segment.RST) != segment.SYN {
 		return []world{w}
 	}
@@ -47,7 +47,7 @@ func (r *run) intoUnknown(k key, w world, s *segment.Segment) []world {
 // intoNothing is what a host without a socket does: a listener answers a SYN and
 // resets an ACK (tcp_rcv_state_process, TCP_LISTEN), a host without one resets
 // everything but a RST (tcp_v4_rcv, no_tcp_socket).
-func (r *run) intoNothing(k key, w world, s *segment.Segment) []world {
+func (r *Replayer) intoNothing(k key, w world, s *segment.Segment) []world {
 	w = w.hold(atNothing)
 	switch {
 	case s.Flags.Has(segment.RST):
@@ -69,7 +69,7 @@ func (r *run) intoNothing(k key, w world, s *segment.Segment) []world {
 }
 
 // answered is what stands after a SYN that met no socket, or ended one.
-func (r *run) answered(w world, rule string, reply kernel.Reply, s *segment.Segment) world {
+func (r *Replayer) answered(w world, rule string, reply kernel.Reply, s *segment.Segment) world {
 	if reply.Kind != kernel.ReplySYNACK {
 		return w.hold(atNothing).owing(reply, rule, s)
 	}
@@ -84,6 +84,7 @@ func (r *run) answered(w world, rule string, reply kernel.Reply, s *segment.Segm
 	if s.Options.Has(segment.OptWScale) {
 		so.peerWScale = int8(min(s.WScale, 14))
 	}
+	so.offersSACK = s.Options.Has(segment.OptSACKPermitted)
 	so.sndWnd = kernel.Known(seq.Of(uint32(s.Window)))
 	so.cookie = reply.ISN == kernel.ISNCookie
 	so.inherited = reply.ISN == kernel.ISNInherited
@@ -91,10 +92,14 @@ func (r *run) answered(w world, rule string, reply kernel.Reply, s *segment.Segm
 }
 
 // intoTimeWait asks the model.
-func (r *run) intoTimeWait(k key, w world, s *segment.Segment) []world {
+func (r *Replayer) intoTimeWait(k key, w world, s *segment.Segment) []world {
 	var out []world
+	h := r.host.Host
+	if s.Flags.Has(segment.SYN) {
+		h = r.hostFor(k)
+	}
 	for _, now := range limiterTimes(r.host, w.tw.LastACK, s.Time) {
-		c := timewait.Case{Socket: w.tw, Host: r.hostFor(k), Segment: *s, Now: now}
+		c := timewait.Case{Socket: w.tw, Host: h, Segment: *s, Now: now}
 		for _, o := range timewait.Decide(&c).Possible {
 			switch {
 			case o.Gone && o.Reply.Kind == kernel.ReplySYNACK:
@@ -132,7 +137,7 @@ func limiterTimes(h *Host, last, now int64) []int64 {
 }
 
 // intoRequest asks the model about a request that waits for its last ACK.
-func (r *run) intoRequest(k key, w world, s *segment.Segment) []world {
+func (r *Replayer) intoRequest(k key, w world, s *segment.Segment) []world {
 	if w.so.cookie {
 		return r.intoCookie(k, w, s)
 	}
@@ -150,7 +155,7 @@ func (r *run) intoRequest(k key, w world, s *segment.Segment) []world {
 	return r.asksRequest(k, w, s)
 }
 
-func (r *run) asksRequest(k key, w world, s *segment.Segment) []world {
+func (r *Replayer) asksRequest(k key, w world, s *segment.Segment) []world {
 	var out []world
 	for _, now := range limiterTimes(r.host, w.so.LastACK, s.Time) {
 		c := live.Case{Socket: w.so.Socket, Host: r.hostFor(k), Segment: *s, Now: now}
@@ -168,7 +173,7 @@ func (r *run) asksRequest(k key, w world, s *segment.Segment) []world {
 
 // intoCookie: a listener that sent a cookie remembers nothing; an ACK of the cookie
 // makes the connection, anything else meets a listener.
-func (r *run) intoCookie(k key, w world, s *segment.Segment) []world {
+func (r *Replayer) intoCookie(k key, w world, s *segment.Segment) []world {
 	if s.Flags&(segment.SYN|segment.RST|segment.ACK) != segment.ACK || !w.so.SndNxt.Known || s.Ack != w.so.SndNxt.Num || s.Seq != w.so.RcvNxt.Num {
 		out := r.intoNothing(k, w, s)
 		if s.Flags.Has(segment.SYN) { // an ACK of the first cookie may still come
@@ -179,84 +184,54 @@ func (r *run) intoCookie(k key, w world, s *segment.Segment) []world {
 	// A full accept queue drops it.
 	out := []world{w}
 	w.so.cookie = false
-	w.so.State = live.Established
-	w.so.sndUna = w.so.SndNxt.Num
+	w.so.establish()
+	w.so.SndUna = w.so.SndNxt
 	// The window is worked out anew, and what it was scaled by stands in the echo.
-	w.so.edge = w.so.RcvNxt.Num
+	w.so.edge, w.so.loose = w.so.RcvNxt.Num, true
 	return append(out, r.intoLive(k, w, s)...)
 }
 
-// afterLive turns an outcome of package live into worlds.
-func (r *run) afterLive(k key, w world, o live.Outcome, s *segment.Segment, now int64) []world {
-	rule := "live " + o.Rule
-	if o.Gone {
-		return []world{w.hold(atNothing).owing(o.Reply, rule, s)}
+// intoSynSent asks the model what an opener does.
+func (r *Replayer) intoSynSent(w world, s *segment.Segment) []world {
+	so := &w.so
+	c := connect.SynSent{
+		ISS: so.SndNxt.Add(^uint32(0)), Host: r.host.Host, Segment: *s, Repeated: kernel.If(so.repeats > 0),
+		FirstTSVal: so.SynAckTS, LastTSVal: so.LastSynAckTS, TSRecent: so.TSRecent,
+		Inherits: kernel.If(so.TSRecent.Known && so.TSRecent.Uint32() != 0),
 	}
-	was := w.so.State
-	if o.Rule == "otherwise" {
-		if was == live.SynRecv { // the last ACK with data, or with a FIN
-			w.so.State, w.so.LastACK = live.Established, 0
-			w.so.sndUna = w.so.SndNxt.Num
-		}
-		return r.ordinary(k, w, s)
-	}
-	n := w.owing(o.Reply, rule, s)
-	n.so.Socket = o.After
-	if n.so.LastACK == now && w.so.LastACK != now {
-		n.so.LastACK = s.Time
-	}
-	if was == live.SynRecv && n.so.State == live.Established {
-		n.so.sndUna = n.so.SndNxt.Num
-		n.so.repeats, n.so.gap = 0, 0
-		n.so.heard(s)
-	}
-	return []world{n}
-}
-
-// intoLive asks the model about SYN and RST; what belongs to the connection itself
-// is worked out here.
-func (r *run) intoLive(k key, w world, s *segment.Segment) []world {
-	if s.Flags&(segment.SYN|segment.RST) == 0 {
-		return r.ordinary(k, w, s)
+	if so.HasTS == kernel.No { // its SYN shows that
+		c.Host.Timestamps = kernel.No
 	}
 	var out []world
-	for _, now := range limiterTimes(r.host, w.so.LastACK, s.Time) {
-		c := live.Case{Socket: w.so.Socket, Host: r.hostFor(k), Segment: *s, Now: now}
-		for _, o := range live.Decide(&c).Possible {
-			out = append(out, r.afterLive(k, w, o, s, now)...)
+	for _, o := range connect.React(&c).Possible {
+		rule := "syn-sent " + o.Rule
+		switch o.After {
+		case connect.Established:
+			n := w
+			n.at = atLive
+			n.so.accepted(s)
+			out = append(out, n)
+		case connect.Closed:
+			out = append(out, w.hold(atNothing).owing(o.Reply, rule, s))
+		case connect.AnyState, connect.SynRecv:
+			// A simultaneous open is not followed further.
+			out = append(out, world{at: atUnknown})
+		case connect.StaysSynSent:
+			n := w.owing(o.Reply, rule, s)
+			n.so.hurry = o.Resends != kernel.No && o.Reply.Kind == kernel.ReplyRST
+			out = append(out, n)
 		}
 	}
 	return out
 }
 
-// intoSynSent is what an opener does with an answer (tcp_rcv_synsent_state_process).
-func (r *run) intoSynSent(w world, s *segment.Segment) []world {
-	so := &w.so
-	const syn, ack, rst = segment.SYN, segment.ACK, segment.RST
-	fits := s.Flags.Has(ack) && s.Ack == so.SndNxt.Num
-	switch {
-	case s.Flags.Has(rst):
-		if fits {
-			return []world{w.hold(atNothing)}
-		}
-		return []world{w}
-	case s.Flags.Has(ack) && (!fits || !s.Flags.Has(syn) || r.strangeEcho(so, s)):
-		c := connect.SynSent{
-			ISS: so.SndNxt.Add(^uint32(0)), Host: r.host.Host, Segment: *s,
-			FirstTSVal: so.SynAckTS, LastTSVal: so.LastSynAckTS,
-		}
-		var out []world
-		for _, o := range connect.React(&c).Possible {
-			n := w.owing(o.Reply, "syn-sent "+o.Rule, s)
-			n.so.hurry = o.Resends != kernel.No && o.Reply.Kind == kernel.ReplyRST
-			out = append(out, n)
-		}
-		return out
-	case s.Flags&(syn|ack) != syn|ack:
-		return []world{w} // a SYN alone opens at once from both ends, which is left out
-	}
-	so.State, so.RcvNxt = live.Established, kernel.Known(s.Seq.Add(1))
-	so.sndUna, so.served, so.repeats, so.gap = so.SndNxt.Num, true, 0, 0
+// accepted is what a SYN-ACK makes of an opener.
+func (so *socket) accepted(s *segment.Segment) {
+	so.establish()
+	so.served = true
+	so.RcvNxt, so.SndUna = kernel.Known(s.Seq.Add(1)), so.SndNxt
+	so.SndWL1, so.PeerWnd, so.BytesAcked = kernel.Known(s.Seq), kernel.Known(seq.Of(uint32(s.Window))), kernel.Known(seq.Of(0))
+	so.SACK = kernel.If(so.offersSACK && s.Options.Has(segment.OptSACKPermitted))
 	offered := so.HasTS == kernel.Yes
 	so.HasTS, so.TSRecent = kernel.No, kernel.Num{}
 	if offered && s.HasTS() {
@@ -271,15 +246,5 @@ func (r *run) intoSynSent(w world, s *segment.Segment) []world {
 	so.sndWnd = kernel.Known(seq.Of(uint32(s.Window)))
 	so.edge, so.acked = so.RcvNxt.Add(so.RcvWnd.Uint32()), so.RcvNxt.Num
 	so.timed(s.Time)
-	so.wantsACK(s)
-	w.at = atLive
-	return []world{w}
-}
-
-// strangeEcho tells whether a SYN-ACK echoes a timestamp that no SYN carried.
-func (r *run) strangeEcho(so *socket, s *segment.Segment) bool {
-	if so.HasTS != kernel.Yes || !s.HasTS() || s.TSEcr.Uint32() == 0 || !so.SynAckTS.Known {
-		return false
-	}
-	return s.TSEcr.Before(so.SynAckTS.Num) || s.TSEcr.After(so.LastSynAckTS.Num)
+	so.wantsACK(s) // at once, unless the application has something to send with it
 }

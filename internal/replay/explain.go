@@ -6,6 +6,7 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/connect"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/timers"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
@@ -17,7 +18,7 @@ type step struct {
 }
 
 // explain returns every way in which a world may have sent a frame.
-func (r *run) explain(t *tuple, w world, s *segment.Segment) []step {
+func (r *Replayer) explain(t *tuple, w world, s *segment.Segment) []step {
 	if w.at == atUnknown {
 		return []step{{ByIgnorance, r.known(t, w, s)}}
 	}
@@ -49,7 +50,7 @@ func (r *run) explain(t *tuple, w world, s *segment.Segment) []step {
 }
 
 // known is what a frame shows of a four-tuple that is older than the capture.
-func (r *run) known(t *tuple, w world, s *segment.Segment) world {
+func (r *Replayer) known(t *tuple, w world, s *segment.Segment) world {
 	switch {
 	case s.Flags.Has(segment.RST):
 		return world{}
@@ -68,7 +69,7 @@ func (r *run) known(t *tuple, w world, s *segment.Segment) world {
 }
 
 // pays tells whether a frame is the answer that is owed.
-func (r *run) pays(t *tuple, w world, s *segment.Segment) (world, bool) {
+func (r *Replayer) pays(t *tuple, w world, s *segment.Segment) (world, bool) {
 	o := w.owes[0]
 	if !matches(o.reply, s, w.at == atLive) {
 		return w, false
@@ -138,6 +139,7 @@ func (w world) synAcked(s *segment.Segment) (world, bool) {
 	so.RcvWnd, so.edge, so.acked = kernel.Known(seq.Of(uint32(s.Window))), s.Ack.Add(uint32(s.Window)), s.Ack
 	so.SynAckTS, so.LastSynAckTS = tsOf(s), tsOf(s)
 	so.scales = s.Options.Has(segment.OptWScale) && so.peerWScale >= 0
+	so.SACK = kernel.If(so.offersSACK && s.Options.Has(segment.OptSACKPermitted))
 	if so.scales {
 		so.WScale = s.WScale
 	}
@@ -169,12 +171,12 @@ func (so *socket) echoes(s *segment.Segment) bool {
 }
 
 // repeatsSYNACK: 1, 2, 4 … s after the last one, counted from each.
-func (r *run) repeatsSYNACK(w world, s *segment.Segment) []step {
+func (r *Replayer) repeatsSYNACK(w world, s *segment.Segment) []step {
 	so := &w.so
 	if s.Flags&^segment.ECE != segment.SYN|segment.ACK || !so.SndNxt.Known || so.cookie || s.Seq.Add(1) != so.SndNxt.Num || s.Ack != so.RcvNxt.Num || !so.echoes(s) || s.Window != so.first {
 		return nil
 	}
-	if !due(time.Duration(s.Time-so.lastSent), time.Second<<so.repeats) || so.repeats > 10 {
+	if !repeatDue(timers.SYNACKs(r.host.Profile, r.host.Timers), int(so.repeats), time.Duration(s.Time-so.lastSent)) {
 		return nil
 	}
 	so.repeats++
@@ -183,15 +185,9 @@ func (r *run) repeatsSYNACK(w world, s *segment.Segment) []step {
 	return []step{{ByTimer, w}}
 }
 
-// due tells whether a timer of a length may have expired after a time: not a tenth
-// too early, and late by what coarse timers (200 ms) and a busy machine add.
-func due(after, length time.Duration) bool {
-	return after >= length-length/10 && after <= length+length/10+400*time.Millisecond
-}
-
 // connects: an application connects; the SYN has its ISN from the clock, or the one
 // that is predicted, and echoes nothing but what a TIME_WAIT remembered.
-func (r *run) connects(t *tuple, w world, s *segment.Segment, isn, ecr kernel.Num) []step {
+func (r *Replayer) connects(t *tuple, w world, s *segment.Segment, isn, ecr kernel.Num) []step {
 	if s.Flags&^(segment.ECE|segment.CWR) != segment.SYN {
 		return nil
 	}
@@ -209,6 +205,7 @@ func (r *run) connects(t *tuple, w world, s *segment.Segment, isn, ecr kernel.Nu
 	so.SynAckTS, so.LastSynAckTS = tsOf(s), tsOf(s)
 	so.first, so.TSRecent = s.Window, kernel.Num{Num: s.TSEcr, Known: s.HasTS()}
 	so.RcvWnd = kernel.Known(seq.Of(uint32(s.Window)))
+	so.offersSACK = s.Options.Has(segment.OptSACKPermitted)
 	so.scales = s.Options.Has(segment.OptWScale)
 	so.WScale = s.WScale
 	so.sentFrame = s.Frame
@@ -217,7 +214,7 @@ func (r *run) connects(t *tuple, w world, s *segment.Segment, isn, ecr kernel.Nu
 }
 
 // takesOver: connect() onto the end's own TIME_WAIT.
-func (r *run) takesOver(t *tuple, w world, s *segment.Segment) []step {
+func (r *Replayer) takesOver(t *tuple, w world, s *segment.Segment) []step {
 	c := connect.TakeOver{Own: w.tw, Host: r.host.Host, Reuse: r.host.Reuse, Now: s.Time}
 	var out []step
 	for _, o := range connect.Decide(&c).Possible {
@@ -230,7 +227,7 @@ func (r *run) takesOver(t *tuple, w world, s *segment.Segment) []step {
 
 // fromSynSent: the SYN is repeated, at 1, 2, 4 … s, or the application gives up and
 // connects anew.
-func (r *run) fromSynSent(t *tuple, w world, s *segment.Segment) []step {
+func (r *Replayer) fromSynSent(t *tuple, w world, s *segment.Segment) []step {
 	so := &w.so
 	if s.Flags&^(segment.ECE|segment.CWR) != segment.SYN {
 		return nil
@@ -242,8 +239,8 @@ func (r *run) fromSynSent(t *tuple, w world, s *segment.Segment) []step {
 		return nil
 	}
 	after := time.Duration(s.Time - so.lastSent)
-	early := so.hurry && so.repeats == 0 && after < 50*time.Millisecond+promptly
-	if !early && !r.synDue(after, so.repeats) {
+	early := so.hurry && timers.TwoJiffies.Has(after)
+	if !early && !repeatDue(timers.SYNs(r.host.Profile, r.host.Timers), int(so.repeats), after) {
 		return nil
 	}
 	so.repeats++ // one that comes early counts as well
@@ -252,17 +249,13 @@ func (r *run) fromSynSent(t *tuple, w world, s *segment.Segment) []step {
 	return []step{{ByTimer, w}}
 }
 
-// synDue tells whether a SYN may be repeated for the nth time, from 0, after a
-// time: 1 s, doubled each time; newer kernels double only behind the first four
-// repeats (tcp_syn_linear_timeouts).
-func (r *run) synDue(after time.Duration, n uint8) bool {
-	const linear = 4
-	if n > 30 {
-		return false
+// repeatDue tells whether the nth repeat, from 0, may follow the sending before it
+// after a time, by one of the ladders.
+func repeatDue(ladders []timers.Ladder, n int, after time.Duration) bool {
+	for i := range ladders {
+		if n < len(ladders[i].Gaps) && ladders[i].Gaps[n].Has(after) {
+			return true
+		}
 	}
-	p := r.host.Profile
-	if p.Version.Compare(kernel.V(6, 6, 0)) < 0 && due(after, time.Second<<n) {
-		return true
-	}
-	return p.Version.Compare(kernel.V(6, 1, 0)) > 0 && due(after, time.Second<<max(0, int(n)-linear))
+	return false
 }

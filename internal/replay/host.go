@@ -6,10 +6,11 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
 )
 
-// hostFor returns the host as a SYN for k meets it. Whether somebody listens, no
+// hostFor returns the host as a SYN for k, or the last ACK of its handshake, meets
+// it. Whether somebody listens, no
 // frame tells for sure, since an application may stop or start at any time; queues
 // can be full only where something is in them.
-func (r *run) hostFor(k key) kernel.Host {
+func (r *Replayer) hostFor(k key) kernel.Host {
 	h := r.host.Host
 	h.Listener = kernel.Unknown
 	h.AcceptQueueFull, h.SynCookies = kernel.No, kernel.No
@@ -30,16 +31,16 @@ func (r *run) hostFor(k key) kernel.Host {
 
 // synQueueDrops tells whether the listener's queue of requests may be so full that
 // a SYN is dropped without a cookie.
-func (r *run) synQueueDrops(k key) bool {
+func (r *Replayer) synQueueDrops(k key) bool {
 	pending, _ := r.queues(k)
 	return pending && (!r.host.SynCookies.Known || r.host.SynCookies.Uint32() == 0)
 }
 
 // queues tells whether other four-tuples of the same listener may have a request
 // pending, or a connection that waits to be accepted.
-func (r *run) queues(k key) (pending, waiting bool) {
-	for _, o := range r.order {
-		if o.own != k.own || o == k {
+func (r *Replayer) queues(k key) (pending, waiting bool) {
+	for _, o := range r.on[k.own] {
+		if o == k {
 			continue
 		}
 		for i := range r.tuples[o].worlds {
@@ -58,7 +59,7 @@ func (r *run) queues(k key) (pending, waiting bool) {
 
 // gateFor is what tcp_tw_recycle remembers of the peer's address: the newest
 // timestamp of the TIME_WAITs that this end holds or held for it.
-func (r *run) gateFor(k key) listen.Gate {
+func (r *Replayer) gateFor(k key) listen.Gate {
 	if r.host.Recycle == kernel.No {
 		return listen.Gate{}
 	}

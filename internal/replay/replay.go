@@ -8,11 +8,13 @@ package replay
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/listen"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/timers"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
 
@@ -31,6 +33,8 @@ type Host struct {
 	FinTimeout kernel.Duration
 	// Reuse is net.ipv4.tcp_tw_reuse.
 	Reuse kernel.Num
+	// Timers are the sysctls that say how often something is repeated.
+	Timers timers.Settings
 }
 
 // Way is how a frame is explained.
@@ -69,21 +73,20 @@ type Result struct {
 
 // Unexplained is a frame that contradicts the model.
 type Unexplained struct {
-	Frame uint64
-	// Missing: it arrived, and the answer that it had to get did not come.
-	Missing bool
-	Segment string
-	// Expected is what each possible state would have had the end do.
-	Expected []string
+	Frame uint64 `json:"frame"`
+	// Missing: something had to follow the frame, and did not come.
+	Missing bool   `json:"missing"`
+	Segment string `json:"segment,omitempty"`
+	// Expected is what each possible state held, or what had to come.
+	Expected []string `json:"expected"`
 }
 
 // String tells it in a line.
 func (u *Unexplained) String() string {
-	what := "nothing explains"
 	if u.Missing {
-		what = "no answer came to"
+		return fmt.Sprintf("frame %d: what had to follow did not come: %q", u.Frame, u.Expected)
 	}
-	return fmt.Sprintf("frame %d: %s %s; expected: %q", u.Frame, what, u.Segment, u.Expected)
+	return fmt.Sprintf("frame %d: nothing explains %s; what the end may have held: %q", u.Frame, u.Segment, u.Expected)
 }
 
 const (
@@ -109,43 +112,66 @@ type tuple struct {
 // key is a four-tuple as the end sees it.
 type key struct{ own, peer segment.Endpoint }
 
-// run is one replay.
-type run struct {
+// Replay walks through the segments of a capture, in its order.
+func Replay(h *Host, segments []segment.Segment) Result {
+	r := New(h)
+	for i := range segments {
+		if !r.Take(&segments[i]) {
+			break
+		}
+	}
+	return r.Result()
+}
+
+// Replayer is a replay that is going on. Its memory grows with the number of
+// four-tuples.
+type Replayer struct {
 	host   *Host
 	tuples map[key]*tuple
 	order  []key
+	// on has the four-tuples of each own endpoint: those of a listener.
+	on     map[segment.Endpoint][]key
 	gates  map[segment.Addr]listen.Gate
 	result Result
+	// soonest is the earliest moment at which something may be overdue.
+	soonest int64
 }
 
-// Replay walks through the segments of a capture, in its order. Segments that are
-// neither to nor from the end are passed over.
-func Replay(h *Host, segments []segment.Segment) Result {
-	r := &run{host: h, tuples: map[key]*tuple{}, gates: map[segment.Addr]listen.Gate{}}
-	for i := range segments {
-		s := &segments[i]
-		from, to := h.Owns(s.Src.Addr), h.Owns(s.Dst.Addr)
-		if from == to {
-			continue
-		}
-		if !r.overdue(s.Time) {
-			return r.result
-		}
-		if to {
-			r.result.Arrived++
-			r.arrive(key{s.Dst, s.Src}, s)
-			continue
-		}
-		r.result.Sent++
-		if !r.sent(key{s.Src, s.Dst}, s) {
-			return r.result
-		}
+// New begins a replay.
+func New(h *Host) *Replayer {
+	return &Replayer{
+		host: h, tuples: map[key]*tuple{}, on: map[segment.Endpoint][]key{}, gates: map[segment.Addr]listen.Gate{},
+		soonest: math.MaxInt64,
 	}
-	return r.result
+}
+
+// Result is what was found so far.
+func (r *Replayer) Result() Result { return r.result }
+
+// Take takes the next segment of the capture; one that is neither to nor from the
+// end is passed over. It returns false once something contradicts the model, and
+// takes nothing more.
+func (r *Replayer) Take(s *segment.Segment) bool {
+	if r.result.Unexplained != nil {
+		return false
+	}
+	from, to := r.host.Owns(s.Src.Addr), r.host.Owns(s.Dst.Addr)
+	switch {
+	case from == to:
+		return true
+	case !r.overdue(s.Time):
+		return false
+	case to:
+		r.result.Arrived++
+		r.arrive(key{s.Dst, s.Src}, s)
+		return true
+	}
+	r.result.Sent++
+	return r.sent(key{s.Src, s.Dst}, s)
 }
 
 // of returns the four-tuple of k, which a segment is about to touch.
-func (r *run) of(k key, s *segment.Segment) *tuple {
+func (r *Replayer) of(k key, s *segment.Segment) *tuple {
 	t := r.tuples[k]
 	if t == nil {
 		t = &tuple{worlds: []world{{}}}
@@ -154,12 +180,13 @@ func (r *run) of(k key, s *segment.Segment) *tuple {
 		}
 		r.tuples[k] = t
 		r.order = append(r.order, k)
+		r.on[k.own] = append(r.on[k.own], k)
 	}
 	return t
 }
 
 // arrive lets a segment meet everything that the end may hold.
-func (r *run) arrive(k key, s *segment.Segment) {
+func (r *Replayer) arrive(k key, s *segment.Segment) {
 	t := r.of(k, s)
 	var next []world
 	for _, w := range t.worlds {
@@ -167,12 +194,12 @@ func (r *run) arrive(k key, s *segment.Segment) {
 			next = append(next, r.received(k, t, w, s)...)
 		}
 	}
-	t.set(next)
+	r.set(t, next)
 }
 
 // sent looks for what explains a frame that the end sent. It returns false where
 // nothing does.
-func (r *run) sent(k key, s *segment.Segment) bool {
+func (r *Replayer) sent(k key, s *segment.Segment) bool {
 	t := r.of(k, s)
 	if !t.clock.fits(r, s) {
 		r.result.Unexplained = &Unexplained{Frame: s.Frame, Segment: text(s), Expected: []string{
@@ -205,18 +232,17 @@ func (r *run) sent(k key, s *segment.Segment) bool {
 	if s.Flags.Has(segment.SYN) {
 		t.isn.note(s, next)
 	}
-	t.set(next)
+	r.set(t, next)
 	return true
 }
 
 // set takes the worlds that are left, each once.
-func (t *tuple) set(worlds []world) {
-	seen := make(map[world]bool, len(worlds))
+func (r *Replayer) set(t *tuple, worlds []world) {
 	t.worlds = t.worlds[:0]
-	for _, w := range worlds {
-		if !seen[w] {
-			seen[w] = true
-			t.worlds = append(t.worlds, w)
+	for i := range worlds {
+		if w := &worlds[i]; !slices.Contains(t.worlds, *w) {
+			t.worlds = append(t.worlds, *w)
+			r.soonest = min(r.soonest, w.deadline())
 		}
 	}
 	if len(t.worlds) > maxWorlds {
@@ -224,36 +250,49 @@ func (t *tuple) set(worlds []world) {
 	}
 }
 
-// overdue drops the worlds that should have answered by now. It returns false
-// where no world of a four-tuple is left.
-func (r *run) overdue(now int64) bool {
+// overdue drops the worlds that should have sent something by now. It returns
+// false where no world of a four-tuple is left.
+func (r *Replayer) overdue(now int64) bool {
+	if now <= r.soonest {
+		return true
+	}
+	r.soonest = math.MaxInt64
 	for _, k := range r.order {
 		t := r.tuples[k]
-		var late []owed
+		var late []world
 		left := t.worlds[:0:0]
 		for _, w := range t.worlds {
-			if o, ok := w.late(now); ok {
-				late = append(late, o)
-				continue
+			if d := w.deadline(); now > d {
+				late = append(late, w)
+			} else {
+				left = append(left, w)
+				r.soonest = min(r.soonest, d)
 			}
-			left = append(left, w)
 		}
-		if len(late) == 0 {
-			continue
-		}
-		if len(left) == 0 {
-			u := &Unexplained{Frame: late[0].frame, Missing: true}
-			for _, o := range late {
-				u.Expected = append(u.Expected, o.String())
-			}
-			slices.Sort(u.Expected)
-			u.Expected = slices.Compact(u.Expected)
-			r.result.Unexplained = u
+		if len(late) > 0 && len(left) == 0 {
+			r.result.Unexplained = missing(late)
 			return false
 		}
-		t.worlds = left
+		if len(late) > 0 {
+			t.worlds = left
+		}
 	}
 	return true
+}
+
+// missing says what did not come.
+func missing(late []world) *Unexplained {
+	u := &Unexplained{Missing: true}
+	for i := range late {
+		o := late[i].first()
+		if u.Frame == 0 {
+			u.Frame = o.frame
+		}
+		u.Expected = append(u.Expected, o.String())
+	}
+	slices.Sort(u.Expected)
+	u.Expected = slices.Compact(u.Expected)
+	return u
 }
 
 func text(s *segment.Segment) string { return string(segment.AppendPacketdrill(nil, s)) }

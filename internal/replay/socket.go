@@ -11,196 +11,147 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
 
-// ordinary is what a live socket does with a segment without SYN and RST: RFC 9293
-// §3.10.7.4, in the order of tcp_rcv_established and tcp_rcv_state_process.
-func (r *run) ordinary(k key, w world, s *segment.Segment) []world {
+// intoLive asks the model what a live socket does with a segment.
+func (r *Replayer) intoLive(k key, w world, s *segment.Segment) []world {
 	so := &w.so
-	bare := s.End() == s.Seq
-	switch {
-	case so.HasTS == kernel.Yes && s.HasTS() && so.TSRecent.Sub(s.TSVal) > 1:
-		return r.misfit(w, "paws", s, bare)
-	case s.End().Before(so.acked) || s.Seq.After(so.right()):
-		return r.misfit(w, "out-of-window", s, bare)
-	case !s.Flags.Has(segment.ACK):
-		return []world{w}
-	case s.Ack.After(so.SndNxt.Num):
-		// Challenged, or dropped, by version and limits.
-		return []world{w, w.owing(so.dupACK(), "ack-ahead", s)}
+	so.RcvWnd = so.window()
+	if so.Unread == kernel.Yes && so.State != live.CloseWait {
+		so.Unread = kernel.Unknown // the application may have read it
 	}
-	if so.HasTS == kernel.Yes && s.HasTS() && !s.Seq.After(so.acked) && !so.TSRecent.After(s.TSVal) {
-		so.TSRecent, so.tsStored = kernel.Known(s.TSVal), s.Time
-	}
-	so.acknowledged(s)
-	if so.finSent && so.sndUna == so.SndNxt.Num {
-		switch so.State {
-		case live.FinWait1:
-			so.State = live.FinWait2
-		case live.Closing:
-			return []world{r.timeWait(k, w, timewait.TimeWait, s.Time)}
-		case live.LastAck:
-			return []world{w.hold(atNothing)}
-		case live.UnknownState, live.SynRecv, live.Established, live.FinWait2, live.CloseWait:
+	var out []world
+	for _, now := range limiterTimes(r.host, so.LastACK, s.Time) {
+		c := live.Case{Socket: so.Socket, Host: r.host.Host, Segment: *s, Now: now}
+		for _, o := range live.Decide(&c).Possible {
+			out = append(out, r.afterLive(k, w, o, s, now)...)
 		}
 	}
-	if bare {
-		return r.perhapsOrphan(k, w, s.Time)
+	if so.State != live.FinWait2 || so.Orphan == kernel.No {
+		return out
 	}
-	return r.space(k, w, s)
+	// The application may have closed since, and left the mini-socket of an orphan.
+	mini := r.shrunk(k, w, timewait.Socket{
+		Substate: timewait.FinWait2, RcvNxt: so.RcvNxt, SndNxt: so.SndNxt, WScale: so.WScale, RcvWnd: so.RcvWnd,
+		HasTS: so.HasTS, TSRecent: so.TSRecent, TSStored: so.tsStored,
+	}, so.halfClosed, s.Time)
+	return append(out, r.received(k, nil, mini, s)...)
 }
 
-// perhapsOrphan adds the mini-socket that a FIN_WAIT2 becomes once the application
-// has closed.
-func (r *run) perhapsOrphan(k key, w world, now int64) []world {
-	if w.so.State != live.FinWait2 {
-		return []world{w}
+// afterLive turns an outcome of package live into worlds.
+func (r *Replayer) afterLive(k key, w world, o live.Outcome, s *segment.Segment, now int64) []world {
+	rule := "live " + o.Rule
+	was := &w.so
+	if o.Gone {
+		return []world{w.hold(atNothing).owing(o.Reply, rule, s)}
 	}
-	mini := r.timeWait(k, w, timewait.FinWait2, now)
-	if w.so.orphan {
-		// The whole socket stays where somebody was using it at that moment.
-		return []world{mini, w}
+	if was.State == live.SynRecv && o.Rule == "otherwise" { // the last ACK with data, or with a FIN
+		w.so.establish()
+		w.so.SndUna = w.so.SndNxt
+		return r.intoLive(k, w, s)
 	}
-	return []world{w, mini}
-}
-
-// misfit is what a segment gets that is too old or lies outside the window: an
-// ACK, which is limited for one that takes no sequence space.
-func (r *run) misfit(w world, rule string, s *segment.Segment, bare bool) []world {
-	n := w.owing(w.so.dupACK(), rule, s)
-	if !bare {
+	n := w
+	so := &n.so
+	so.Socket = o.After
+	if o.Shrinks {
+		so.Socket = was.Socket
+	} else if so.LastACK == now && was.LastACK != now {
+		so.LastACK = s.Time
+	}
+	if was.State == live.SynRecv && so.State == live.Established {
+		so.establish()
+	}
+	recent := o.After.TSRecent
+	if o.Shrinks {
+		recent = o.Small.TSRecent
+	}
+	if s.HasTS() && recent.Known && recent.Num == s.TSVal {
+		so.tsStored = s.Time
+	}
+	if was.State != live.FinWait2 && so.State == live.FinWait2 {
+		so.halfClosed = s.Time
+	}
+	so.progress(s, o.Rule)
+	if o.Shrinks {
+		o.Small.TSStored = so.tsStored
+		return []world{r.shrunk(k, n, o.Small, s.Time, s.Time).owing(o.Reply, rule, s)}
+	}
+	if so.mayWait(was, o.Rule) {
+		so.wantsACK(s)
 		return []world{n}
 	}
-	n.so.LastACK = s.Time
-	var out []world
-	for _, now := range limiterTimes(r.host, w.so.LastACK, s.Time) {
-		d := time.Duration(now - w.so.LastACK)
-		if w.so.LastACK != 0 && d < r.host.RateLimit.Duration {
-			out = append(out, w)
-		} else {
-			out = append(out, n)
-		}
-	}
-	if rule == "paws" || !r.host.RateLimit.Known {
-		out = append(out, w) // newer kernels let an old bare ACK pass without a word
-	}
-	return out
+	return []world{n.owing(o.Reply, rule, s)}
 }
 
-// space takes in what a segment brings: payload and FIN.
-func (r *run) space(k key, w world, s *segment.Segment) []world {
-	so := &w.so
-	closedEars := so.State == live.CloseWait || so.State == live.Closing || so.State == live.LastAck
-	end := s.Seq.Add(s.Len)
-	fin := s.Flags.Has(segment.FIN)
+// mayWait tells whether the ACK of an outcome may be delayed: what came in order,
+// while nothing was missing.
+func (so *socket) mayWait(was *socket, rule string) bool {
+	switch rule {
+	case "data-in-order", "ack-fast-path":
+		return was.AheadN == 0
+	case "fin-in-order":
+		return so.State == live.CloseWait
+	}
+	return false
+}
+
+// establish is what becomes of a request or an opener when the handshake is done.
+func (so *socket) establish() {
+	so.State, so.LastACK = live.Established, 0
+	so.Orphan, so.Unread = kernel.No, kernel.No
+	so.sndUna, so.repeats, so.gap = so.SndNxt.Num, 0, 0
+}
+
+// progress takes what a segment acknowledges and how much room the peer has.
+func (so *socket) progress(s *segment.Segment, rule string) {
+	switch rule {
+	case "rst-challenged", "rst-ignored", "no-ack", "paws-old-ack", "paws-limited", "paws-ack", "outside-limited", "outside-ack",
+		"ack-unsent", "ack-bad", "ack-bad-limited", "syn-challenged", "syn-limited", "syn-duplicate-ack", "syn-unanswered":
+		return // dropped before its ACK was looked at
+	}
 	switch {
-	case closedEars && !s.Seq.Before(so.RcvNxt.Num):
-		return []world{w, w.owing(so.dupACK(), "after-fin", s)}
-	case !s.End().After(so.RcvNxt.Num): // nothing new
-		return []world{w.owing(so.dupACK(), "duplicate", s)}
-	case s.Len > 0 && end.After(so.RcvNxt.Num) && (so.State == live.FinWait1 || so.State == live.FinWait2):
-		// Nobody is left to read it, unless the application has only shut down.
-		dead := w.hold(atNothing).owing(timewait.ResetFor(s), "data-after-close", s)
-		if so.orphan {
-			return []world{dead}
+	case !s.Flags.Has(segment.ACK) || s.Ack.Before(so.sndUna) || s.Ack.After(so.SndNxt.Num):
+		return
+	case s.Ack != so.sndUna:
+		so.sndUna, so.repeats, so.gap, so.dupACKs = s.Ack, 0, 0, 0
+		so.timed(s.Time)
+		if so.sndUna == so.SndNxt.Num {
+			so.out = 0
 		}
-		return append([]world{dead}, r.takeIn(k, w, s, end, fin)...)
+	case s.Len == 0 && so.sndUna != so.SndNxt.Num:
+		so.dupACKs = min(so.dupACKs+1, 100)
 	}
-	return r.takeIn(k, w, s, end, fin)
+	so.heard(s)
 }
 
-func (r *run) takeIn(k key, w world, s *segment.Segment, end seq.Num, fin bool) []world {
-	so := &w.so
-	if fin {
-		so.finAt = kernel.Known(end)
-	}
-	if s.Seq.After(so.RcvNxt.Num) {
-		if s.Len > 0 {
-			so.keepAhead(segment.SACKBlock{Left: s.Seq, Right: end})
-		}
-		return []world{w.owing(so.dupACK(), "beyond-hole", s)}
-	}
-	hole := so.nAhead > 0
-	if end.After(so.RcvNxt.Num) {
-		so.RcvNxt = kernel.Known(end)
-		so.fill()
-		so.wantsACK(s)
-	}
-	if so.finAt.Known && so.finAt.Num == so.RcvNxt.Num {
-		return r.finished(k, w, s)
-	}
-	if hole { // at once, as long as something was missing
-		so.ackDue = s.Time + int64(promptly)
-	}
-	return []world{w}
-}
-
-// finished is what the peer's FIN does in order (tcp_fin).
-func (r *run) finished(k key, w world, s *segment.Segment) []world {
-	so := &w.so
-	so.finAt = kernel.Num{}
-	so.RcvNxt = kernel.Known(so.RcvNxt.Add(1))
-	switch so.State {
-	case live.Established:
-		so.State = live.CloseWait
-		so.wantsACK(s)
-		return []world{w}
-	case live.FinWait1:
-		so.State, so.ackDue = live.Closing, 0
-		return []world{w.owing(so.dupACK(), "simultaneous-close", s)}
-	case live.FinWait2:
-		n := r.timeWait(k, w, timewait.TimeWait, s.Time)
-		reply := so.dupACK()
-		return []world{n.owing(reply, "fin", s)}
-	case live.UnknownState, live.SynRecv, live.CloseWait, live.Closing, live.LastAck:
-	}
-	return []world{w}
-}
-
-// timeWait is the mini-socket that takes a socket's place (tcp_time_wait). With
-// tcp_max_tw_buckets 0 there is none.
-func (r *run) timeWait(k key, w world, sub timewait.Substate, now int64) world {
-	n := w.hold(atTimeWait)
+// shrunk is the mini-socket that takes a socket's place (tcp_time_wait). With
+// tcp_max_tw_buckets 0 there is none. It was made between since and now.
+func (r *Replayer) shrunk(k key, w world, tw timewait.Socket, since, now int64) world {
 	if r.host.MaxTWBuckets.Known && r.host.MaxTWBuckets.Uint32() == 0 {
 		return w.hold(atNothing)
 	}
 	so := &w.so
-	n.tw = timewait.Socket{
-		Substate: sub, RcvNxt: so.RcvNxt, SndNxt: so.SndNxt, WScale: so.WScale,
-		RcvWnd: kernel.Known(seq.Of(so.edge.Ahead(so.RcvNxt.Num))),
-		HasTS:  so.HasTS, TSRecent: so.TSRecent, TSStored: so.tsStored, Armed: now,
+	if !tw.RcvWnd.Known {
+		tw.RcvWnd = so.window()
 	}
-	if so.edge.Before(so.RcvNxt.Num) {
-		n.tw.RcvWnd = kernel.Known(seq.Of(0))
-	}
-	n.twm = twMore{entered: now, rtt: so.rtt}
-	if r.host.Recycle != kernel.No && so.HasTS == kernel.Yes && so.TSRecent.Known {
+	n := w.hold(atTimeWait)
+	n.tw, n.twm = tw, twMore{since: since, entered: now, rtt: so.rtt}
+	if r.host.Recycle != kernel.No && tw.HasTS == kernel.Yes && tw.TSRecent.Known {
 		g := r.gates[k.peer.Addr]
-		if !g.TS.Known || g.TS.Sub(so.TSRecent.Num) <= 0 || time.Duration(now-g.Stored) > listen.GateLength {
-			r.gates[k.peer.Addr] = listen.Gate{TS: so.TSRecent, Stored: so.tsStored}
+		if !g.TS.Known || g.TS.Sub(tw.TSRecent.Num) <= 0 || time.Duration(now-g.Stored) > listen.GateLength {
+			r.gates[k.peer.Addr] = listen.Gate{TS: tw.TSRecent, Stored: tw.TSStored}
 		}
 	}
 	return n
 }
 
-// dupACK is the ACK that the socket would send now.
-func (so *socket) dupACK() kernel.Reply {
-	a := kernel.Reply{Kind: kernel.ReplyACK, Seq: so.SndNxt, Ack: so.RcvNxt}
-	switch so.HasTS {
-	case kernel.Yes:
-		a.TSEcr = so.TSRecent
-	case kernel.No:
-		a.NoTS = true
-	case kernel.Unknown:
+// window is what is left of the window that was advertised (tcp_receive_window).
+func (so *socket) window() kernel.Num {
+	switch {
+	case so.loose:
+		return kernel.Num{}
+	case so.edge.Before(so.RcvNxt.Num):
+		return kernel.Known(seq.Of(0))
 	}
-	return a
-}
-
-// right is the right edge of the receive window; before the first advertisement it
-// is behind everything.
-func (so *socket) right() seq.Num {
-	if so.edge.Before(so.RcvNxt.Num) {
-		return so.RcvNxt.Num
-	}
-	return so.edge
+	return kernel.Known(seq.Of(so.edge.Ahead(so.RcvNxt.Num)))
 }
 
 // wantsACK notes that what arrived must be acknowledged.
@@ -219,70 +170,10 @@ func (so *socket) heard(s *segment.Segment) {
 	so.sndWnd = kernel.Known(seq.Of(uint32(s.Window) << scale))
 }
 
-// acknowledged takes the acknowledgement and the window of a segment.
-func (so *socket) acknowledged(s *segment.Segment) {
-	switch {
-	case s.Ack.After(so.sndUna):
-		so.sndUna, so.repeats, so.gap, so.dupACKs = s.Ack, 0, 0, 0
-		so.timed(s.Time)
-		if so.sndUna == so.SndNxt.Num {
-			so.out = 0
-		}
-	case s.Ack == so.sndUna && s.Len == 0 && so.sndUna != so.SndNxt.Num:
-		so.dupACKs = min(so.dupACKs+1, 100)
-	case s.Ack.Before(so.sndUna):
-		return
-	}
-	so.heard(s)
-}
-
 // timed takes a round trip that has ended.
 func (so *socket) timed(now int64) {
 	if so.asked != 0 {
 		so.rtt = max(so.rtt, time.Duration(now-so.asked))
 		so.asked = 0
-	}
-}
-
-// keepAhead keeps a block beyond a hole, joined with those that it touches.
-func (so *socket) keepAhead(b segment.SACKBlock) {
-	n := uint8(0)
-	for _, o := range so.ahead[:so.nAhead] {
-		if !o.Left.After(b.Right) && !b.Left.After(o.Right) {
-			if o.Left.Before(b.Left) {
-				b.Left = o.Left
-			}
-			if o.Right.After(b.Right) {
-				b.Right = o.Right
-			}
-			continue
-		}
-		so.ahead[n] = o
-		n++
-	}
-	if n < maxAhead {
-		so.ahead[n] = b
-		n++
-	}
-	clear(so.ahead[n:])
-	so.nAhead = n
-}
-
-// fill moves RcvNxt over the blocks that it has reached.
-func (so *socket) fill() {
-	for again := true; again; {
-		again = false
-		n := uint8(0)
-		for _, o := range so.ahead[:so.nAhead] {
-			switch {
-			case o.Left.After(so.RcvNxt.Num):
-				so.ahead[n] = o
-				n++
-			case o.Right.After(so.RcvNxt.Num):
-				so.RcvNxt, again = kernel.Known(o.Right), true
-			}
-		}
-		clear(so.ahead[n:])
-		so.nAhead = n
 	}
 }

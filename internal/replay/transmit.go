@@ -6,11 +6,10 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
-	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
 
 // fromLive returns how a live socket may have sent a frame of its own accord.
-func (r *run) fromLive(w world, s *segment.Segment) []step {
+func (r *Replayer) fromLive(w world, s *segment.Segment) []step {
 	so := &w.so
 	f := s.Flags &^ (segment.PSH | segment.ECE | segment.CWR)
 	switch {
@@ -39,7 +38,7 @@ func (r *run) fromLive(w world, s *segment.Segment) []step {
 
 // aborts: the application closes with data unread or with SO_LINGER 0, or its
 // listener goes before it accepted (tcp_send_active_reset).
-func (r *run) aborts(w world, s *segment.Segment) []step {
+func (r *Replayer) aborts(w world, s *segment.Segment) []step {
 	so := &w.so
 	if s.Seq != so.SndNxt.Num || s.Ack != so.RcvNxt.Num || s.Len != 0 || !so.echoes(s) {
 		return nil
@@ -56,21 +55,17 @@ func (r *run) aborts(w world, s *segment.Segment) []step {
 // cuts off less than one unit.
 func (so *socket) widens(s *segment.Segment) bool {
 	edge := s.Ack.Add(uint32(s.Window) << so.scale())
-	return !edge.Add(1 << so.scale()).Before(so.edge)
+	return so.loose || !edge.Add(1<<so.scale()).Before(so.edge)
 }
 
 func (so *socket) scale() uint8 { return min(so.WScale, 14) }
 
 // advertised takes what a frame tells the peer.
 func (so *socket) advertised(s *segment.Segment) {
-	if edge := s.Ack.Add(uint32(s.Window) << so.scale()); edge.After(so.edge) {
-		so.edge = edge
+	if edge := s.Ack.Add(uint32(s.Window) << so.scale()); so.loose || edge.After(so.edge) {
+		so.edge, so.loose = edge, false
 	}
 	so.acked = s.Ack
-	so.RcvWnd = kernel.Known(seq.Of(0))
-	if so.edge.After(so.RcvNxt.Num) {
-		so.RcvWnd = kernel.Known(seq.Of(so.edge.Ahead(so.RcvNxt.Num)))
-	}
 	if s.Ack == so.RcvNxt.Num {
 		so.ackDue = 0
 	}
@@ -123,10 +118,9 @@ func (so *socket) sends(w world, s *segment.Segment) []step {
 		w.so.State = live.LastAck
 		return []step{{ByApplication, w}}
 	}
-	w.so.State = live.FinWait1
-	closed := w
-	closed.so.orphan = true
-	return []step{{ByApplication, w}, {ByApplication, closed}}
+	// It has closed, or shut down what it sends.
+	w.so.State, w.so.Orphan = live.FinWait1, kernel.Unknown
+	return []step{{ByApplication, w}}
 }
 
 // repeatsData: something not acknowledged again, when a timer allows it. What is

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
@@ -38,8 +39,8 @@ type world struct {
 
 // twMore is what the model's TIME_WAIT does not keep.
 type twMore struct {
-	// entered is when the mini-socket was made.
-	entered int64
+	// The mini-socket was made between since and entered.
+	since, entered int64
 	// rtt is the longest round trip seen, which bounds a recycled TIME_WAIT.
 	rtt time.Duration
 }
@@ -59,7 +60,7 @@ type owed struct {
 
 func (o owed) String() string {
 	if o.reply.Kind == kernel.NoReply {
-		return fmt.Sprintf("%s for frame %d", o.rule, o.frame)
+		return fmt.Sprintf("%s of frame %d", o.rule, o.frame)
 	}
 	return fmt.Sprintf("%s by %s to frame %d", o.reply.Kind, o.rule, o.frame)
 }
@@ -74,6 +75,8 @@ type socket struct {
 	sndWnd kernel.Num
 	// first is the window field of the own SYN or SYN-ACK.
 	first uint16
+	// loose: the window was worked out anew, and not advertised since.
+	loose bool
 	// edge is the right edge of what was advertised, acked the last ack that was sent (rcv_wup).
 	edge, acked seq.Num
 	// peerWScale is applied to the peer's windows, -1: the peer offered none.
@@ -85,19 +88,15 @@ type socket struct {
 	finSent  bool
 	// inherited: its ISN was chosen by a TIME_WAIT, not by the clock.
 	inherited bool
-	// orphan: the application has closed, not only shut down.
-	orphan bool
 	// served: the application has shown that it accepted the connection.
 	served bool
 	cookie bool
 	// scales: this end's SYN or SYN-ACK offered window scaling.
 	scales bool
+	// offersSACK: the SYN offered SACK.
+	offersSACK bool
 	// opened: this end opened it.
 	opened bool
-	// finAt is the place of a FIN that lies beyond a hole.
-	finAt  kernel.Num
-	ahead  [maxAhead]segment.SACKBlock
-	nAhead uint8
 	// lastSent is when sequence space was last sent, gap the time between the last
 	// two repeats, repeats how many there were since the last progress.
 	lastSent  int64
@@ -110,12 +109,10 @@ type socket struct {
 	// hurry: an ACK that did not fit lets the SYN be repeated at once.
 	hurry bool
 	rtt   time.Duration
-	asked int64 // when the oldest byte that is timed left
+	// halfClosed is when the own FIN was acknowledged.
+	halfClosed int64
+	asked      int64 // when the oldest byte that is timed left
 }
-
-// maxAhead bounds the blocks kept beyond a hole; more are forgotten, and then
-// acknowledged in doubt.
-const maxAhead = 8
 
 // String says what the world holds, and what it owes.
 func (w world) String() string {
@@ -130,9 +127,6 @@ func (w world) String() string {
 		says = fmt.Sprintf("%s snd_una %s snd_nxt %s rcv_nxt %s", w.so.State, w.so.sndUna, w.so.SndNxt.Num, w.so.RcvNxt.Num)
 		if w.so.HasTS == kernel.Yes {
 			says += fmt.Sprintf(" ts_recent %s", w.so.TSRecent.Num)
-		}
-		if w.so.orphan {
-			says += " closed"
 		}
 	case atTimeWait:
 		says = fmt.Sprintf("TIME_WAIT substate %d snd_nxt %s rcv_nxt %s", w.tw.Substate, w.tw.SndNxt.Num, w.tw.RcvNxt.Num)
@@ -170,19 +164,44 @@ func (w world) hold(at place) world {
 	return world{at: at, owes: w.owes, n: w.n}
 }
 
-// late tells whether an answer should have been sent by now.
-func (w world) late(now int64) (owed, bool) {
-	if w.n > 0 && now > w.owes[0].until {
-		return w.owes[0], true
+// deadline is by when the world must have sent something.
+func (w *world) deadline() int64 {
+	d := int64(math.MaxInt64)
+	if w.n > 0 {
+		d = w.owes[0].until
 	}
-	if w.at == atLive && w.so.ackDue != 0 && now > w.so.ackDue {
-		return owed{reply: kernel.Reply{Kind: kernel.ReplyACK}, rule: "delayed ACK", frame: w.so.ackFrame}, true
+	if w.at != atLive {
+		return d
 	}
-	if w.at == atLive && w.so.State != live.SynRecv && w.so.State != live.UnknownState && w.so.sndUna != w.so.SndNxt.Num && w.so.lastSent != 0 &&
-		time.Duration(now-w.so.lastSent) > w.so.longestRTO() {
-		return owed{rule: "retransmission timer", frame: w.so.sentFrame}, true
+	if w.so.ackDue != 0 {
+		d = min(d, w.so.ackDue)
 	}
-	return owed{}, false
+	if w.so.unacknowledged() {
+		d = min(d, w.so.lastSent+int64(w.so.longestRTO()))
+	}
+	return d
+}
+
+// first is what the world must send by its deadline.
+func (w *world) first() owed {
+	d := w.deadline()
+	switch {
+	case w.n > 0 && d == w.owes[0].until:
+		return w.owes[0]
+	case d == w.so.ackDue:
+		return owed{reply: kernel.Reply{Kind: kernel.ReplyACK}, rule: "the delayed ACK", frame: w.so.ackFrame}
+	}
+	return owed{rule: "a retransmission", frame: w.so.sentFrame}
+}
+
+// unacknowledged tells whether something was sent that must be repeated.
+func (so *socket) unacknowledged() bool {
+	switch so.State {
+	case live.UnknownState, live.SynRecv:
+		return false
+	case live.Established, live.FinWait1, live.FinWait2, live.CloseWait, live.Closing, live.LastAck:
+	}
+	return so.sndUna != so.SndNxt.Num && so.lastSent != 0
 }
 
 // longestRTO is by when what is not acknowledged must have been repeated. What a
@@ -193,20 +212,21 @@ func (so *socket) longestRTO() time.Duration {
 
 // aged returns what a world has become when time has passed: timers that end
 // something without a frame.
-func (r *run) aged(w world, now int64) []world {
+func (r *Replayer) aged(w world, now int64) []world {
 	switch w.at {
 	case atTimeWait:
 		least, most := r.lifetime(&w)
-		armed := w.tw.Armed
-		if armed == 0 {
-			armed, least = w.twm.entered, 0
-			most = max(most, timewait.Length+10*time.Second)
+		first, last := w.tw.Armed, w.tw.Armed
+		if w.tw.Armed == 0 {
+			first, last = w.twm.since, w.twm.entered
+			if w.tw.Substate == timewait.TimeWait { // armed anew, or not
+				most += most
+			}
 		}
-		age := time.Duration(now - armed)
 		switch {
-		case age < least:
+		case time.Duration(now-first) < least:
 			return []world{w}
-		case age > most:
+		case time.Duration(now-last) > most:
 			return []world{w.hold(atNothing)}
 		}
 		return []world{w, w.hold(atNothing)}
@@ -229,7 +249,7 @@ func (r *run) aged(w world, now int64) []world {
 const requestLife = 35 * time.Second
 
 // lifetime bounds how long a TIME_WAIT lasts since it was armed.
-func (r *run) lifetime(w *world) (least, most time.Duration) {
+func (r *Replayer) lifetime(w *world) (least, most time.Duration) {
 	least, most = timewait.Lifetime(r.host.Profile)
 	if w.tw.Substate == timewait.FinWait2 {
 		shorter := timewait.Length - r.host.FinTimeout.Duration
@@ -261,7 +281,7 @@ type isnLine struct {
 }
 
 // fits tells whether a fresh ISN lies on the line through the last one.
-func (l *isnLine) fits(r *run, s *segment.Segment) bool {
+func (l *isnLine) fits(r *Replayer, s *segment.Segment) bool {
 	if !l.seen || r.host.Profile.Has(&kernel.ClockISN).Answer != kernel.Yes {
 		return true
 	}
@@ -299,7 +319,7 @@ const (
 
 // fits tells whether a frame's TSval lies behind the last one by what the clock can have
 // made since.
-func (c *tsClock) fits(r *run, s *segment.Segment) bool {
+func (c *tsClock) fits(r *Replayer, s *segment.Segment) bool {
 	if !c.seen || !s.HasTS() || s.Flags.Has(segment.SYN) {
 		return true
 	}
