@@ -153,6 +153,14 @@ func timeWaitRecipes() []recipe {
 			}
 			x.completes()
 		}},
+		{Case{"tw_closing", "timewait_syn_accepted", "both closed at once, by way of CLOSING; then a SYN with a newer sequence number", false}, false, false, func(x *stage) {
+			x.opened()
+			x.do(hostShuts, peerFinishesAlone, peerAcks)
+			x.closeHost()
+			x.pause(moment)
+			x.probe("syn", plainSYN(far))
+			x.completes()
+		}},
 		{Case{"tw_bucket_overflow", "no_timewait_buckets_full", "with tcp_max_tw_buckets=0 the closed connection leaves nothing behind", false}, false, true, func(x *stage) {
 			x.sysctl("tcp_max_tw_buckets", "0")
 			x.opened()
@@ -305,6 +313,17 @@ func fillQueue(x *stage) {
 	x.pause(moment)
 }
 
+// accept takes a stranger's connection out of the queue.
+func accept(x *stage) {
+	if x.err != nil {
+		return
+	}
+	fd, _, err := unix.Accept4(x.r.listener(x.c), unix.SOCK_CLOEXEC)
+	if x.err = err; err == nil {
+		x.err = unix.Close(fd)
+	}
+}
+
 // flood sends SYNs of so many strangers.
 func flood(x *stage, n uint16) {
 	for i := range n {
@@ -352,6 +371,22 @@ func openingRecipes() []recipe {
 			x.probe("syn", plainSYN(far))
 			x.pause(retry)
 			x.probe("syn-again", plainSYN(far))
+		}},
+		{Case{"queue_full_for_a_while", "accept-queue-full-for-a-while", "the accept queue is full when the first SYN arrives, and has room when the second does", false}, false, false, func(x *stage) {
+			fillQueue(x)
+			x.probe("syn", plainSYN(0))
+			x.pause(retry / 2)
+			accept(x)
+			x.pause(retry / 2)
+			x.remark()
+			x.probe("syn-again", plainSYN(0))
+			x.completes()
+			x.used()
+		}},
+		{Case{"probe", "probe", "a health check: SYN, SYN-ACK, RST", false}, false, false, func(x *stage) {
+			pending(x)
+			x.remark()
+			x.probe("rst", bareRST)
 		}},
 		{Case{"final_ack_ignored", "accept_queue_overflow", "the accept queue fills up during a handshake: its last ACK is ignored, the SYN-ACK comes again", false}, false, true, func(x *stage) {
 			pending(x)

@@ -231,6 +231,14 @@ func clientRecipes() []recipe {
 			x.sysctl("tcp_syn_retries", "2")
 			x.watch("connect", 8*time.Second, func() { x.connect(false) })
 		}},
+		{Case{"connect_syn_lost_once", "syn-lost-once", "the kernel's first SYN gets no answer, its second does", false}, true, false, func(x *stage) {
+			x.asClient()
+			x.watch("connect", 1300*time.Millisecond, func() { x.connect(false) })
+			x.answered()
+			x.hostWrites(100)
+			x.do(peerAcks)
+			x.pause(moment)
+		}},
 		{Case{"connect_refused", "no-listener", "the kernel connects, and gets a RST", false}, true, true, func(x *stage) {
 			x.asClient()
 			x.watch("connect", replyWait, func() { x.connect(false) })
