@@ -1,7 +1,6 @@
 package pasted
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -83,26 +82,18 @@ type columns struct {
 	sep   string // "" where columns are padded with spaces
 }
 
-var wide = regexp.MustCompile(`\s{2,}|\t`)
-
 // columnsOf reads a heading, nil if t is none.
 func columnsOf(t string) *columns {
 	low := strings.ToLower(strings.TrimSpace(t))
 	if len(low) > 1000 || !strings.Contains(low, "source") && !strings.Contains(low, "src") {
 		return nil
 	}
-	for _, sep := range [...]string{"\t", ",", "|", ";", "", " "} {
-		var words []string
-		switch {
-		case sep == "":
-			words = wide.Split(low, -1)
-		case strings.Contains(low, sep):
-			words = strings.Split(low, sep)
+	for _, sep := range [...]string{"\t", ",", "|", ";"} {
+		if !strings.Contains(low, sep) {
+			continue
 		}
+		words := strings.Split(low, sep)
 		c := &columns{sep: sep}
-		if sep == " " {
-			words, c.sep = strings.Fields(low), ""
-		}
 		known := 0
 		for _, w := range words {
 			k, ok := columnNames[strings.Trim(w, ` "`)]
@@ -114,15 +105,12 @@ func columnsOf(t string) *columns {
 		if known >= 3 && known*4 >= len(words)*3 {
 			return c
 		}
-		if c = headingWords(strings.Fields(low)); sep == " " && c != nil {
-			return c
-		}
 	}
-	return nil
+	return headingWords(strings.Fields(low))
 }
 
-// headingWords reads a heading whose columns stand one space apart, where names
-// of two words are ambiguous.
+// headingWords reads a heading whose columns are padded with spaces; a name may
+// have two words.
 func headingWords(words []string) *columns {
 	c := &columns{}
 	known := 0
@@ -171,6 +159,12 @@ func (c *columns) row(r *row, head string) bool {
 		return true
 	}
 	return generic(r, words)
+}
+
+// whole reads a row between tabs whose order a heading has announced, and tells
+// whether it did.
+func (c *columns) whole(r *row, text string) bool {
+	return c.swapped() && c.sep == "\t" && strings.Contains(text, "\t") && c.place(r, splitTabs(text)) && r.info != ""
 }
 
 // splitTabs splits at tabs and drops what is empty.
@@ -288,8 +282,7 @@ func isHost(w string) bool {
 		return false
 	}
 	return strings.Trim(w, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.:_-*<>/%#") == "" && strings.ContainsAny(w, ".:_") ||
-		strings.ToUpper(w) == w && len(w) > 1 && strings.Trim(w, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == "" ||
-		strings.Trim(w, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && len(w) > 1
+		len(w) > 1 && strings.Trim(w, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == ""
 }
 
 // set puts a value into its column.
@@ -440,6 +433,9 @@ func (p *reader) takeFields(no int, t string) bool {
 		return false
 	}
 	words := strings.Split(t, c.sep)
+	if len(words) != len(c.order) {
+		words = strings.Split(t, "\t") // what was in quotes
+	}
 	if len(words) != len(c.order) {
 		return false
 	}

@@ -19,6 +19,7 @@ func parseRow(r *row, text string, f *front, cols *columns) level {
 	if l := r.tcpdump(text); l != nothing {
 		return l
 	}
+	lines := text
 	text = strings.ReplaceAll(text, "\n", " ")
 	if l := r.wireshark(text, cols); l != nothing {
 		return l
@@ -26,24 +27,25 @@ func parseRow(r *row, text string, f *front, cols *columns) level {
 	if l := r.oldTCPDump(text); l != nothing {
 		return l
 	}
-	if l := r.otherDump(text); l != nothing {
+	if l := r.otherDump(lines); l != nothing {
 		return l
 	}
 	if f.stamp.kind != noStamp || f.number != 0 {
-		return r.otherRow(text, cols)
+		return r.otherRow(text, f, cols)
 	}
 	return nothing
 }
 
 var (
-	pairTail = regexp.MustCompile(`(?:^|\s)(\S+)\s*(?:>|→)\s*(\S+?):?\s*$`)
-	flagPart = regexp.MustCompile(`^Flags \[([A-Za-z.]*)\]`)
-	seqPart  = regexp.MustCompile(`\bseq\s+(\d+)(?::\s*(\d+))?`)
-	ackPart  = regexp.MustCompile(`(?:^|[\s,])ack\s+(\d+)`)
-	winPart  = regexp.MustCompile(`\bwin\s+(\d+)`)
-	urgPart  = regexp.MustCompile(`\burg\s+(\d+)`)
-	lenPart  = regexp.MustCompile(`\blength\s+(\d+)`)
-	optPart  = regexp.MustCompile(`\[\s*(?:mss|nop|sackOK|sack|TS|wscale|eol|tfo|exp-tfo|mptcp|md5|tcp-ao|unknown|bad opt|\.\.)`)
+	pairTail  = regexp.MustCompile(`(?:^|\s)(\S+)\s*(?:>|→)\s*(\S+?):?\s*$`)
+	flagBreak = regexp.MustCompile(`Flags\s*\n\s*\[`)
+	flagPart  = regexp.MustCompile(`^Flags \[([A-Za-z.]*)\]`)
+	seqPart   = regexp.MustCompile(`\bseq\s+(\d+)(?::\s*(\d+))?`)
+	ackPart   = regexp.MustCompile(`(?:^|[\s,])ack\s+(\d+)`)
+	winPart   = regexp.MustCompile(`\bwin\s+(\d+)`)
+	urgPart   = regexp.MustCompile(`\burg\s+(\d+)`)
+	lenPart   = regexp.MustCompile(`\blength\s+(\d+)`)
+	optPart   = regexp.MustCompile(`\[\s*(?:mss|nop|sackOK|sack|TS|wscale|eol|tfo|exp-tfo|mptcp|md5|tcp-ao|unknown|bad opt|\.\.)`)
 	// A number that a mail client broke in two; nothing else has a number
 	// behind a number here.
 	broken = regexp.MustCompile(`([0-9])\n([0-9])`)
@@ -51,6 +53,7 @@ var (
 
 // tcpdump reads a line of tcpdump since 4.0: "SRC > DST: Flags [..], ...".
 func (r *row) tcpdump(text string) level {
+	text = flagBreak.ReplaceAllString(text, "Flags [")
 	for from := 0; ; {
 		i := strings.Index(text[from:], "Flags [")
 		if i < 0 {
@@ -64,6 +67,9 @@ func (r *row) tcpdump(text string) level {
 		}
 		flags, ok := flagsOf(m[1])
 		head := strings.ReplaceAll(text[:i], "\n", " ")
+		if strings.Contains(head, ": ICMP") {
+			return nothing // a segment that an error quotes
+		}
 		pair := pairTail.FindStringSubmatchIndex(head)
 		if !ok || pair == nil && strings.TrimSpace(strings.Trim(head, ">→ ")) != "" {
 			continue // Geneve's own flags
@@ -217,9 +223,9 @@ var (
 	vlanPart = regexp.MustCompile(`\bvlan (\d+)`)
 	etherLen = regexp.MustCompile(`ethertype [^,]+(?:\(0x[0-9a-f]+\))?, length (\d+)`)
 	ipv4Part = regexp.MustCompile(`\(tos (0x[0-9a-f]+)[^)]*?ttl\s+(\d+),\s+id\s+(\d+),(?:[^()]|\([^()]*\))*?flags\s+\[([^\]]*)\](?:[^()]|\([^()]*\))*?length:?\s+(\d+)`)
-	ipv6Part = regexp.MustCompile(`\((?:class (0x[0-9a-f]+), )?(?:flowlabel 0x[0-9a-f]+, )?hlim (\d+), next-header [^)]*\(\d+\) payload length:? (\d+)`)
-	tunnelRE = regexp.MustCompile(`(VXLAN|Geneve|GREv\d|PPPoE|MPLS|gre-proto|EtherIP)`)
-	vniPart  = regexp.MustCompile(`\bvni (0x[0-9a-f]+|\d+)|\blabel (\d+)|\bkey=(0x[0-9a-f]+|\d+)|\[ses (0x[0-9a-f]+|\d+)\]`)
+	ipv6Part = regexp.MustCompile(`\((?:class (0x[0-9a-f]+), )?(?:flowlabel 0x[0-9a-f]+, )?hlim (\d+), next-header [^)]*\(\d+\)\s+payload length:? (\d+)`)
+	tunnelRE = regexp.MustCompile(`(VXLAN|OTV|Geneve|GREv\d|PPPoE|MPLS|gre-proto|EtherIP)`)
+	vniPart  = regexp.MustCompile(`\b(?:vni|instance) (0x[0-9a-f]+|\d+)|\blabel (\d+)|\bkey=(0x[0-9a-f]+|\d+)|\[ses (0x[0-9a-f]+|\d+)\]`)
 	outerIP  = regexp.MustCompile(`(\S+)\s+>\s+(\S+?):\s`)
 )
 
@@ -266,7 +272,7 @@ func (r *row) dumpTunnel(h string) {
 	r.tunnel.Kind = segment.TunnelIP
 	if len(names) > 0 {
 		switch n := names[len(names)-1]; n {
-		case "VXLAN":
+		case "VXLAN", "OTV": // tcpdump takes Linux's old port for OTV
 			r.tunnel.Kind = segment.TunnelVXLAN
 		case "Geneve":
 			r.tunnel.Kind = segment.TunnelGeneve

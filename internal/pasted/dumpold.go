@@ -8,13 +8,13 @@ import (
 )
 
 // oldBody is a line of tcpdump before 4.0: "SRC > DST: S 1:1(0) win 5840 <..>".
-var oldBody = regexp.MustCompile(`(\S+)\s+>\s+(\S+?):\s+([SFRPUWE]{1,6}|\.)(\s+\[[^\]]*\])?(?:\s+\[ECN[^\]]*\])?,?\s+(?:\d+:\d+\s*\(\d+\)|ack\s+\d+|win\s+\d+)`)
+var oldBody = regexp.MustCompile(`(\S+)\s+>\s+(\S+?):\s+([SFRPUWE]{1,6}|\.)(\s+\[[^\]]*\])?(?:\s+\[ECN[^\]]*\])?(?:,\s+cksum\s+0x[0-9a-f]+\s+\([^)]*\))?,?\s+(?:\d+:\d+\s*\(\d+\)|ack\s+\d+|win\s+\d+)`)
 
 var (
 	oldSeq  = regexp.MustCompile(`^\s*(\d+):(\d+)\s*\((\d+)\)`)
 	oldIP   = regexp.MustCompile(`\(?(?:DF\)?,?\s*)?\(?ttl (\d+), id (\d+)`)
 	oldTOS  = regexp.MustCompile(`\[tos (0x[0-9a-f]+)`)
-	sumPart = regexp.MustCompile(`^\s*(?:\[[^\]]*\]|,)\s*`)
+	sumPart = regexp.MustCompile(`^\s*(?:\[[^\]]*\]|,|cksum\s+0x[0-9a-f]+\s+\([^)]*\))\s*`)
 )
 
 // oldTCPDump reads such a line.
@@ -81,23 +81,25 @@ func (r *row) oldTCPDump(text string) level {
 var (
 	pairBody  = regexp.MustCompile(`(?s)(?:^|\s)(\S+)\s+(?:>|→)\s+(\S+?):\s+(.*)$`)
 	tcpQuiet  = regexp.MustCompile(`^tcp (\d+)`)
-	icmpBody  = regexp.MustCompile(`^ICMP6?,? (.*)`)
+	ipAhead   = regexp.MustCompile(`^(?:IP6? )?\((?:tos|class|flowlabel|hlim)`)
+	icmpBody  = regexp.MustCompile(`(?s)^ICMP6?,? (.*)`)
 	headOnly  = regexp.MustCompile(`(?i)^(?:[\w.@-]+\s+)?(?:(?:In|Out|B|M|P)\s+)?(?:IP6?|ip)?\s*(?:\((?:tos|class|flowlabel|hlim).*)?$`)
 	otherWord = regexp.MustCompile(`^(?:[\w.@-]+\s+)?(?:(?:In|Out|B|M|P)\s+)?(?:ARP|arp|RARP|STP|LLDP|CDP|IS-IS|LOOP|EAPOL|802\.1|IPX|AT|unknown|Unknown)\b`)
-	tunnelEnd = regexp.MustCompile(`\b(?:VXLAN|Geneve|GREv\d|gre-proto|PPPoE|MPLS|EtherIP)\b`)
+	etherARP  = regexp.MustCompile(`ethertype\s+ARP\b`)
+	tunnelEnd = regexp.MustCompile(`\b(?:VXLAN|OTV|Geneve|GREv\d|gre-proto|PPPoE|MPLS|EtherIP)\b`)
 )
 
 // otherDump reads a line of tcpdump without TCP's flags.
 func (r *row) otherDump(text string) level {
 	r.dialect = dump
-	if otherWord.MatchString(text) || strings.Contains(text, "ethertype ARP") {
+	if otherWord.MatchString(text) || etherARP.MatchString(text) {
 		r.kind, r.info = kindOther, text
 		return payload
 	}
 	bare := macPair.ReplaceAllString(text, "")
 	m := pairBody.FindStringSubmatch(bare)
-	if m == nil || strings.HasPrefix(m[3], "(tos") {
-		if headOnly.MatchString(text) || macPair.MatchString(text) || strings.HasSuffix(text, ">") {
+	if m == nil || ipAhead.MatchString(m[3]) || strings.HasPrefix("Flags [", m[3]) {
+		if m != nil || headOnly.MatchString(text) || macPair.MatchString(text) || strings.Contains(text, "ethertype") || pairTail.MatchString(bare) || strings.HasSuffix(text, ">") {
 			return headless
 		}
 		return nothing
@@ -115,7 +117,11 @@ func (r *row) otherDump(text string) level {
 		r.kind, r.protocol = kindOpaque, "TCP"
 	case icmpBody.MatchString(m[3]):
 		r.kind = kindICMP
-		r.icmpText(icmpBody.FindStringSubmatch(m[3])[1])
+		words, quoted, _ := strings.Cut(icmpBody.FindStringSubmatch(m[3])[1], "\n")
+		r.icmpText(words)
+		if q := (row{}); q.tcpdump(quoted) >= partial {
+			r.quoted = &q
+		}
 		return payload
 	case tunnelEnd.MatchString(m[3]):
 		// The packet inside has a line of its own.

@@ -8,6 +8,7 @@ import (
 // numbered is a row on its way to a Packet.
 type numbered struct {
 	*row
+	app      bool // an application's row, whose numbers are not told
 	src, dst segment.Endpoint
 	c        *conv
 	dir      int
@@ -23,18 +24,25 @@ func numberRows(rows []row, ends func(*row) (src, dst segment.Endpoint)) []numbe
 	var out []numbered
 	for i := range rows {
 		r := &rows[i]
+		if r.kind == kindOpaque && r.frameLen > 0 {
+			n := numbered{row: r, app: true}
+			n.src, n.dst = ends(r)
+			out = append(out, n)
+			continue
+		}
 		if r.kind != kindTCP {
 			continue
 		}
 		n := numbered{row: r}
 		n.src, n.dst = ends(r)
 		n.c, n.dir = l.conv(n.src, n.dst)
+		n.c.measure(r)
 		n.s, n.a = l.lift(r, n.c, n.dir)
 		n.setWindow()
 		n.setOptions()
 		out = append(out, n)
 	}
-	fill(out)
+	l.fill(out)
 	return out
 }
 
@@ -59,7 +67,7 @@ func (n *numbered) setWindow() {
 			n.window = 65535
 		}
 		return
-	case !r.scaled || c.noScale[0] || c.noScale[1]:
+	case !r.scaled || r.win.n == 0 || c.noScale[0] || c.noScale[1]:
 		n.window = uint16(min(r.win.n, 65535))
 	case c.scale[n.dir].ok && r.win.n>>c.scale[n.dir].n<<c.scale[n.dir].n == r.win.n && r.win.n>>c.scale[n.dir].n <= 65535:
 		n.window = uint16(r.win.n >> c.scale[n.dir].n)
@@ -86,12 +94,15 @@ func (n *numbered) setOptions() {
 
 // fill works out the numbers that the text does not tell, from what the same
 // end sent before, then from what its peer acknowledged, then from what follows.
-func fill(rows []numbered) {
+func (l *lifter) fill(rows []numbered) {
 	for i := range rows {
 		n := &rows[i]
+		if n.app && !l.place(rows, i) {
+			continue
+		}
 		c := n.c
 		syn := n.flags&segment.SYN != 0
-		if !n.len.ok {
+		if !n.len.ok || n.app {
 			n.doubt |= segment.LenUnsaid
 		}
 		if !n.s.ok {
@@ -149,7 +160,7 @@ func (c *conv) advance(n *numbered) {
 func ahead(rows []numbered, c *conv, dir int, syn bool) lifted {
 	for i := range rows {
 		n := &rows[i]
-		if n.c != c {
+		if n.c != c || n.app {
 			continue
 		}
 		back := uint32(0)

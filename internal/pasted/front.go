@@ -12,6 +12,7 @@ type front struct {
 	marked bool // the number has a mark behind it: "1:"
 	stamp  stamp
 	rest   string
+	indent int // columns before it
 }
 
 var (
@@ -25,7 +26,7 @@ func frontOf(t string) front {
 	if b := bullet.FindString(t); b != "" {
 		t = t[len(b):]
 	}
-	f := front{rest: strings.TrimSpace(t)}
+	f := front{rest: strings.TrimSpace(t), indent: indent(t)}
 	if s, n := stampOf(f.rest); n > 0 {
 		f.stamp, f.rest = s, strings.TrimSpace(f.rest[n:])
 		return f
@@ -46,6 +47,22 @@ func frontOf(t string) front {
 	f.marked = m[2] != ""
 	f.stamp, f.rest = s, strings.TrimSpace(rest[n:])
 	return f
+}
+
+// indent returns the columns that a line is moved to the right.
+func indent(t string) int {
+	n := 0
+	for i := range len(t) {
+		switch t[i] {
+		case ' ':
+			n++
+		case '\t':
+			n += 8 - n%8
+		default:
+			return n
+		}
+	}
+	return n
 }
 
 // strong tells whether a line starts a packet whatever came before it.

@@ -7,3 +7,5 @@ import (
 )
 
 func addr(s string) segment.Addr { return segment.AddrFromNetip(netip.MustParseAddr(s)) }
+
+func atTime(ns int64) segment.Ref { return segment.Ref{Time: ns} }

@@ -3,10 +3,13 @@ package pasted
 import (
 	"regexp"
 	"strings"
+
+	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
 
 var (
 	icmpPort = regexp.MustCompile(`^(\S+) tcp port (\S+) unreachable`)
+	icmpHost = regexp.MustCompile(`^(?:host |net )?([0-9a-fA-F:.x]+) (?:unreachable|protocol)`)
 	icmpMTU  = regexp.MustCompile(`(?i)(?:mtu[ =:]+(\d+)|need to frag \(mtu (\d+)\))`)
 )
 
@@ -33,6 +36,34 @@ var icmpWords = []struct {
 	{"time exceeded in-transit", 11, 0},
 	{"time to live exceeded in transit", 11, 0},
 	{"time-to-live exceeded", 11, 0},
+	{" unreachable", 3, 1}, // "host A.B.C.D unreachable"
+}
+
+// icmpError makes the Error of a row. The quoted segment's numbers are as they
+// stand in the text.
+func (r *row) icmpError(end func(host) segment.Endpoint) Error {
+	e := Error{Known: r.icmp.known, Type: r.icmp.typ, Code: r.icmp.code, MTU: r.icmp.mtu}
+	if !e.Known {
+		return Error{}
+	}
+	src, dst := r.icmp.quotedSrc, r.icmp.quotedDst
+	if q := r.quoted; q != nil {
+		src, dst = q.src, q.dst
+		n := numbered{row: q, s: plain(q.seq), a: plain(q.ack), window: uint16(min(q.win.n, 65535))}
+		n.src, n.dst = end(src), end(dst)
+		p := n.packet()
+		e.Quoted = &p
+	}
+	if src.host == "" && dst.host != "" {
+		src.host = r.dst.host // who is told
+	}
+	if src.host != "" {
+		e.Src = end(src)
+	}
+	if dst.host != "" {
+		e.Dst = end(dst)
+	}
+	return e
 }
 
 // icmpText reads the words of an ICMP error.
@@ -50,6 +81,9 @@ func (r *row) icmpText(s string) {
 			r.icmp.typ = uint8(max(w.typ, -w.typ))
 			break
 		}
+	}
+	if m := icmpHost.FindStringSubmatch(s); m != nil && r.icmp.known {
+		r.icmp.quotedDst.host = m[1]
 	}
 	if m := icmpMTU.FindStringSubmatch(s); m != nil {
 		r.icmp.mtu = uint32(num(m[1]+m[2], 32))

@@ -21,8 +21,13 @@ var (
 // wireshark reads a row of tshark or Wireshark about a TCP segment, or its Info
 // column alone.
 func (r *row) wireshark(text string, cols *columns) level {
+	whole := cols.whole(r, text)
+	if whole {
+		text = r.info
+	}
 	at := infoRE.FindStringSubmatchIndex(text)
 	if at == nil {
+		*r = row{}
 		return nothing
 	}
 	r.kind, r.dialect, r.protocol = kindTCP, summary, "TCP"
@@ -34,7 +39,9 @@ func (r *row) wireshark(text string, cols *columns) level {
 		r.addLabels(head[m[0]:])
 		head = head[:m[0]]
 	}
-	cols.row(r, head)
+	if !whole {
+		cols.row(r, head)
+	}
 	if at[2] >= 0 {
 		r.src.port, r.dst.port = text[at[2]:at[3]], text[at[4]:at[5]]
 	}
@@ -126,19 +133,24 @@ func scaleOf(v uint32, old bool) uint8 {
 
 // notTCP are Wireshark's words for packets that are surely no TCP.
 var notTCP = map[string]bool{
-	"UDP": true, "ARP": true, "RARP": true, "MDNS": true, "IGMP": true, "IGMPv2": true, "IGMPv3": true, "DHCP": true,
+	"UDP": true, "DNS": true, "ARP": true, "RARP": true, "MDNS": true, "IGMP": true, "IGMPv2": true, "IGMPv3": true, "DHCP": true,
 	"DHCPv6": true, "BOOTP": true, "NTP": true, "LLDP": true, "STP": true, "RSTP": true, "MST": true, "CDP": true, "SSDP": true,
 	"LLMNR": true, "NBNS": true, "BROWSER": true, "QUIC": true, "GQUIC": true, "SNMP": true, "VRRP": true, "OSPF": true,
 	"EIGRP": true, "HSRP": true, "LOOP": true, "ESP": true, "ISAKMP": true, "RIP": true, "TFTP": true, "IPv4": true,
-	"IPv6": true, "LLC": true, "EAPOL": true, "802.11": true, "SCTP": true, "WireGuard": true, "OpenVPN": false, "STUN": true,
+	"IPv6": true, "LLC": true, "EAPOL": true, "802.11": true, "SCTP": true, "WireGuard": true, "STUN": true,
 	"RTP": true, "RTCP": true, "0x88cc": true, "DTLSv1.2": true, "DTLS": true, "CARP": true, "GRE": true, "VXLAN": true,
+}
+
+// rowLike tells whether what was taken for hosts is no sentence with a time before it.
+func (f *front) rowLike(r *row) bool {
+	return f.number != 0 && f.stamp.kind != noStamp || strings.ContainsAny(r.src.host, ".:") && strings.ContainsAny(r.dst.host, ".:")
 }
 
 // otherRow reads a row of Wireshark that has no TCP numbers: number, time,
 // source, destination, protocol, length and words.
-func (r *row) otherRow(text string, cols *columns) level {
+func (r *row) otherRow(text string, f *front, cols *columns) level {
 	r.dialect = summary
-	if !cols.row(r, text) {
+	if !cols.row(r, text) || cols == nil && !f.rowLike(r) {
 		return nothing
 	}
 	if i := strings.Index(r.info, "["); i == 0 || strings.Contains(r.info, "[TCP ") || strings.Contains(r.info, "[RPC ") {
@@ -150,7 +162,8 @@ func (r *row) otherRow(text string, cols *columns) level {
 		r.icmpText(r.info)
 	case notTCP[r.protocol]:
 		r.kind = kindOther
-	case r.protocol == "TCP" && r.info == "":
+	case r.protocol == "TCP" && !strings.Contains(r.info, "reassembled PDU"):
+		r.kind = kindOpaque
 		return headless
 	default:
 		r.kind = kindOpaque

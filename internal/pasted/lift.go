@@ -38,6 +38,8 @@ type conv struct {
 	scale      [2]number
 	noScale    [2]bool
 	window     [2]uint16 // the last one told
+	// overhead is what a frame has beside the payload, in bytes, 0 if unknown.
+	overhead uint32
 }
 
 // lifted is a number on the wire's circle, as far as it could be lifted.
@@ -50,6 +52,8 @@ type lifted struct {
 // lifter turns the numbers of a text into those of the wire.
 type lifter struct {
 	convs map[pairKey]*conv
+	// order lists them as they appear.
+	order []*conv
 	// dumpAbsolute: tcpdump ran with -S; infoRelative: Wireshark's numbers count from 0.
 	dumpAbsolute, infoRelative bool
 }
@@ -63,6 +67,7 @@ func (l *lifter) conv(src, dst segment.Endpoint) (*conv, int) {
 	if c == nil {
 		c = &conv{key: k}
 		l.convs[k] = c
+		l.order = append(l.order, c)
 	}
 	return c, dir
 }

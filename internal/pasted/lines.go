@@ -32,12 +32,19 @@ type reader struct {
 
 // piece is a packet whose lines are being collected.
 type piece struct {
-	lines []int
-	text  string
-	front front
+	lines  []int
+	depth  int // of quotation
+	indent int
+	text   string
+	front  front
 	// row and level are what the text reads as so far.
 	row   row
 	level level
+}
+
+// open tells whether a bracket is open, so that the next line goes on.
+func (c *piece) open() bool {
+	return strings.Count(c.text, "(") > strings.Count(c.text, ")") || strings.Count(c.text, "[") > strings.Count(c.text, "]")
 }
 
 // level is how far the text of a packet has come.
@@ -62,14 +69,20 @@ func (p *reader) read(s string) {
 		if len(l) > maxLine {
 			l = l[:maxLine]
 		}
-		p.line(i+1, clean(l))
+		p.line(i+1, l)
 	}
 	p.flush()
 	p.endTree()
 }
 
 // line takes the next line.
-func (p *reader) line(no int, t string) {
+func (p *reader) line(no int, raw string) {
+	t, depth := clean(raw)
+	if p.piece.level == headless && depth > p.piece.depth {
+		if f := frontOf(t); !f.strong() {
+			t = "> " + t // no quotation, but the arrow of a broken line
+		}
+	}
 	if strings.TrimSpace(t) == "" {
 		p.blank()
 		return
@@ -81,12 +94,12 @@ func (p *reader) line(no int, t string) {
 	switch {
 	case isNoise(t):
 		p.noise(no, t)
-	case f.strong():
-		p.begin(no, f)
+	case f.strong() && (f.stamp.kind != noStamp || !p.piece.open()):
+		p.begin(no, depth, f)
 	case p.wants(t, f):
 		p.join(no, t)
 	case f.weak():
-		p.begin(no, f)
+		p.begin(no, depth, f)
 	default:
 		p.flush()
 		p.aside(no, t)
@@ -101,10 +114,10 @@ func (p *reader) blank() {
 }
 
 // begin starts a packet.
-func (p *reader) begin(no int, f front) {
+func (p *reader) begin(no, depth int, f front) {
 	p.flush()
 	p.endTree()
-	p.piece = piece{lines: []int{no}, text: f.rest, front: f}
+	p.piece = piece{lines: []int{no}, depth: depth, indent: f.indent, text: f.rest, front: f}
 	p.piece.parse(p.columns)
 	if p.piece.level == nothing {
 		p.piece.level = headless
@@ -127,7 +140,7 @@ func (p *reader) flush() {
 	if len(c.lines) == 0 {
 		return
 	}
-	if c.level >= partial {
+	if c.level >= partial || c.row.kind == kindOpaque {
 		for _, n := range c.lines {
 			p.uses[n-1] = OfPacket
 		}
@@ -200,7 +213,7 @@ func (p *reader) noise(no int, t string) {
 }
 
 var (
-	hexLine   = regexp.MustCompile(`^\s*(0x)?[0-9a-fA-F]{4}:?\s+([0-9a-fA-F]{2,4}\s){1,}`)
+	hexLine   = regexp.MustCompile(`^\s*(?:0x[0-9a-f]{4}:\s|[0-9a-fA-F]{3,7}0:?\s{2,}(?:[0-9a-fA-F]{2}\s+)+)`)
 	dropped   = regexp.MustCompile(`^\s*(\d+) packets? dropped`)
 	listening = regexp.MustCompile(`(?i)^\s*(tcpdump: )?listening on |^\s*Capturing on `)
 	chatter   = regexp.MustCompile(`(?i)^\s*(tcpdump: |tshark: |dumpcap: |\(?running as user|reading from file|capturing on|` +
@@ -215,19 +228,21 @@ func isNoise(t string) bool {
 }
 
 var (
-	ansi  = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
-	quote = regexp.MustCompile(`^(?:[ \t]*[>|»][ \t]?)+`)
+	csvLine = regexp.MustCompile(`^"[^"]*"(?:,"[^"]*"){3,}\s*$`) // Wireshark's export
+	ansi    = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
+	quote   = regexp.MustCompile(`^(?:[ \t]*[>|»][ \t]?)+`)
 	// entities are what a page's source has in place of characters, odd are
 	// arrows and spaces that went through a wrong encoding.
 	entities = strings.NewReplacer(
-		"&gt;", ">", "&lt;", "<", "&amp;", "&", "&rarr;", "→", "&#8594;", "→", "&nbsp;", " ", "&quot;", `"`,
+		"-&gt;", "→", "&gt;", ">", "&lt;", "<", "&amp;", "&", "&rarr;", "→", "&#8594;", "→", "&nbsp;", " ", "&quot;", `"`,
 		"\u00a0", " ", "\u200b", "", "\ufeff", "", "\u279c", "→", "\u21d2", "→",
 		"\u00e2\u2020\u2019", "→", "\u00e2\u0086\u0092", "→", "->", "→", "=>", "→", "\u2026", "...", "\r", "",
 	)
 )
 
-// clean takes away what mail, pages and terminals put around a line.
-func clean(t string) string {
+// clean takes away what mail, pages and terminals put around a line. It returns
+// how many marks of quotation there were.
+func clean(t string) (line string, depth int) {
 	t = strings.ToValidUTF8(t, "\ufffd")
 	if strings.IndexByte(t, 0x1b) >= 0 {
 		t = ansi.ReplaceAllString(t, "")
@@ -235,13 +250,18 @@ func clean(t string) string {
 	t = entities.Replace(t)
 	if q := quote.FindString(t); q != "" {
 		rest := t[len(q):]
+		depth = strings.Count(q, ">")
 		if strings.Contains(q, "|") && strings.Contains(rest, "|") {
 			// A row of a table, not a quotation.
 			rest = strings.ReplaceAll(strings.TrimRight(strings.TrimSpace(rest), "|"), "|", "\t")
 		}
 		t = rest
 	}
-	return t
+	if strings.HasPrefix(t, `"`) && csvLine.MatchString(t) {
+		t = strings.TrimSpace(t)
+		t = strings.ReplaceAll(t[1:len(t)-1], `","`, "\t")
+	}
+	return t, depth
 }
 
 // wants tells whether a line that does not start with a time belongs to the
@@ -257,8 +277,11 @@ func (p *reader) wants(t string, f front) bool {
 	case headless:
 		return true
 	case whole:
-		return c.row.kind == kindTCP && c.row.dialect == summary && moreInfo.MatchString(t)
+		return c.row.kind == kindTCP && c.row.dialect == summary && (moreInfo.MatchString(t) || c.open())
 	case payload:
+		if c.row.kind == kindICMP && f.indent > c.indent+1 && (quotedIP.MatchString(t) || quotedIP.MatchString(c.text[strings.LastIndexByte(c.text, '\n')+1:])) {
+			return true // tcpdump -v shows what an ICMP error quotes
+		}
 		return !f.weak() && !looksLikePacket(t)
 	case partial:
 		if c.row.kind == kindTunnel {
@@ -273,8 +296,10 @@ func (p *reader) wants(t string, f front) bool {
 }
 
 var (
+	quotedIP = regexp.MustCompile(`^\s*IP6? \(`)
 	moreInfo = regexp.MustCompile(`^\s*(\[|(?:TSval|TSecr|TSV|TSER|WS|MSS|SACK_PERM|SLE|SRE|Len|Win|Ack|Seq|Urg|TFO|MD5)\b)`)
 	moreDump = regexp.MustCompile(`^\s*(?:[\[({<]|\d+[\],:)>}(]|(?:seq|ack|win|urg|options|length|val|ecr|cksum|nop|mss|sackOK|sack|TS|wscale|` +
 		`eol|tfo|mptcp|proto|offset|id|flags|ttl|tos|timestamp|TCP|correct|incorrect|\(correct|\(incorrect)\b)`)
-	openEnd = regexp.MustCompile(`(?:[,(\[<>:→-]|\b(?:seq|ack|win|val|ecr|options|length|mss|wscale|TS|sack|sackOK|nop|proto|flags|cksum|urg|timestamp)|=)\s*$`)
+	openEnd = regexp.MustCompile(`(?:[,(\[<>:→-]|\b(?:seq|ack|win|val|ecr|options|length|mss|wscale|TS|sack|sackOK|nop|proto|flags|cksum|urg|timestamp|` +
+		`Len|Win|Ack|Seq|MSS|WS|TSval|TSecr|TSV|TSER|SLE|SRE)|=)\s*$`)
 )

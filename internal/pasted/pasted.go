@@ -60,11 +60,29 @@ type Opaque struct {
 	FrameLen uint32
 	// Protocol is the text's word for it, such as NFS.
 	Protocol string
-	// ICMP: it is an ICMP error or message, and Info what the text says of it.
-	ICMP bool
+	// ICMP: it is an ICMP message; Error tells of an error.
+	ICMP  bool
+	Error Error
+	// Info is what the text says of it.
 	Info string
 	// Labels are as in Packet.
 	Labels []string
+}
+
+// Error is an ICMP error.
+type Error struct {
+	// Known: Type and Code are known; without it nothing is.
+	Known bool
+	// Type and Code are ICMP's (RFC 792), or ICMPv6's where the Opaque's ends
+	// have IPv6 addresses (RFC 4443).
+	Type, Code uint8
+	// MTU is the next hop's, in bytes; 0: not told.
+	MTU uint32
+	// Src and Dst are the ends of the packet that caused it: the zero Addr
+	// and the port 0 where the text does not tell them.
+	Src, Dst segment.Endpoint
+	// Quoted is the segment that caused it, as far as it is repeated; nil: it is not.
+	Quoted *Packet
 }
 
 // Name is a host or service that the text names without a number.

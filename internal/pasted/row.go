@@ -84,14 +84,11 @@ type row struct {
 
 // icmp is what is told of an ICMP error.
 type icmp struct {
-	known      bool
-	typ, code  uint8
-	mtu        uint32
-	seq        number
-	quotedSrc  host
-	quotedDst  host
-	hasQuoted  bool
-	quotedText string
+	known                bool
+	typ, code            uint8
+	mtu                  uint32
+	seq                  number
+	quotedSrc, quotedDst host
 }
 
 // num32 reads a number of at most 32 bits.

@@ -26,12 +26,18 @@ func (p *reader) text() *Text {
 	n := newNames()
 	n.see(rows)
 	bare, bareLine := n.fillEnds(rows)
+	end := func(h host) segment.Endpoint { return segment.Endpoint{Addr: n.addr(h.host), Port: n.port(h.port)} }
 	ends := func(r *row) (src, dst segment.Endpoint) {
-		return segment.Endpoint{Addr: n.addr(r.src.host), Port: n.port(r.src.port)},
-			segment.Endpoint{Addr: n.addr(r.dst.host), Port: n.port(r.dst.port)}
+		return end(r.src), end(r.dst)
 	}
+	numberInterfaces(rows)
 	nums := numberRows(rows, ends)
+	placed := map[*row]bool{}
 	for i := range nums {
+		if nums[i].app && nums[i].c == nil {
+			continue
+		}
+		placed[nums[i].row] = true
 		q := nums[i].packet()
 		q.Frame = frame(nums[i].row)
 		q.SourceFrame = q.Frame
@@ -41,12 +47,18 @@ func (p *reader) text() *Text {
 		r := &rows[i]
 		switch r.kind {
 		case kindOpaque, kindICMP:
+			if placed[r] {
+				continue
+			}
 			o := Opaque{
 				Line: r.line, LastLine: r.last, FrameLen: r.frameLen, Protocol: r.protocol,
 				ICMP: r.kind == kindICMP, Info: r.info, Labels: r.labels,
 			}
 			o.Frame, o.SourceFrame, o.Time = frame(r), frame(r), r.time
 			o.Src, o.Dst = ends(r)
+			if r.kind == kindICMP {
+				o.Error = r.icmpError(end)
+			}
 			t.Opaque = append(t.Opaque, o)
 		case kindOther, kindTunnel:
 			t.Others++
@@ -72,6 +84,25 @@ func numbersItself(rows []row) bool {
 		last = rows[i].number
 	}
 	return true
+}
+
+// numberInterfaces gives every place of capture a number: headings and "listening
+// on" begin one, and so does each name of an interface (tcpdump -i any).
+func numberInterfaces(rows []row) {
+	type place struct {
+		section uint32
+		iface   string
+	}
+	seen := map[place]uint32{}
+	for i := range rows {
+		p := place{rows[i].section, rows[i].iface}
+		n, ok := seen[p]
+		if !ok {
+			n = uint32(len(seen))
+			seen[p] = n
+		}
+		rows[i].section = n
+	}
 }
 
 // warn adds a warning.
@@ -216,7 +247,7 @@ func (t *Text) warnLines(p *reader) {
 		}
 	}
 	if opaque > 0 {
-		t.warn("packets-without-numbers", line, "has %s without TCP numbers (rows of application protocols); they were left out", count(opaque, "packet"))
+		t.warn("packets-without-numbers", line, "has %s without TCP numbers (rows of application protocols) and no place for them to be worked out; they were left out", count(opaque, "packet"))
 	}
 	if p.drops > 0 {
 		t.warn("capture-drops", p.dropLine, "says that the capture lost %s", count(p.drops, "packet"))

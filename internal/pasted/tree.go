@@ -168,7 +168,6 @@ func (t *tree) header(s string) bool {
 		src, dst := either(m[2], m[1]), either(m[4], m[3])
 		switch {
 		case t.quoted:
-			r.icmp.hasQuoted = true
 			r.icmp.quotedSrc.host, r.icmp.quotedDst.host = src, dst
 		default:
 			if r.src.host != "" {
