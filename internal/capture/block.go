@@ -3,12 +3,15 @@ package capture
 import (
 	"encoding/binary"
 	"fmt"
+
+	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
 
 // record is a block that holds a packet, taken apart.
 type record struct {
 	iface   *iface
 	id      uint32 // of the interface
+	way     segment.Way
 	time    int64
 	data    []byte
 	wire    uint32
@@ -80,17 +83,20 @@ func (b *record) split(rest []byte, kept uint32, cut bool) (why string) {
 	return ""
 }
 
-// note counts what is special about the packet about to be taken: that it has
-// no time, or that others on its interface were lost before it.
-func (s *source) note(b *record, kind uint32) {
+// remark takes what is special about the packet about to be taken: that it has
+// no time, that others on its interface were lost before it, which way it went.
+func (s *source) remark(b *record, kind uint32) {
 	frame := s.frames + 1 + s.delta
 	if kind == blockSimple {
 		s.timeless.add(frame)
 	}
 	n := b.drops
 	s.eachOption(b.options, func(code uint16, v []byte) {
-		if code == optionDropCount && len(v) == 8 {
+		switch {
+		case code == optionDropCount && len(v) == 8:
 			n += s.u64(v)
+		case code == optionFlags && len(v) == 4:
+			b.way = [4]segment.Way{1: segment.WayIn, 2: segment.WayOut}[s.u32(v)&3]
 		}
 	})
 	if n > 0 {

@@ -167,7 +167,7 @@ var littleNG, bigNG = ng{binary.LittleEndian}, ng{binary.BigEndian}
 // code of the reason why there is none.
 func decodeOne(t testing.TB, link uint32, frame []byte, wire int) (segment.Segment, string, *source) {
 	t.Helper()
-	s := &source{}
+	s := &source{notes: new([]segment.Note)}
 	seg := garbage()
 	r := s.decode(&seg, linkKindOf(link), frame[:len(frame):len(frame)], uint32(max(wire, len(frame))))
 	return seg, reasons[r].code, s

@@ -216,16 +216,18 @@ func TestFrameWarnings(t *testing.T) {
 		file []byte
 		code string
 	}{
-		"whole headers": {cut(66), ""},
-		"no options":    {cut(65), "snapped"},
-		"tcp header":    {cut(50), "snapped"},
-		"ip header":     {cut(30), "snapped"},
-		"malformed":     {p.file(setByte(f, 14, 0x42)), "malformed"},
-		"fragment":      {p.file(setByte(f, 21, 9)), "ip-fragments"},
-		"tunnel":        {p.file(setByte(f, 23, protoGRE)), "tunnel"},
-		"udp":           {p.file(setByte(f, 23, protoUDP)), ""},
-		"shortened":     {p.file(f[:100]), "length-contradicts"},
-		"wifi":          {wifi.file(f, f), "link-unsupported"},
+		"whole headers":  {cut(66), ""},
+		"no options":     {cut(65), "snapped"},
+		"tcp header":     {cut(50), "snapped"},
+		"ip header":      {cut(30), "snapped"},
+		"malformed":      {p.file(setByte(f, 14, 0x42)), "malformed"},
+		"fragment":       {p.file(setByte(f, 21, 9)), "ip-fragments"},
+		"tunnel":         {p.file(setByte(setByte(f, 23, protoGRE), 34, 0x43)), "tunnel"},
+		"tunnel header":  {join(p.header(), p.rec(1, 0, ether(etherIPv4, ip4(protoUDP, udp(portVXLAN, vxlan(1, f)...)...)...)[:49], 14+20+8+8+len(f))), "snapped"},
+		"first fragment": {p.file(setByte(f, 20, 0x20)), "ip-fragments"},
+		"udp":            {p.file(setByte(f, 23, protoUDP)), ""},
+		"shortened":      {p.file(f[:100]), "length-contradicts"},
+		"wifi":           {wifi.file(f, f), "link-unsupported"},
 	} {
 		r := openBytes(t, c.file)
 		readAll(t, r, 1)

@@ -35,6 +35,9 @@ func FuzzReader(f *testing.F) {
 	f.Add(zst(f, p.file(aFrame), p.rec(1, 1, aFrame, 0)))
 	f.Add(join(g.section(), g.iface(1, 0, g.option(optionResolution, 0x8a), g.option(optionOffset, g.u64(5)...)), g.packet(0, 1, aFrame, g.option(optionDropCount, g.u64(1)...)),
 		g.oldPacket(0, 1, 2, aFrame), g.simple(60, aFrame), g.statistics(0, g.option(optionIfDrop, g.u64(3)...)), l.section(), l.iface(113, 96), l.block(blockJournal, nil)))
+	quote := ip4(protoTCP, tcpHeader()...)
+	f.Add(p.file(aFrame, ether(etherARP, arp(1, "10.0.0.1", "10.0.0.2")...), ether(etherIPv4, ip4(protoICMP, icmpError(3, 4, be32(1400), quote)...)...),
+		ether(etherIPv6, ip6(protoICMPv6, icmpError(2, 0, be32(1280), ip6(protoTCP, tcpHeader()...))...)...), aFrame))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		whole, ok := fuzzRead(t, bytes.NewReader(b), 64)
 		parts, ok2 := fuzzRead(t, iotest.HalfReader(iotest.DataErrReader(bytes.NewReader(b))), 3)
@@ -96,6 +99,9 @@ func FuzzDecode(f *testing.F) {
 	f.Add(uint16(0), join([]byte{30, 0, 0, 0}, six), uint32(0))
 	f.Add(uint16(101), ip4Options(protoTCP, make([]byte, 40), tcpHeader(254, 4, 0xf9, 0x89)...), uint32(0))
 	f.Add(uint16(101), ip6(protoFragment, join([]byte{protoTCP, 0, 0, 1, 0, 0, 0, 9}, tcpHeader())...), uint32(70000))
+	for _, c := range tunnelCases() {
+		f.Add(uint16(1), c.frame, uint32(0))
+	}
 	f.Fuzz(func(t *testing.T, link uint16, frame []byte, wire uint32) {
 		seg, why, _ := decodeOne(t, uint32(link), frame, int(wire&(1<<28-1)))
 		if why == "" {
@@ -110,6 +116,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("ethernet says %q, cooked %q", why, why2)
 		}
 		if why == "" {
+			seg2.Way = seg.Way
 			if d := cmp.Diff(seg, seg2, equalSegments...); d != "" {
 				t.Fatalf("ethernet and cooked differ:\n%s", d)
 			}

@@ -10,6 +10,9 @@ import (
 // none (segmentation offload, jumbograms): Linux builds at most 512 KiB.
 const maxBigPacket = 16 << 20
 
+// unbounded is the length on the wire of something whose end is elsewhere.
+const unbounded = maxBigPacket + 1
+
 // ip tells IPv4 from IPv6 by the version field; p is not empty.
 func (s *source) ip(seg *segment.Segment, p []byte, wire uint32) reason {
 	switch p[0] >> 4 {
@@ -53,30 +56,61 @@ func (s *source) ipv4(seg *segment.Segment, p []byte, wire uint32) reason {
 			s.longer.add(seg.Frame)
 		}
 	}
-	proto, at := p[9], hl
-	if proto != protoTCP {
-		var r reason
-		if proto != protoAH {
-			return other(proto, p[min(int(hl), len(p)):])
-		}
-		if at, r = s.extensions(seg, proto, p, at, total); r != 0 {
-			return r
-		}
-		if at > total {
-			return ipMalformed
-		}
-	}
-	if f := binary.BigEndian.Uint16(p[6:]); f&0x3fff != 0 && (f&0x1fff != 0 || total-at < 20) {
-		return laterFragment
+	setIPv4(seg, p)
+	if s.trace != nil {
+		s.trace.ip(seg, p, hl, total)
 	}
 	if uint32(len(p)) > total {
 		p = p[:total]
 	}
+	proto, at := p[9], hl
+	f := binary.BigEndian.Uint16(p[6:])
+	if f&0x1fff != 0 {
+		return fragmentOf(proto)
+	}
+	if proto == protoAH {
+		var r reason
+		if proto, at, _, r = s.extensions(seg, proto, p, at, total); r != 0 {
+			return r
+		}
+	}
+	return s.payload(seg, proto, p, at, total, f&0x2000 != 0)
+}
+
+// payload goes on behind the IP headers, at p[at:], of a packet of total bytes,
+// of which p is what was kept; more tells that further fragments of it follow.
+func (s *source) payload(seg *segment.Segment, proto uint8, p []byte, at, total uint32, more bool) reason {
+	if at > total {
+		return ipMalformed
+	}
+	if proto != protoTCP {
+		return s.carrier(seg, proto, p[min(at, uint32(len(p))):], total-at, more)
+	}
+	if more {
+		if total-at < 20 {
+			return laterFragment
+		}
+		s.fragmented.add(seg.Frame)
+	}
 	if uint32(len(p)) < at {
 		return tcpCut
 	}
-	setIPv4(seg, p)
+	if s.trace != nil {
+		s.trace.tcp, s.trace.tcpLen, s.trace.more = p[at:], total-at, more
+	}
 	return s.tcp(seg, p[at:], total-at)
+}
+
+// fragmentOf is the reason for a fragment that is not the first: nothing is
+// known of its content but the protocol.
+func fragmentOf(proto uint8) reason {
+	switch proto {
+	case protoTCP, protoIPIP, protoIPv6, protoGRE, protoAH:
+		return laterFragment
+	case protoESP:
+		return encrypted
+	}
+	return notTCP
 }
 
 // setIPv4 takes the fields over that need no check.
@@ -101,52 +135,50 @@ func (s *source) ipv6(seg *segment.Segment, p []byte, wire uint32) reason {
 	} else if total == 40 && wire <= maxBigPacket {
 		total = wire // a jumbogram, or captured before segmentation
 	}
-	if uint32(len(p)) > total {
-		p = p[:total]
-	}
 	seg.IPID = 0
-	next, at := p[6], uint32(40)
-	if next != protoTCP {
-		var r reason
-		if at, r = s.extensions(seg, next, p, at, total); r != 0 {
-			return r
-		}
-		if at > total {
-			return ipMalformed
-		}
-		if uint32(len(p)) < at {
-			return tcpCut
-		}
-	}
 	seg.TOS, seg.TTL = p[0]<<4|p[1]>>4, p[7]
 	seg.Src.Addr = segment.Addr{Hi: binary.BigEndian.Uint64(p[8:]), Lo: binary.BigEndian.Uint64(p[16:])}
 	seg.Dst.Addr = segment.Addr{Hi: binary.BigEndian.Uint64(p[24:]), Lo: binary.BigEndian.Uint64(p[32:])}
-	return s.tcp(seg, p[at:], total-at)
+	if s.trace != nil {
+		s.trace.ip(seg, p, 40, total)
+	}
+	if uint32(len(p)) > total {
+		p = p[:total]
+	}
+	if p[6] == protoTCP {
+		if s.trace != nil {
+			s.trace.tcp, s.trace.tcpLen = p[40:], total-40
+		}
+		return s.tcp(seg, p[40:], total-40)
+	}
+	proto, at, more, r := s.extensions(seg, p[6], p, 40, total)
+	if r != 0 {
+		return r
+	}
+	return s.payload(seg, proto, p, at, total, more)
 }
 
-// extensions walks the headers from next at p[at:] up to TCP's and returns
-// where that begins, which may lie behind the captured bytes. Each header is at
-// least eight bytes, so that the walk ends.
-func (s *source) extensions(seg *segment.Segment, next uint8, p []byte, at, total uint32) (uint32, reason) {
-	for next != protoTCP {
+// extensions walks the headers from first at p[at:] up to one that is none of
+// IPv6's extensions. It returns what that is, where it begins, which may lie
+// behind the captured bytes, and whether more fragments follow. Each header is
+// at least eight bytes, so that the walk ends.
+func (s *source) extensions(seg *segment.Segment, first uint8, p []byte, at, total uint32) (next uint8, end uint32, more bool, r reason) {
+	for next = first; ; {
 		switch next {
 		case protoHopByHop, protoRouting, protoDestOpts, protoFragment, protoAH:
 		default:
-			return at, other(next, p[min(int(at), len(p)):])
+			return next, at, more, 0
 		}
 		if uint32(len(p)) < at+8 {
-			return at, cutOr(ipMalformed, ipCut, int(at+8), total)
+			return next, at, more, cutOr(ipMalformed, ipCut, int(at+8), total)
 		}
 		h := p[at : at+8]
 		switch next {
 		case protoFragment:
-			first := h[2] == 0 && h[3]&0xf8 == 0
-			if h[0] == protoTCP && (!first || h[3]&1 != 0 && total < at+8+20) {
-				return at, laterFragment
+			if h[2] != 0 || h[3]&0xf8 != 0 {
+				return next, at, more, fragmentOf(h[0])
 			}
-			if !first {
-				return at, other(h[0], nil)
-			}
+			more = h[3]&1 != 0
 			seg.IPID = binary.BigEndian.Uint16(h[6:])
 			at += 8
 		case protoAH:
@@ -156,25 +188,42 @@ func (s *source) extensions(seg *segment.Segment, next uint8, p []byte, at, tota
 		}
 		next = h[0]
 	}
-	return at, 0
 }
 
-// other says what a packet is that does not carry TCP; p is what follows the
-// IP headers.
-func other(proto uint8, p []byte) reason {
+// carrier goes on with a packet that does not carry TCP itself: p is what was
+// kept of the wire bytes behind its IP headers.
+func (s *source) carrier(seg *segment.Segment, proto uint8, p []byte, wire uint32, more bool) reason {
+	if more {
+		// The rest comes in further fragments, so that the inner headers know
+		// the length better.
+		wire = unbounded
+	}
 	switch proto {
-	case protoIPIP, protoIPv6, protoGRE, protoEtherIP, protoMPLS:
-		return tunnelled
+	case protoICMP, protoICMPv6:
+		if !more {
+			s.icmp(seg, proto == protoICMPv6, p)
+		}
+		return notTCP
 	case protoESP:
 		return encrypted
 	case protoUDP:
-		if len(p) < 4 {
+		return s.udp(seg, p, wire)
+	case protoGRE:
+		return s.gre(seg, p, wire)
+	case protoMPLS:
+		return s.mpls(seg, p, wire)
+	case protoIPIP:
+		return s.tunnel(seg, segment.TunnelIP, etherIPv4, p, wire)
+	case protoIPv6:
+		return s.tunnel(seg, segment.TunnelIP, etherIPv6, p, wire)
+	case protoEtherIP:
+		if len(p) < 2 {
+			return cutOr(frameShort, tunnelCut, 2, wire)
+		}
+		if p[0] != 0x30 {
 			return notTCP
 		}
-		switch binary.BigEndian.Uint16(p[2:]) {
-		case 4789, 8472, 6081, 2152: // VXLAN, its older Linux port, Geneve, GTP-U
-			return tunnelled
-		}
+		return s.tunnel(seg, segment.TunnelEtherIP, etherBridged, p[2:], wire-2)
 	}
 	return notTCP
 }

@@ -111,6 +111,8 @@ func (s *source) runPcap(dst []segment.Segment, limit int64) (n int, st status) 
 		s.discard = uint64(rest)
 		if s.packet(&dst[n], link, 0, t, h[header:size], wire) {
 			n++
+		} else if s.brimful() {
+			return n, brimful
 		}
 		h = h[size:]
 	}

@@ -92,12 +92,17 @@ func (s *source) runPcapng(dst []segment.Segment, limit int64) (n int, st status
 				return n, full
 			}
 			if b.options != nil || kind != blockPacket {
-				s.note(&b, kind)
+				s.remark(&b, kind)
 			}
 			if s.packet(&dst[n], b.iface.link, b.id, b.time, b.data, b.wire) {
+				if b.way != 0 {
+					dst[n].Way = b.way
+				}
 				n++
-			} else if b.iface.link == linkOther && s.skipped[linkUnsupported].n == 1 {
-				s.badLink = b.iface.linkType
+			} else if s.unused(&b) {
+				s.pos += size
+				s.discard = uint64(rest)
+				return n, brimful
 			}
 		} else if why := s.block(kind, body); why != "" {
 			return n, s.breakOff(why)
@@ -105,4 +110,13 @@ func (s *source) runPcapng(dst []segment.Segment, limit int64) (n int, st status
 		s.pos += size
 		s.discard = uint64(rest)
 	}
+}
+
+// unused is called for a packet that gave no segment, and tells whether the
+// Read has to end for its notes.
+func (s *source) unused(b *record) bool {
+	if b.iface.link == linkOther && s.skipped[linkUnsupported].n == 1 {
+		s.badLink = b.iface.linkType
+	}
+	return s.brimful()
 }

@@ -26,6 +26,11 @@ type Reader struct {
 	frames uint64 // records so far, of all sources
 	runs   runList
 	err    error // what every further Read returns
+	notes  []segment.Note
+	probe  *source // decodes frames once more, for Wire
+	// closing are the sources that ended in the last Read, whose segments may
+	// still be asked about.
+	closing []*source
 }
 
 // maxSources is what a segment.Ref can tell apart.
@@ -53,6 +58,7 @@ func Open(paths []string, opts Options) (*Reader, error) {
 			r.Close()
 			return nil, err
 		}
+		s.notes = &r.notes
 		r.sources = append(r.sources, s)
 	}
 	r.heap = slices.Clone(r.sources)
@@ -61,12 +67,17 @@ func Open(paths []string, opts Options) (*Reader, error) {
 
 // Read fills batch with the next segments in time order and returns how many:
 // fewer than asked where the buffer is used up, and 0 only with an error, which
-// is io.EOF at the end. Their RawOptions are valid until the next Read. A field
-// of an option that a segment does not have is zero, but for the SACK blocks
-// from NSACK on, which keep what was in batch. Segments beyond those returned
-// hold garbage.
+// is io.EOF at the end, or with Notes, which there may be with an error too.
+// Their RawOptions are valid until the next Read. A field of an option that a
+// segment does not have is zero, but for the SACK blocks from NSACK on, which
+// keep what was in batch. Segments beyond those returned hold garbage.
 func (r *Reader) Read(batch []segment.Segment) (int, error) {
 	n := 0
+	r.notes = r.notes[:0]
+	for _, s := range r.closing {
+		s.buf = nil
+	}
+	r.closing = r.closing[:0]
 	for r.err == nil && n < len(batch) {
 		if len(r.heap) == 0 {
 			r.err = io.EOF
@@ -87,8 +98,9 @@ func (r *Reader) Read(batch []segment.Segment) (int, error) {
 		case later:
 			r.sink()
 		case starved:
-			// What is in batch points into the buffers, so it goes first.
-			if n > 0 {
+			// What is in batch points into the buffers, so it goes first, and a
+			// live stream may not send more for long.
+			if n > 0 || len(r.notes) > 0 {
 				return n, nil
 			}
 			if err := s.fill(); err != nil {
@@ -98,10 +110,13 @@ func (r *Reader) Read(batch []segment.Segment) (int, error) {
 			if err := s.close(); err != nil && r.err == nil {
 				r.err = fmt.Errorf("%s: closing failed: %w", s.title(), cause(err))
 			}
+			r.closing = append(r.closing, s)
 			last := len(r.heap) - 1
 			r.heap[0] = r.heap[last]
 			r.heap = r.heap[:last]
 			r.sink()
+		case brimful:
+			return n, nil
 		}
 	}
 	if n > 0 || len(batch) == 0 {
@@ -174,6 +189,7 @@ func (r *Reader) Close() error {
 	var err error
 	for _, s := range r.sources {
 		err = errors.Join(err, s.close())
+		s.buf = nil
 	}
 	r.heap = nil
 	if r.err == nil {

@@ -16,6 +16,7 @@ const (
 	ipMalformed
 	tcpCut
 	tcpMalformed
+	tunnelCut
 	notPacket
 	numReasons
 )
@@ -24,7 +25,7 @@ const (
 var reasons = [numReasons]struct{ code, says string }{
 	notIP:           {"not-ip", "not IP (ARP, LLDP, spanning tree and the like)"},
 	notTCP:          {"not-tcp", "IP, but not TCP (UDP, ICMP and the like)"},
-	tunnelled:       {"tunnel", "inside MPLS, PPPoE or a tunnel (GRE, VXLAN, IP in IP), which is not opened"},
+	tunnelled:       {"tunnel", "inside tunnels in a way that is not read (nested more than four deep, or GRE with source routes)"},
 	encrypted:       {"encrypted", "encrypted by IPsec (ESP)"},
 	laterFragment:   {"ip-fragment", "IP fragments without a TCP header"},
 	linkUnsupported: {"link-unsupported", "of a link type that is not read"},
@@ -33,6 +34,7 @@ var reasons = [numReasons]struct{ code, says string }{
 	ipMalformed:     {"ip-malformed", "IP headers that contradict themselves (version, header length or total length)"},
 	tcpCut:          {"tcp-cut", "cut by the snap length inside the TCP header"},
 	tcpMalformed:    {"tcp-malformed", "TCP headers that contradict themselves (data offset, or longer than the packet)"},
+	tunnelCut:       {"tunnel-cut", "cut by the snap length inside the headers of a tunnel"},
 	notPacket:       {"not-packet", "records of a pcapng file that hold no packet (journal entries, system events, custom blocks)"},
 }
 

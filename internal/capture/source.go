@@ -56,14 +56,22 @@ type source struct {
 	// prev is the time of the last record; first and last are the extremes.
 	prev, first, last int64
 
-	skipped  [numReasons]tally
-	snapped  tally  // TCP segments without the end of their options
-	longer   tally  // IP packets longer than their frame
-	timeless tally  // simple packet blocks
-	back     tally  // steps of the clock
-	backMax  int64  // the largest, in nanoseconds
-	cut      bool   // ends in the middle of a record
-	broken   string // why reading stopped early; "" if it did not
+	skipped    [numReasons]tally
+	snapped    tally  // TCP segments without the end of their options
+	longer     tally  // IP packets longer than their frame
+	fragmented tally  // TCP segments that are the first fragment of a packet
+	inside     tally  // TCP segments inside tunnels
+	timeless   tally  // simple packet blocks
+	back       tally  // steps of the clock
+	backMax    int64  // the largest, in nanoseconds
+	cut        bool   // ends in the middle of a record
+	broken     string // why reading stopped early; "" if it did not
+	// notes takes what Reader.Notes returns; nil: nobody asks.
+	notes *[]segment.Note
+	// trace takes what the general way of decoding passes; nil: nobody asks.
+	trace *trace
+	probe *source // decodes what ICMP errors quote
+
 	// badLink is the first link type that is not read; needs skipped[linkUnsupported].
 	badLink uint32
 }
@@ -83,6 +91,7 @@ const (
 	later                 // the next record is later than the limit; head is its time
 	starved               // more bytes are needed
 	ended                 // nothing comes any more
+	brimful               // there are maxNotes notes
 )
 
 // run decodes records not later than limit into dst until one of the statuses
@@ -97,7 +106,8 @@ func (s *source) run(dst []segment.Segment, limit int64) (int, status) {
 // packet takes one record: p is what was kept of a frame of wire bytes. It
 // tells whether seg now holds a segment.
 func (s *source) packet(seg *segment.Segment, link linkKind, iface uint32, t int64, p []byte, wire uint32) bool {
-	s.frames++
+	n := s.frames + 1
+	s.frames = n
 	if t < s.prev {
 		s.stepBack(t)
 	}
@@ -105,12 +115,15 @@ func (s *source) packet(seg *segment.Segment, link linkKind, iface uint32, t int
 	if t > s.last {
 		s.last = t
 	}
-	seg.Frame = s.frames + s.delta
+	seg.Frame = n + s.delta
 	seg.Time = t
 	seg.Source = uint16(s.index)
-	seg.SourceFrame = s.frames
+	seg.SourceFrame = n
 	seg.Interface = iface
-	if r := s.decode(seg, link, p, max(wire, uint32(len(p)))); r != 0 {
+	// p lies in buf and reaches, as far as its capacity goes, to its end.
+	wire = max(wire, uint32(len(p)))
+	seg.Raw = segment.Raw{At: uint32(cap(s.buf) - cap(p)), Kept: uint32(len(p)), Wire: wire, Link: uint8(link)}
+	if r := s.decode(seg, link, p, wire); r != 0 {
 		s.skipped[r].add(seg.Frame)
 		return false
 	}
@@ -202,13 +215,17 @@ func (s *source) stop() status {
 	return ended
 }
 
-// close releases the buffer and the file; the counters stay.
+// brimful tells whether a Read has to end for its notes.
+func (s *source) brimful() bool { return s.notes != nil && len(*s.notes) >= maxNotes }
+
+// close releases the file; the buffer, which segments point into, and the
+// counters stay.
 func (s *source) close() error {
 	var err error
 	for i := len(s.closers) - 1; i >= 0; i-- {
 		err = errors.Join(err, s.closers[i].Close())
 	}
-	s.closers, s.buf, s.r = nil, nil, nil
+	s.closers, s.r = nil, nil
 	return err
 }
 

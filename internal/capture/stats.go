@@ -10,6 +10,9 @@ type Stats struct {
 	// Packets counts the records as Wireshark numbers them, Segments those
 	// that held a TCP segment.
 	Packets, Segments uint64
+	// Tunnelled counts the segments that were inside tunnels, and FirstTunnelled
+	// is the first such frame, in the merged numbering; 0: none was.
+	Tunnelled, FirstTunnelled uint64
 	// First and Last are the earliest and the latest time of a packet, in
 	// nanoseconds since the Unix epoch; 0 where there is none.
 	First, Last int64
@@ -39,11 +42,13 @@ type Warning struct {
 func (r *Reader) Stats() Stats {
 	var st Stats
 	var skipped [numReasons]tally
+	var inside tally
 	for _, s := range r.sources {
 		for i := range skipped {
 			skipped[i].join(s.skipped[i])
 		}
 		st.Segments += s.segments
+		inside.join(s.inside)
 		if s.frames > s.skipped[notPacket].n {
 			if st.First == 0 || s.first < st.First {
 				st.First = s.first
@@ -79,8 +84,11 @@ func (s *source) warnings() []Warning {
 	if s.back.n > 0 {
 		add("clock-backwards", s.back.frame, " has a clock that goes backwards %s, by up to %v.", count(s.back.n, "time"), time.Duration(s.backMax))
 	}
-	if t := s.skipped[laterFragment]; t.n > 0 {
-		add("ip-fragments", t.frame, " has %s without a TCP header, and fragments are not put together: payload lengths around them are too small.", count(t.n, "IP fragment"))
+	fragments := s.skipped[laterFragment]
+	fragments.join(s.fragmented)
+	if fragments.n > 0 {
+		add("ip-fragments", fragments.frame, " has %s, %d with a TCP header and %d without; they are not put together, so that payload lengths around them are too small.",
+			count(fragments.n, "IP fragment"), s.fragmented.n, s.skipped[laterFragment].n)
 	}
 	if s.longer.n > 0 {
 		add("length-contradicts", s.longer.frame, " has %s longer by the IP header than by the record; the IP header was believed.", count(s.longer.n, "frame"))
@@ -101,6 +109,7 @@ func (s *source) warnings() []Warning {
 	snapped := s.snapped
 	snapped.join(s.skipped[tcpCut])
 	snapped.join(s.skipped[ipCut])
+	snapped.join(s.skipped[tunnelCut])
 	if snapped.n > 0 {
 		add("snapped", snapped.frame, " has %s whose headers were cut by the snap length: options may be missing from view.", count(snapped.n, "frame"))
 	}
@@ -108,7 +117,7 @@ func (s *source) warnings() []Warning {
 		add("timeless", s.timeless.frame, " has %s without a time; that of the frame before was taken.", count(s.timeless.n, "frame"))
 	}
 	if t := s.skipped[tunnelled]; t.n > 0 {
-		add("tunnel", t.frame, " has %s inside MPLS, PPPoE or a tunnel, which is not opened.", count(t.n, "frame"))
+		add("tunnel", t.frame, " has %s inside tunnels that are not opened.", count(t.n, "frame"))
 	}
 	return all
 }

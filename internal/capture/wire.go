@@ -35,6 +35,7 @@ const (
 
 	// pcapng options.
 	optionEnd        = 0
+	optionFlags      = 2  // of an enhanced packet block: epb_flags
 	optionDropCount  = 4  // of an enhanced packet block: epb_dropcount
 	optionIfDrop     = 5  // of a statistics block: isb_ifdrop
 	optionOSDrop     = 7  // of a statistics block: isb_osdrop
@@ -45,18 +46,37 @@ const (
 	linkEthernet = 1
 
 	// EtherTypes.
-	etherIPv4   = 0x0800
-	etherIPv6   = 0x86dd
-	etherVLAN   = 0x8100 // 802.1Q
-	etherQinQ   = 0x88a8 // 802.1ad
-	etherOldQ   = 0x9100 // QinQ before the standard
-	etherMPLS   = 0x8847
-	etherMPLSM  = 0x8848
-	etherPPPoE  = 0x8864
-	etherLenMax = 1500 // at or below, the field is an 802.3 length
+	etherIPv4    = 0x0800
+	etherARP     = 0x0806
+	etherBridged = 0x6558 // an Ethernet frame, in GRE and Geneve
+	etherIPv6    = 0x86dd
+	etherVLAN    = 0x8100 // 802.1Q
+	etherQinQ    = 0x88a8 // 802.1ad
+	etherOldQ    = 0x9100 // QinQ before the standard
+	etherMPLS    = 0x8847
+	etherMPLSM   = 0x8848
+	etherPPPoE   = 0x8864
+	etherERSPAN  = 0x88be // types I and II, in GRE
+	etherERSPAN3 = 0x22eb
+	etherWCCP    = 0x883e // in GRE
+	etherPPP     = 0x880b // in GRE
+	etherLenMax  = 1500   // at or below, the field is an 802.3 length
+
+	// PPP protocols.
+	pppIPv4 = 0x0021
+	pppIPv6 = 0x0057
+	pppMPLS = 0x0281
+
+	// UDP ports of tunnels.
+	portGTP      = 2152
+	portVXLAN    = 4789
+	portVXLANOld = 8472 // Linux's default
+	portGeneve   = 6081
+	portMPLS     = 6635
 
 	// IP protocols and IPv6 extension headers.
 	protoHopByHop = 0
+	protoICMP     = 1
 	protoIPIP     = 4
 	protoTCP      = 6
 	protoUDP      = 17
@@ -66,6 +86,7 @@ const (
 	protoGRE      = 47
 	protoESP      = 50
 	protoAH       = 51
+	protoICMPv6   = 58
 	protoDestOpts = 60
 	protoEtherIP  = 97
 	protoMPLS     = 137

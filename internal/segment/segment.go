@@ -150,6 +150,8 @@ type Segment struct {
 	// Window is the header's field, not scaled.
 	Window uint16
 	Urgent uint16
+	// Doubt is 0 but for segments read from a text.
+	Doubt Doubt
 	// Len is the length of the payload on the wire in bytes, whatever part of
 	// it the capture kept.
 	Len uint32
@@ -174,11 +176,34 @@ type Segment struct {
 	// IPID is IPv4's identification, or that of an IPv6 fragment header; 0
 	// where there is none (IPv6 without a fragment header).
 	IPID uint16
-	// VLAN is the innermost 802.1Q tag's identifier, 0 if untagged.
+	// VLAN is the innermost 802.1Q tag's identifier, 0 if untagged. Inside a
+	// tunnel that carries Ethernet it is a tag of the carried frame; of ERSPAN,
+	// the VLAN that its header names where the frame has no tag.
 	VLAN uint16
-	// Interface is the pcapng interface within its section, 0 in pcap.
+	// Way is which way the frame went past the capturing host.
+	Way Way
+	// Tunnel says inside what the segment was carried.
+	Tunnel Tunnel
+	// Interface is the pcapng interface within its section, 0 in pcap; in a
+	// capture with LINKTYPE_LINUX_SLL2 it is the kernel's number of the
+	// interface. It tells frames of several interfaces apart, no more.
 	Interface uint32
+	// Raw is where the frame lies, for the reader's Wire.
+	Raw Raw
 }
+
+// Way is which way a frame went past the host that captured it.
+type Way uint8
+
+// The ways, as a cooked header's packet type (LINKTYPE_LINUX_SLL) or pcapng's
+// epb_flags give them. WayIn is also broadcast and multicast; WayOther is a
+// frame for another host, seen in promiscuous mode.
+const (
+	WayUnknown Way = iota
+	WayIn
+	WayOut
+	WayOther
+)
 
 // End returns seq plus the sequence space that the segment takes: payload, SYN
 // and FIN (TCP_SKB_CB(skb)->end_seq).
