@@ -146,11 +146,7 @@ func recordedEnd(t *testing.T, l *label) (replay.Host, []segment.Segment) {
 
 // notReplayed are the cases with a frame that the model does not explain, and why. A
 // case that it explains must not be here.
-var notReplayed = map[string]string{
-	"rto":          "tcp_retries2 ends a connection without a word; a replay knows no end of retransmissions",
-	"rto_v6":       "tcp_retries2 ends a connection without a word; a replay knows no end of retransmissions",
-	"user_timeout": "TCP_USER_TIMEOUT ends a connection without a word; a replay knows no end of retransmissions",
-}
+var notReplayed = map[string]string{}
 
 // TestReplayRecorded: the model explains every frame of the kernel that the
 // laboratory recorded.

@@ -41,7 +41,7 @@ Exit code 3: the kernel did other than the model says.`,
 			return &usageError{err: errors.New("lab what?"), hint: "tcpwhy lab matrix, tcpwhy lab random, tcpwhy lab run FILE, or tcpwhy lab record --out DIR"}
 		},
 	}
-	cmd.AddCommand(a.labMatrixCommand(), a.labRandomCommand(), a.labRunCommand(), a.labRecordCommand(), a.labISNCommand())
+	cmd.AddCommand(a.labMatrixCommand(), a.labRandomCommand(), a.labRunCommand(), a.labRecordCommand(), a.labISNCommand(), a.labReplayCommand())
 	return cmd
 }
 

@@ -262,9 +262,13 @@ func (r *Replayer) overdue(now int64) bool {
 		var late []world
 		left := t.worlds[:0:0]
 		for _, w := range t.worlds {
-			if d := w.deadline(); now > d {
+			d := w.deadline()
+			switch {
+			case now > d && w.n == 0 && w.so.mayGiveUp(now):
+				left = append(left, w.hold(atNothing))
+			case now > d:
 				late = append(late, w)
-			} else {
+			default:
 				left = append(left, w)
 				r.soonest = min(r.soonest, d)
 			}
@@ -273,9 +277,7 @@ func (r *Replayer) overdue(now int64) bool {
 			r.result.Unexplained = missing(late)
 			return false
 		}
-		if len(late) > 0 {
-			t.worlds = left
-		}
+		t.worlds = left
 	}
 	return true
 }

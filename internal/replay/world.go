@@ -204,6 +204,14 @@ func (so *socket) unacknowledged() bool {
 	return so.sndUna != so.SndNxt.Num && so.lastSent != 0
 }
 
+// mayGiveUp tells whether the socket may have been closed without a word because
+// nobody acknowledged anything: when the timer would have expired once more, after
+// tcp_retries2 or as soon as the application's TCP_USER_TIMEOUT wanted it
+// (tcp_write_timeout, tcp_write_err).
+func (so *socket) mayGiveUp(now int64) bool {
+	return so.unacknowledged() && so.repeats > 1 && time.Duration(now-so.lastSent) > so.gap*3/2
+}
+
 // longestRTO is by when what is not acknowledged must have been repeated. What a
 // kernel measures is less than the longest round trip and twice its deviation.
 func (so *socket) longestRTO() time.Duration {
@@ -231,6 +239,9 @@ func (r *Replayer) aged(w world, now int64) []world {
 		}
 		return []world{w, w.hold(atNothing)}
 	case atLive:
+		if w.so.mayGiveUp(now) {
+			return []world{w, w.hold(atNothing)}
+		}
 		if w.so.State != live.SynRecv {
 			return []world{w}
 		}
