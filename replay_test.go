@@ -262,10 +262,6 @@ func TestReplayNoticesPerturbations(t *testing.T) {
 	var mu sync.Mutex
 	tried, noticed := make([]int, len(perturbations)), make([]int, len(perturbations))
 	all := kernelEnds(t)
-	if testing.Short() {
-		n := 0
-		all = slices.DeleteFunc(all, func(end) bool { n++; return n%8 != 1 })
-	}
 	work := make(chan *end)
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {

@@ -243,6 +243,7 @@ func (r *Replayer) fromSynSent(t *tuple, w world, s *segment.Segment) []step {
 	if !early && !repeatDue(timers.SYNs(r.host.Profile, r.host.Timers), int(so.repeats), after) {
 		return nil
 	}
+	so.hurry = false
 	so.repeats++ // one that comes early counts as well
 	so.sentFrame = s.Frame
 	so.lastSent, so.LastSynAckTS, so.asked = s.Time, tsOf(s), 0

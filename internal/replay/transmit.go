@@ -74,22 +74,27 @@ func (so *socket) advertised(s *segment.Segment) {
 // bareACK: the delayed ACK, a window that has opened as the application read, or a
 // keepalive.
 func (so *socket) bareACK(w world, s *segment.Segment) []step {
-	wasDue := so.ackDue != 0
-	before := so.edge
+	after := time.Duration(s.Time - so.lastSent)
+	due, before := so.ackDue != 0, so.edge
 	so.advertised(s)
-	w.so = *so
 	switch {
-	case s.Seq == so.SndNxt.Num && wasDue:
+	case s.Seq == so.SndNxt.Num && due:
+		w.so = *so
 		return []step{{ByAcknowledging, w}}
 	case s.Seq == so.SndNxt.Num && so.edge.After(before) && !so.finSent:
+		w.so = *so
 		return []step{{ByApplication, w}}
-	case s.Seq.Add(1) == so.SndNxt.Num && so.sndUna == so.SndNxt.Num && time.Duration(s.Time-so.lastSent) >= 900*time.Millisecond:
-		return []step{{ByTimer, w}}
-	case s.Seq.Add(1) == so.sndUna && time.Duration(s.Time-so.lastSent) >= 180*time.Millisecond && so.sndWnd.Known && so.sndWnd.Uint32() == 0:
-		return []step{{ByTimer, w}}
+	case s.Seq.Add(1) == so.SndNxt.Num && so.sndUna == so.SndNxt.Num && after >= 900*time.Millisecond: // TCP_KEEPINTVL is 1 s or more
+	case s.Seq.Add(1) == so.sndUna && so.closedWindow() && after >= 180*time.Millisecond:
+	default:
+		return nil
 	}
-	return nil
+	so.lastSent, so.sentFrame = s.Time, s.Frame
+	w.so = *so
+	return []step{{ByTimer, w}}
 }
+
+func (so *socket) closedWindow() bool { return so.sndWnd.Known && so.sndWnd.Uint32() == 0 }
 
 // sends: new data, or a FIN, where the state allows it and the peer has room.
 func (so *socket) sends(w world, s *segment.Segment) []step {
@@ -158,7 +163,7 @@ func minRTO(so *socket) time.Duration {
 
 // probes: one old byte again, to learn a closed window.
 func (so *socket) probes(w world, s *segment.Segment) []step {
-	if !so.sndWnd.Known || so.sndWnd.Uint32() != 0 || time.Duration(s.Time-so.lastSent) < 180*time.Millisecond {
+	if !so.closedWindow() || time.Duration(s.Time-so.lastSent) < 180*time.Millisecond {
 		return nil
 	}
 	so.lastSent, so.sentFrame = s.Time, s.Frame
