@@ -11,7 +11,13 @@ import (
 // without a frame, the answer is the zero value, or in rare cases wrong.
 func (r *Reader) Wire(seg *segment.Segment) segment.Wire {
 	var none segment.Wire
-	if int(seg.Source) >= len(r.sources) || seg.Raw.Kept == 0 {
+	if int(seg.Source) >= len(r.sources) {
+		return none
+	}
+	if t := r.sources[seg.Source].text; t != nil {
+		return t.wire(seg)
+	}
+	if seg.Raw.Kept == 0 {
 		return none
 	}
 	buf := r.sources[seg.Source].buf

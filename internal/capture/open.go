@@ -157,7 +157,8 @@ func (s *source) badPacking(err error) error {
 	return fmt.Errorf("%s: begins like %s data but is damaged: copy it again", s.title(), s.packed)
 }
 
-// unknown is the error for a file that is no capture, and says what it may be.
+// unknown opens a text, and is the error for any other file that is no capture,
+// which says what it may be.
 func (s *source) unknown(b []byte) error {
 	for _, k := range []struct{ magic, what string }{
 		{"\xfd7zXZ\x00", "is packed with xz: unpack it first (xz -dc FILE | tcpwhy -)"},
@@ -174,8 +175,8 @@ func (s *source) unknown(b []byte) error {
 			return fmt.Errorf("%s: %s", s.title(), k.what)
 		}
 	}
-	if isText(b) {
-		return fmt.Errorf("%s: looks like text, not like a capture: give the file that tcpdump -w or Wireshark wrote", s.title())
+	if mayBeText(b) {
+		return s.openText()
 	}
 	return fmt.Errorf("%s: is neither pcap nor pcapng (it begins with % x): give the file that tcpdump -w or Wireshark wrote",
 		s.title(), b[:min(len(b), 4)])

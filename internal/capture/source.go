@@ -44,6 +44,7 @@ type source struct {
 	swap   bool // numbers are big-endian
 	pcap   pcapState
 	pcapng pcapngState
+	text   *textState // nil: it is no text
 
 	// head is the time of the next record, for merging; noHead: not known yet.
 	head int64
@@ -97,6 +98,9 @@ const (
 // run decodes records not later than limit into dst until one of the statuses
 // holds, and returns the number of segments. Segments point into buf.
 func (s *source) run(dst []segment.Segment, limit int64) (int, status) {
+	if s.text != nil {
+		return s.runText(dst, limit)
+	}
 	if s.ng {
 		return s.runPcapng(dst, limit)
 	}
@@ -119,7 +123,7 @@ func (s *source) packet(seg *segment.Segment, link linkKind, iface uint32, t int
 	seg.Time = t
 	seg.Source = uint16(s.index)
 	seg.SourceFrame = n
-	seg.Interface = iface
+	seg.Interface, seg.Doubt = iface, 0
 	// p lies in buf and reaches, as far as its capacity goes, to its end.
 	wire = max(wire, uint32(len(p)))
 	seg.Raw = segment.Raw{At: uint32(cap(s.buf) - cap(p)), Kept: uint32(len(p)), Wire: wire, Link: uint8(link)}

@@ -43,12 +43,16 @@ func (r *Reader) Stats() Stats {
 	var st Stats
 	var skipped [numReasons]tally
 	var inside tally
+	gaps := uint64(0) // frames that a text left out
 	for _, s := range r.sources {
 		for i := range skipped {
 			skipped[i].join(s.skipped[i])
 		}
 		st.Segments += s.segments
 		inside.join(s.inside)
+		if s.text != nil {
+			gaps += s.text.gaps
+		}
 		if s.frames > s.skipped[notPacket].n {
 			if st.First == 0 || s.first < st.First {
 				st.First = s.first
@@ -57,7 +61,7 @@ func (r *Reader) Stats() Stats {
 		}
 		st.Warnings = append(st.Warnings, s.warnings()...)
 	}
-	st.Packets = r.frames
+	st.Packets = r.frames - gaps
 	for i, t := range skipped {
 		if t.n > 0 {
 			st.Skipped = append(st.Skipped, Count{reasons[i].code, reasons[i].says, t.n, t.frame})
@@ -68,6 +72,9 @@ func (r *Reader) Stats() Stats {
 
 // warnings puts the doubts about one source into words, sorted by code.
 func (s *source) warnings() []Warning {
+	if s.text != nil {
+		return s.textWarnings()
+	}
 	var all []Warning
 	add := func(code string, frame uint64, format string, a ...any) {
 		all = append(all, Warning{code, s.title() + fmt.Sprintf(format, a...), frame, s.index})

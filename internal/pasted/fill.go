@@ -183,7 +183,9 @@ func ahead(rows []numbered, c *conv, dir int, syn bool) lifted {
 // packet makes the Packet of a row.
 func (n *numbered) packet() Packet {
 	r := n.row
-	p := Packet{Line: r.line, LastLine: r.last, Labels: r.labels}
+	p := Packet{Line: r.line, LastLine: r.last, Labels: r.labels, Wire: segment.Wire{
+		Known: r.hasIP || r.srcMAC != segment.MAC{}, SrcMAC: r.srcMAC, DstMAC: r.dstMAC, DF: r.df, IPLen: r.ipLen, Length: r.frameLen,
+	}}
 	s := &p.Segment
 	s.Src, s.Dst, s.Flags, s.Window, s.Doubt = n.src, n.dst, r.flags, n.window, n.doubt
 	s.Seq, s.Len, s.Urgent = seq.Of(n.s.n), r.len.n, uint16(min(r.urg.n, 65535))

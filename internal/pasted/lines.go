@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 )
 
 // maxPiece bounds the lines of one packet outside of a detail tree, so that a
@@ -239,6 +240,22 @@ var (
 		"\u00e2\u2020\u2019", "→", "\u00e2\u0086\u0092", "→", "->", "→", "=>", "→", "\u2026", "...", "\r", "",
 	)
 )
+
+// decode returns a text in UTF-8: Windows shells write UTF-16.
+func decode(b []byte) string {
+	if len(b) < 2 || b[0] != 0xff && b[0] != 0xfe || b[0]^b[1] != 1 {
+		return string(b)
+	}
+	units := make([]uint16, 0, len(b)/2)
+	for i := 2; i+1 < len(b); i += 2 {
+		if b[0] == 0xff {
+			units = append(units, uint16(b[i])|uint16(b[i+1])<<8)
+		} else {
+			units = append(units, uint16(b[i])<<8|uint16(b[i+1]))
+		}
+	}
+	return string(utf16.Decode(units))
+}
 
 // clean takes away what mail, pages and terminals put around a line. It returns
 // how many marks of quotation there were.

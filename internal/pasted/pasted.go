@@ -45,6 +45,9 @@ type Packet struct {
 	segment.Segment
 	// Line and LastLine are the lines that it takes, from 1.
 	Line, LastLine int
+	// Wire is what the text tells of the frame beside the segment: addresses of
+	// the link (-e), DF (-v), lengths.
+	Wire segment.Wire
 	// Labels are what Wireshark said of it, such as "TCP Retransmission":
 	// no evidence, but what the reader saw.
 	Labels []string
@@ -138,7 +141,7 @@ func Parse(b []byte) *Text {
 		b = b[:maxText]
 	}
 	p := &reader{}
-	p.read(string(b))
+	p.read(decode(b))
 	t := p.text()
 	if cut {
 		t.warn("text-cut", len(t.Uses), "is longer than %d MiB; what comes after was not read", maxText>>20)
