@@ -56,6 +56,9 @@ func newResult(mode string, seed uint64, p kernel.Profile) *Result {
 	}
 }
 
+// retries is how often at most the stories are played again that could not be judged.
+const retries = 6
+
 // Try plays the stories and sums up what came of them. Those that could not be
 // judged are played again, a few times: by then they are few, and the machine has time.
 func Try(ctx context.Context, mode string, seed uint64, stories []Story, p kernel.Profile) (*Result, error) {
@@ -63,7 +66,7 @@ func Try(ctx context.Context, mode string, seed uint64, stories []Story, p kerne
 	if err != nil {
 		return nil, err
 	}
-	for range attempts - 1 {
+	for range retries {
 		if err := tryAgain(ctx, stories, out, p); err != nil {
 			return nil, err
 		}
