@@ -324,3 +324,42 @@ func perturb(t *testing.T, e *end) (tried, noticed []int) {
 	}
 	return tried, noticed
 }
+
+// TestReplayTellsKernelsApart: what one kernel did is not what the model of another
+// version explains, at least where the two differ on the wire. Each pair has the
+// number of ends that must contradict.
+func TestReplayTellsKernelsApart(t *testing.T) {
+	all := kernelEnds(t)
+	for _, tt := range []struct {
+		of, as string
+		least  int
+	}{
+		{"linux-6.18.44/", "5.10.223", 10}, // keeps the ISN that 5.10 loses
+		{"linux-5.10.223-debian/", "6.18.44", 10},
+		{"linux-3.10.0-1127.el7/", "5.10.223", 10},
+		{"linux-6.18.44/", "2.6.32", 10}, // no challenge ACKs, no limits
+	} {
+		p, err := kernel.ParseRelease(tt.as)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends, contradict := 0, 0
+		for _, e := range all {
+			if !strings.HasPrefix(e.name, tt.of) {
+				continue
+			}
+			e.host.Profile = p
+			ends++
+			for _, part := range e.parts {
+				if replay.Replay(&e.host, part).Unexplained != nil {
+					contradict++
+					break
+				}
+			}
+		}
+		t.Logf("%s as %s: %d of %d ends contradict", tt.of, tt.as, contradict, ends)
+		if contradict < tt.least {
+			t.Errorf("%s as %s: %d of %d ends contradict, want at least %d", tt.of, tt.as, contradict, ends, tt.least)
+		}
+	}
+}

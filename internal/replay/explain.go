@@ -5,6 +5,7 @@ import (
 
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/connect"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/listen"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/timers"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
@@ -78,6 +79,9 @@ func (r *Replayer) pays(t *tuple, w world, s *segment.Segment) (world, bool) {
 	switch {
 	case o.reply.Kind == kernel.ReplySYNACK:
 		if o.reply.ISN == kernel.ISNFresh && !t.isn.fits(r, s) {
+			return w, false
+		}
+		if o.reply.ISN == kernel.ISNCookie && s.Ack == t.syn.Seq.Add(1) && listen.MayBeCookie(r.host.Profile, &t.syn, s).Answer == kernel.No {
 			return w, false
 		}
 		return n.synAcked(s)

@@ -107,6 +107,8 @@ type tuple struct {
 	worlds []world
 	isn    isnLine
 	clock  tsClock
+	// syn is the last SYN that arrived.
+	syn segment.Segment
 }
 
 // key is a four-tuple as the end sees it.
@@ -188,6 +190,10 @@ func (r *Replayer) of(k key, s *segment.Segment) *tuple {
 // arrive lets a segment meet everything that the end may hold.
 func (r *Replayer) arrive(k key, s *segment.Segment) {
 	t := r.of(k, s)
+	if s.Flags&(segment.SYN|segment.ACK) == segment.SYN {
+		t.syn = *s
+		t.syn.RawOptions = nil // the reader's
+	}
 	var next []world
 	for _, w := range t.worlds {
 		for _, w := range r.aged(w, s.Time) {

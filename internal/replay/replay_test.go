@@ -2,6 +2,7 @@ package replay_test
 
 import (
 	"cmp"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -262,5 +263,46 @@ func TestTuplesAreApart(t *testing.T) {
 	a, b := replay.Replay(server(t, "6.18.44"), one), replay.Replay(server(t, "6.18.44"), all)
 	if b.Unexplained != nil || b.Sent != 2*a.Sent {
 		t.Errorf("%d and %d sent, %v", a.Sent, b.Sent, b.Unexplained)
+	}
+}
+
+// FuzzReplay reads a story from any bytes: nothing may panic, and every frame is
+// accounted for.
+func FuzzReplay(f *testing.F) {
+	f.Add(uint64(1), uint64(2))
+	f.Fuzz(func(t *testing.T, a, b uint64) {
+		segs := randomSegments(rand.New(rand.NewPCG(a, b)))
+		h := server(t, "6.18.44")
+		if a&1 != 0 {
+			*h = replay.Host{Owns: h.Owns}
+		}
+		res := replay.Replay(h, segs)
+		if res.Arrived+res.Sent > len(segs) {
+			t.Errorf("%d arrived, %d sent, of %d", res.Arrived, res.Sent, len(segs))
+		}
+	})
+}
+
+func TestSettings(t *testing.T) {
+	h, err := replay.NewHost("5.10.223")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range [][2]string{{"net.ipv4.tcp_rfc1337", "1"}, {"tcp_invalid_ratelimit", "250"}, {"tcp_syn_retries", "4294967295"}} {
+		if err := h.Set(s[0], s[1]); err != nil {
+			t.Error(err)
+		}
+	}
+	if h.RFC1337 != kernel.Yes || h.RateLimit.Duration != 250*time.Millisecond || !h.RateLimit.Known || !h.Timers.SynRetries.Set || h.Timestamps != kernel.Unknown {
+		t.Errorf("%+v", h)
+	}
+	if asked := (*replay.NotAsked)(nil); !errors.As(h.Set("tcp_sack", "1"), &asked) {
+		t.Error("tcp_sack is asked for")
+	}
+	if h.Set("tcp_rfc1337", "yes") == nil {
+		t.Error("a value that is no number is taken")
+	}
+	if _, err := replay.NewHost("new"); err == nil {
+		t.Error("a kernel named new")
 	}
 }
