@@ -92,6 +92,9 @@ func read(ctx context.Context, r *capture.Reader, t *flow.Table, s *sink) error 
 	for i := 0; ; i++ {
 		n, err := r.Read(batch)
 		t.Add(batch[:n])
+		if !s.o.NoFindings {
+			s.beside(r, t, batch[:n])
+		}
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
@@ -105,12 +108,32 @@ func read(ctx context.Context, r *capture.Reader, t *flow.Table, s *sink) error 
 	}
 }
 
+// beside hands on what frames say beside their segments: who sent those that decide, and
+// what is no segment at all.
+func (s *sink) beside(r *capture.Reader, t *flow.Table, batch []segment.Segment) {
+	for i := range batch {
+		if s.enough {
+			break
+		}
+		if x := &batch[i]; x.Flags&(segment.SYN|segment.FIN|segment.RST) != 0 {
+			s.enough = !s.engine.Seen(x, r.Wire(x))
+		}
+	}
+	for _, n := range r.Notes() {
+		s.engine.Note(n)
+		if n.Kind == segment.NoteICMP {
+			t.Mark(n.Quoted.Src, n.Quoted.Dst)
+		}
+	}
+}
+
 // sink takes what the table hands out.
 type sink struct {
 	o         *Options
 	engine    *diagnose.Engine
 	describer diagnose.Describer
 	line      report.Connection
+	enough    bool // senders of as many frames as can matter are remembered
 	err       error
 }
 

@@ -66,7 +66,6 @@ var (
 	assumeBoxInName    = Assumption{"a box on the path sent the RST in that end's name", 18, "nothing about the frame shows it", false}
 	assumeBoxSent      = Assumption{"a box on the path made the RST up", 3, "its number is not the socket's", false}
 	assumeOtherRoute   = Assumption{"the RST took another way than that end's other segments", 14, "its TTL differs", false}
-	assumeTranslated   = Assumption{"a box sent the RST, or passed it on without translating its numbers", 4, "ends do not send such numbers", false}
 	assumeNotTheOpener = Assumption{"the SYN-ACK reached a host that did not send the SYN", 11, "a forged or stale SYN", false}
 	assumeGaveUp       = Assumption{"the server ended the attempt itself", 4, "", false}
 	assumeUnseenData   = Assumption{"data arrived that the capture does not show", 8, "the frame is missing", true}
@@ -83,7 +82,7 @@ var (
 	assumeLostAgain   = Assumption{"frames were lost again and again", 9, "a path that lets some through", false}
 	assumeQueueAWhile = Assumption{"the accept queue was full for a while", 6, "an application that does not keep up", false}
 	assumeStale       = Assumption{"the listener still holds an older attempt", 2, "it repeats the SYN-ACK of the older one", false}
-	assumeCrossTalk   = Assumption{"the SYN-ACK belongs to another host's attempt", 11, "a translation that mixes two", false}
+	assumeCrossTalk   = Assumption{"the SYN-ACK belongs to another host's attempt", 12, "a translation that mixes two", false}
 	assumeAbortFull   = Assumption{"net.ipv4.tcp_abort_on_overflow = 1 and a full accept queue", 9, "off by default", false}
 	assumeAttemptGone = Assumption{"the listener no longer held the attempt", 6, "a cookie that did not fit, or one that was given up", false}
 	assumeFilterRST   = Assumption{"a firewall refuses the port with a RST", 11, "reject rules do (iptables --reject-with tcp-reset)", false}
@@ -96,7 +95,7 @@ var (
 	assumeNeverClosed = Assumption{"the application has not called close", 2, "the FIN was acknowledged, so its kernel knows", false}
 	assumeOnPurpose   = Assumption{"the application wants the other direction open", 8, "shutdown on one side only", false}
 	assumeClosesLater = Assumption{"it closes after the capture's end", 4, "the capture ends soon after", true}
-	assumeFINUnseen2  = Assumption{"its FIN was sent and is not in the capture", 11, "a capture at one of the ends seldom misses a frame", true}
+	assumeFINUnseen2  = Assumption{"its FIN was sent and is not in the capture", 12, "a capture at one of the ends seldom misses a frame", true}
 	assumePeerGone    = Assumption{"the other end, or the path to it, is gone", 2, "nothing comes back", false}
 	assumeBoxDrops    = Assumption{"a box on the path drops the FIN", 5, "it may have forgotten the connection", false}
 	assumeOneLoss     = Assumption{"the FIN, or its ACK, was lost", 6, "loss", false}

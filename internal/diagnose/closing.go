@@ -72,6 +72,8 @@ func (l *life) halfOpenClose(ss *stories, x flow.Side) {
 	purpose := assumeOnPurpose
 	if left < 5*time.Second {
 		purpose.Cost = 4
+	} else if left > 30*time.Second {
+		purpose.Cost = 12
 	}
 	ss.add(story{cause: "half-close-on-purpose", stands: report.StaysOpen, assumes: []Assumption{purpose}, says: "The direction may have been closed on purpose, and the answer is still to come."})
 	unseen := assumeFINUnseen2

@@ -40,6 +40,7 @@ type Engine struct {
 	capture  Capture
 	asked    []*flow.Connection
 	troubled []*flow.Connection
+	notes    notes
 	// openingTold are the connections whose opening has its finding, or its own question.
 	openingTold map[uint64]bool
 	// stuck are the connections whose handshake hangs, asked names for each

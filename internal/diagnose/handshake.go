@@ -239,6 +239,8 @@ func (l *life) unacknowledged() *finding {
 		says:    "The SYN-ACK goes out and does not reach the client: lost, filtered, or sent the wrong way.",
 		verdict: fmt.Sprintf("The server answers (frame %d), but its SYN-ACK never reaches the client: it is lost, filtered, or sent another way back than the SYN came.", s.ISN.Frame)})
 	ss.add(story{cause: "opener-gave-up", stands: report.StaysOpen, assumes: []Assumption{gone}, says: "Whoever sent the SYN does not want the answer: a forged address (a flood), a scan, or a client that died."})
-	ss.add(story{cause: "not-captured", stands: report.StaysOpen, assumes: []Assumption{assumeNotCaptured}, says: "The ACK was sent and is not in the capture."})
+	if len(syns) == 0 {
+		ss.add(story{cause: "not-captured", stands: report.StaysOpen, assumes: []Assumption{assumeNotCaptured}, says: "The ACK was sent and is not in the capture."})
+	}
 	return l.finish(f, ss)
 }

@@ -153,6 +153,7 @@ func (l *life) finish(f *finding, ss *stories) *finding {
 	f.verdict = ss.judge()
 	if f.verdict.certainty == report.Open {
 		ss.trim()
+		f.verdict = ss.judge() // its sentence names what is left
 	}
 	f.stories = ss.list
 	q := &asked{e: l.e, c: l.c, p: l.c}

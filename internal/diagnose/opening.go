@@ -23,7 +23,11 @@ func (e *Engine) explainOpening(c *flow.Connection) []*finding {
 		return []*finding{f}
 	}
 	if c.State == flow.SynOnly {
-		if f := e.newLife(c).notAccepted(); f != nil {
+		l := e.newLife(c)
+		if f := l.notAccepted(); f != nil {
+			return []*finding{f}
+		}
+		if f := l.toldBy(); f != nil {
 			return []*finding{f}
 		}
 	}
@@ -49,6 +53,7 @@ func (e *Engine) explainOpening(c *flow.Connection) []*finding {
 	f.verdict = ss.judge()
 	if f.verdict.certainty == report.Open {
 		ss.trim()
+		f.verdict = ss.judge()
 	}
 	f.stories = ss.list
 	q := &asked{e: e, c: c, p: c, server: server, client: e.view("client", c.Ends[flow.Opener].Addr)}

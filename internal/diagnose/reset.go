@@ -125,7 +125,7 @@ func (q *resetCase) ignored(ss *stories) bool {
 			return false
 		}
 	}
-	s := story{cause: "out-of-window-ignored", stands: report.StaysOpen, proven: q.r.Seq != was.RcvNxt.Num,
+	s := story{cause: "out-of-window-ignored", stands: report.StaysOpen,
 		says: fmt.Sprintf("The RST carries seq %s, the %s waits for %s: a RST that is not at rcv_nxt ends nothing (RFC 5961 §3.2).", q.r.Seq, name(q.y), was.RcvNxt.Num),
 		verdict: fmt.Sprintf("The RST in frame %d had no effect: its seq %s is not what the %s waits for (%s, %d away), so the %s dropped it and went on (frame %d).",
 			q.r.Frame, q.r.Seq, name(q.y), was.RcvNxt.Num, q.r.Seq.Sub(was.RcvNxt.Num), name(q.y), on.Frame)}
@@ -137,8 +137,8 @@ func (q *resetCase) ignored(ss *stories) bool {
 		}
 	}
 	s.evidence = append(s.evidence, note(fmt.Sprintf("the %s goes on after it", name(q.y)), on.Frame))
+	s.evidence = append(s.evidence, note("ends do not send such numbers: a box between them made the RST up, or passed it on without putting its numbers right (a SYN proxy, a translation)"))
 	ss.add(s)
-	ss.add(story{cause: "middlebox-reset", stands: report.StaysOpen, assumes: []Assumption{assumeTranslated}, says: "A box between the ends sent the RST, or passed it on without putting its numbers right (a SYN proxy, a translation)."})
 	return true
 }
 
@@ -227,6 +227,10 @@ func (q *resetCase) stranger(ss *stories) {
 	a := assumeForgot
 	if !answers {
 		a.Cost += 8
+	}
+	if took && q.silence < 20*time.Second {
+		a.Cost += 5 // no machine restarts so fast
+		a.Why = "nothing stood still long enough for a restart"
 	}
 	after := ""
 	if q.silence > 0 {

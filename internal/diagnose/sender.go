@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
 	"github.com/tcpwhy/tcpwhy/internal/report"
@@ -13,6 +14,9 @@ import (
 func (q *resetCase) forged(ss *stories) {
 	ev, alien := q.origin()
 	a := assumeBoxInName
+	if q.bare && q.silence < 20*time.Second && !q.xFIN && q.opened() {
+		a.Cost = 9 // an end that still took part a moment before has not forgotten the connection
+	}
 	verdict := ""
 	if alien {
 		a.Cost = 0
@@ -32,6 +36,27 @@ func (q *resetCase) forged(ss *stories) {
 	ss.add(s)
 }
 
+// hardware: the frame of the RST came from another neighbour on the link than that
+// end's other frames.
+func (q *resetCase) hardware() []report.Evidence {
+	r, ok := q.e.notes.wires[q.r.Frame]
+	if !ok || r.SrcMAC == (segment.MAC{}) {
+		return nil
+	}
+	for i := range q.frames {
+		f := &q.frames[i]
+		w, ok := q.e.notes.wires[f.Frame]
+		if !ok || f.From != q.x || has(f, segment.RST) || w.SrcMAC == (segment.MAC{}) {
+			continue
+		}
+		if w.SrcMAC == r.SrcMAC {
+			return nil
+		}
+		return []report.Evidence{note(fmt.Sprintf("its frame comes from %s on the link, the %s's other frames from %s", r.SrcMAC, name(q.x), w.SrcMAC), q.r.Frame, f.Frame)}
+	}
+	return nil
+}
+
 // origin compares the RST with that end's other frames: alien tells that it was on another way.
 func (q *resetCase) origin() (ev []report.Evidence, alien bool) {
 	var other *flow.Frame
@@ -44,6 +69,9 @@ func (q *resetCase) origin() (ev []report.Evidence, alien bool) {
 	ttl, frame := q.end(q.x).TTL, q.end(q.x).ISN.Frame
 	if other != nil {
 		ttl, frame = other.TTL, other.Frame
+	}
+	if ev := q.hardware(); ev != nil {
+		return ev, true
 	}
 	if ttl == 0 || q.r.TTL == 0 || q.end(q.x).Segments < 2 {
 		return nil, false

@@ -164,6 +164,9 @@ func backoff(r *row) string {
 func (l *life) gone(ss *stories, r *row, gaps report.Evidence) {
 	x, y := name(r.from), name(r.from.Other())
 	ey := l.end(r.from.Other())
+	if l.tooBig(ss, r, gaps) {
+		return
+	}
 	silent := note(fmt.Sprintf("nothing came from the %s after frame %d", y, r.first().Frame), r.first().Frame)
 	says := fmt.Sprintf("The %s, or the path to it, is gone: nothing comes back.", y)
 	verdict := fmt.Sprintf("The %s, or the path to it, is gone: the %s repeated its data %d times over %s, and nothing came back.", y, x, len(r.frames)-1, seconds(r.span()))
@@ -199,6 +202,9 @@ func (l *life) firstRST(s flow.Side, frame uint64) *flow.Frame {
 func (l *life) unheard(ss *stories, r *row, gaps report.Evidence) {
 	x, y := name(r.from), name(r.from.Other())
 	e, ey := l.end(r.from), l.end(r.from.Other())
+	if f := l.tooBig(ss, r, gaps); f {
+		return
+	}
 	goes := note(fmt.Sprintf("the %s goes on (last in frame %d) and acknowledges no more than %s", y, ey.Last.Frame, ey.RcvNxt.Num), ey.Last.Frame, ey.RcvNxt.Frame)
 	if r.len > uint32(e.LongestAcked) && r.len > 500 {
 		ss.add(story{cause: "large-segments-lost", stands: report.StaysOpen, assumes: []Assumption{assumeMTU}, evidence: []report.Evidence{gaps, goes, note(fmt.Sprintf("the segment has %d bytes; the longest that was acknowledged has %d", r.len, e.LongestAcked), r.first().Frame)},
@@ -217,18 +223,33 @@ func (l *life) unheard(ss *stories, r *row, gaps report.Evidence) {
 	ss.add(story{cause: "loss-recovery", stands: report.StaysOpen, assumes: []Assumption{lossy}, says: "The path loses many frames."})
 }
 
+// tooBig: an ICMP error says that the segment does not fit a link.
+func (l *life) tooBig(ss *stories, r *row, gaps report.Evidence) bool {
+	for _, n := range l.icmpAbout(r.from) {
+		says, cause := icmpWords(&n)
+		if cause != "large-segments-lost" || n.Frame < r.first().Frame {
+			continue
+		}
+		ss.add(story{cause: "large-segments-lost", stands: report.StaysOpen, evidence: []report.Evidence{gaps, icmpEvidence(&n)},
+			says:    "A link on the path is too narrow for the segment, and a router says so; the sender does not heed it.",
+			verdict: fmt.Sprintf("The %s's segments are too long for a link on the path: %s says so in frame %d (%s), but the %s sends them again with the same length: the message does not reach it, or it ignores it.", name(r.from), n.From, n.Frame, says, name(r.from))})
+		return true
+	}
+	return false
+}
+
 // recovered: it was acknowledged in the end.
 func (l *life) recovered(ss *stories, r *row, gaps report.Evidence) {
 	x, y := r.from, name(r.from.Other())
 	e := l.end(x)
-	tail := r.end == e.SndNxt.Num || r.fin
+	tail := r.end == e.SndNxt.Num || r.fin || r.first().Rebuilt
 	ev := []report.Evidence{gaps, note(fmt.Sprintf("the %s acknowledged it in the end", y), l.end(x.Other()).RcvNxt.Frame)}
 	cause, says := "loss-recovery", "Frames were lost, and repeated until they arrived."
 	if tail {
 		cause, says = "tail-loss", "The last segment was lost, and only the timer can notice that."
 	}
 	ss.add(story{cause: cause, stands: report.StaysOpen, assumes: []Assumption{assumeLossy}, evidence: ev, says: says,
-		verdict: fmt.Sprintf("%s It took %s (%d repeats).", says, seconds(r.span()), len(r.frames)-1)})
+		verdict: fmt.Sprintf("%s It took %s (%d repeat%s).", says, seconds(r.span()), len(r.frames)-1, plural(len(r.frames)-1))})
 }
 
 // zeroWindow: a receiver closed its window.

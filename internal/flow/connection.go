@@ -162,6 +162,9 @@ type Frame struct {
 	WScale                   uint8
 	HasWScale, SACKPermitted bool
 	FastOpen                 bool // it carries a TCP Fast Open option (RFC 7413)
+	// Rebuilt: the frame itself was not kept; it is what the marks of its end tell
+	// of it, its numbers, length and flags those of its first repeat.
+	Rebuilt bool
 	// Doubt says what of it a text does not tell; 0 in a capture.
 	Doubt segment.Doubt
 }

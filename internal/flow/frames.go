@@ -45,6 +45,7 @@ const (
 	frameWScale = 1 << (7 - iota)
 	frameSACK
 	frameFastOpen
+	frameRebuilt
 )
 
 // frameBlock is a link of a list of kept frames.
@@ -243,6 +244,7 @@ func (t *Table) unpackFrame(f *Frame, p *packedFrame) {
 		f.Doubt |= segment.FlagsUnsaid
 	}
 	f.MSS, f.WScale, f.HasWScale = p.mss, p.wscale&15, p.wscale&frameWScale != 0
+	f.Rebuilt = p.wscale&frameRebuilt != 0
 	f.SACKPermitted, f.FastOpen = p.wscale&frameSACK != 0, p.wscale&frameFastOpen != 0
 }
 

@@ -19,19 +19,22 @@ const (
 	sameAgain = int64(300 * time.Millisecond)
 )
 
-// noteTrouble keeps a frame among those that show trouble.
-func (t *Table) noteTrouble(r *record, s *segment.Segment, e Side) {
+// noteTrouble keeps a frame among those that show trouble, and returns it; nil where
+// there is no room.
+func (t *Table) noteTrouble(r *record, s *segment.Segment, e Side) *packedFrame {
 	if t.linesOnly {
-		return
+		return nil
 	}
 	y := t.rareFor(r)
 	if y == nil {
-		return
+		return nil
 	}
-	if p := t.frameSlot(&y.troubles, &y.troubleRing); p != nil {
+	p := t.frameSlot(&y.troubles, &y.troubleRing)
+	if p != nil {
 		p.pack(s, e)
 		y.troubles.count++
 	}
+	return p
 }
 
 // lastTrouble returns the last frame of end e that was noted, nil if the last one is
@@ -70,7 +73,9 @@ func (t *Table) noteRepeat(r *record, d *deep, s *segment.Segment, e Side) {
 	if !again && s.End() == h.sndNxt && h.sndFrame != uint32(s.Frame) {
 		first := *s
 		first.Frame, first.SourceFrame, first.Time = t.widen(h.sndFrame), 0, d.sndTime[e]
-		t.noteTrouble(r, &first, e)
+		if p := t.noteTrouble(r, &first, e); p != nil {
+			p.wscale |= frameRebuilt
+		}
 	}
 	if again && s.Time-last.time() >= sameAgain || s.End() == h.sndNxt && s.Time-d.sndTime[e] >= slowRepeat || s.Flags&segment.FIN != 0 {
 		r.bits |= bitTrouble
@@ -97,6 +102,21 @@ func (t *Table) noteGap(n uint32, r *record, s *segment.Segment) {
 	d := t.deep(n)
 	if gap := s.Time - r.seenTime; gap > d.gapFor {
 		d.gapFor, d.gapEnd, d.gapLast, d.gapNext = gap, s.Time, r.seenFrame, uint32(s.Frame)
+	}
+}
+
+// Mark asks for a reason of the connection between two endpoints, if it is known:
+// something beside its own segments calls for one.
+func (t *Table) Mark(a, b segment.Endpoint) {
+	s := segment.Segment{Src: a, Dst: b}
+	var p probe
+	p.fromHigh = p.key.set(&s)
+	p.hash = t.hash(&p.key)
+	if t.closed {
+		return
+	}
+	if n := t.lookup(&p); n != 0 {
+		t.records.at(n).bits |= bitTrouble
 	}
 }
 
