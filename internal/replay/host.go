@@ -12,7 +12,7 @@ import (
 // can be full only where something is in them.
 func (r *Replayer) hostFor(k key) kernel.Host {
 	h := r.host.Host
-	h.Listener = kernel.Unknown
+	h.Listener, h.IPv6 = kernel.Unknown, !k.own.Addr.Is4()
 	h.AcceptQueueFull, h.SynCookies = kernel.No, kernel.No
 	pending, waiting := r.queues(k)
 	if waiting {
