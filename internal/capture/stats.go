@@ -62,6 +62,7 @@ func (r *Reader) Stats() Stats {
 		st.Warnings = append(st.Warnings, s.warnings()...)
 	}
 	st.Packets = r.frames - gaps
+	st.Tunnelled, st.FirstTunnelled = inside.n, inside.frame
 	for i, t := range skipped {
 		if t.n > 0 {
 			st.Skipped = append(st.Skipped, Count{reasons[i].code, reasons[i].says, t.n, t.frame})

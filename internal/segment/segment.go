@@ -163,6 +163,10 @@ type Segment struct {
 	TSVal   seq.Num
 	TSEcr   seq.Num
 	SACK    [4]SACKBlock
+	// Interface is the pcapng interface within its section, 0 in pcap; in a
+	// capture with LINKTYPE_LINUX_SLL2 it is the kernel's number of the
+	// interface. It tells frames of several interfaces apart, no more.
+	Interface uint32
 	// RawOptions are the bytes of the options as captured, those of unknown
 	// kinds among them. They belong to the reader's buffer and are valid only
 	// until its next read.
@@ -184,10 +188,6 @@ type Segment struct {
 	Way Way
 	// Tunnel says inside what the segment was carried.
 	Tunnel Tunnel
-	// Interface is the pcapng interface within its section, 0 in pcap; in a
-	// capture with LINKTYPE_LINUX_SLL2 it is the kernel's number of the
-	// interface. It tells frames of several interfaces apart, no more.
-	Interface uint32
 	// Raw is where the frame lies, for the reader's Wire.
 	Raw Raw
 }
