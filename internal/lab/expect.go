@@ -155,11 +155,17 @@ func (v *view) predictLive(h kernel.Host, s segment.Segment, now int64) predicti
 	c := live.Case{Socket: v.live, Host: h, Segment: s, Now: now}
 	d := live.Decide(&c)
 	o, ok := d.Sure()
+	if ok && o.Rule == "otherwise" {
+		opened, opens := c.Opened()
+		if !opens {
+			return prediction{unsure: "a request whose new connection does not take the segment is not modelled"}
+		}
+		d = live.Decide(&opened)
+		o, ok = d.Sure()
+	}
 	switch {
 	case !ok:
 		return unsure(d)
-	case o.Rule == "otherwise":
-		return prediction{unsure: "a request that becomes a connection by more than a bare ACK is not modelled"}
 	case o.Gone:
 		return prediction{rule: o.Rule, reply: o.Reply}
 	case o.Shrinks:

@@ -129,9 +129,24 @@ func (m *matrix) live() {
 	// What waits beyond a hole when the segment arrives.
 	m.before = []Step{{Flags: segment.PSH | segment.ACK, Seq: 10, Len: 20}}
 	m.cells(Story{State: Established}, everything)
+	m.edges(30)
 	m.before = []Step{{Flags: segment.FIN | segment.ACK, Seq: 10, Len: 20}}
 	m.cells(Story{State: FinWait1}, everything)
 	m.before = nil
+}
+
+// edges are segments around the right edge of what lies beyond a hole.
+func (m *matrix) edges(at uint32) {
+	for _, f := range []segment.Flags{segment.RST, segment.RST | segment.ACK, segment.ACK, segment.SYN} {
+		for _, q := range []uint32{at - 1, at, at + 1} {
+			for i := range 4 {
+				m.stories = append(m.stories, Story{
+					State: Established, IPv6: i&1 != 0, TS: i&2 != 0, ISS: number(m.rng), TSVal: number(m.rng),
+					Steps: append(slices.Clone(m.before), Step{Flags: f, Seq: q}, Step{FollowUp: true}),
+				})
+			}
+		}
+	}
 }
 
 // acks are segments with the acknowledgements of probeACKs.

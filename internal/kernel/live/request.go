@@ -233,6 +233,27 @@ var reqQueueFull = Rule{
 	Then: func(c *Case) Outcome { return c.kept("req-queue-full", kernel.Reply{}).remember(c) },
 }
 
+// Opened is the connection that a request becomes by a segment of which the rules
+// of the request say "otherwise": one with data or a FIN, or ahead of rcv_nxt. The
+// rules of ESTABLISHED then take the same segment (tcp_child_process). ok is false
+// where the new socket would not take it, and stays in SYN_RECV.
+func (c *Case) Opened() (d Case, ok bool) {
+	d = *c
+	if pawsOld.Ask(c).Answer != kernel.No {
+		return d, false
+	}
+	d.State, d.LastACK = Established, 0
+	d.SndUna, d.BytesAcked = c.SndNxt, kernel.Known(seq.Of(0))
+	d.SndWL1, d.PeerWnd = kernel.Known(c.Segment.Seq), kernel.Known(seq.Of(uint32(c.Segment.Window)))
+	switch {
+	case c.HasTS != kernel.Yes:
+		d.TSRecent = kernel.Num{}
+	case c.Segment.HasTS() && c.Host.Timestamps == kernel.Yes && c.RcvNxt.Known && !c.Segment.Seq.After(c.RcvNxt.Num):
+		d.TSRecent = kernel.Known(c.Segment.TSVal)
+	}
+	return d, true
+}
+
 var reqEstablished = Rule{
 	ID: "req-established", Says: "The last ACK of the handshake, bare and in order, opens the connection.", From: checkReq + ", tcp_v4_syn_recv_sock",
 	// Its timestamp is judged once more by the new socket, which does not ask
