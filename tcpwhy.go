@@ -61,7 +61,7 @@ func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
 		return nil, err
 	}
 	defer r.Close() // read only: nothing is lost by a failing close
-	s := &sink{o: &o}
+	s := &sink{o: &o, names: newNamer(r.Names())}
 	t := flow.NewTable(o.table(), s)
 	s.engine = diagnose.New(facts, t)
 	if err := read(ctx, r, t, s); err != nil {
@@ -71,7 +71,7 @@ func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	return s.report(r, t), nil
+	return s.names.report(s.report(r, t))
 }
 
 // table is what the table of connections has to keep. Where nothing is asked, a
@@ -135,6 +135,7 @@ type sink struct {
 	line      report.Connection
 	enough    bool // senders of as many frames as can matter are remembered
 	err       error
+	names     *namer
 }
 
 func (s *sink) Ended(c *flow.Connection) {
@@ -142,6 +143,7 @@ func (s *sink) Ended(c *flow.Connection) {
 		return
 	}
 	s.describer.Describe(c, &s.line)
+	s.names.connection(&s.line)
 	s.err = s.o.Connection(&s.line)
 }
 

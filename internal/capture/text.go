@@ -107,6 +107,23 @@ func (s *source) runText(dst []segment.Segment, limit int64) (int, status) {
 	}
 }
 
+// Names returns the names that pasted texts have in place of addresses, by the
+// address that stands for each in the segments.
+func (r *Reader) Names() map[segment.Addr]string {
+	names := map[segment.Addr]string{}
+	for _, s := range r.sources {
+		if s.text == nil {
+			continue
+		}
+		for _, n := range s.text.Names {
+			if n.Port == 0 {
+				names[n.Addr] = n.Text
+			}
+		}
+	}
+	return names
+}
+
 // textNote notes an ICMP error of which the text tells the ends.
 func (s *source) textNote(o *pasted.Opaque) {
 	e := &o.Error

@@ -1,6 +1,7 @@
 package pasted
 
 import (
+	"hash/fnv"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 type names struct {
 	hosts    map[string]segment.Addr
 	ports    map[string]uint16
+	taken    map[segment.Addr]bool
 	invented []Name
 	// used are the port numbers that the text has.
 	used map[uint16]bool
@@ -23,12 +25,12 @@ type names struct {
 func newNames() *names {
 	return &names{
 		hosts: map[string]segment.Addr{}, ports: map[string]uint16{},
-		used: map[uint16]bool{}, portHost: map[string]string{},
+		taken: map[segment.Addr]bool{}, used: map[uint16]bool{}, portHost: map[string]string{},
 	}
 }
 
-// addr returns the address of a host. A name gets the next address of
-// 240.0.0.0/4, which no network uses.
+// addr returns the address of a host. A name gets an address of 240.0.0.0/4,
+// which no network uses: the same in every text.
 func (n *names) addr(h string) segment.Addr {
 	h = strings.Trim(h, "[]")
 	if a, ok := n.hosts[h]; ok {
@@ -42,16 +44,22 @@ func (n *names) addr(h string) segment.Addr {
 		n.hosts[h] = segment.AddrFromNetip(a)
 		return n.hosts[h]
 	}
-	k := uint32(1)
-	for _, x := range n.invented {
-		if x.Port == 0 {
-			k++
-		}
+	f := fnv.New32a()
+	f.Write([]byte(h)) // a hash does not fail
+	k := f.Sum32()
+	a := invented(k)
+	for n.taken[a] {
+		k++
+		a = invented(k)
 	}
-	a := segment.AddrFrom4([4]byte{240, byte(k >> 16), byte(k >> 8), byte(k)})
-	n.hosts[h] = a
+	n.hosts[h], n.taken[a] = a, true
 	n.invented = append(n.invented, Name{Text: h, Addr: a})
 	return a
+}
+
+// invented returns an address of 240.0.0.0/4.
+func invented(k uint32) segment.Addr {
+	return segment.AddrFrom4([4]byte{240 | byte(k>>24)&7, byte(k >> 16), byte(k >> 8), byte(k)})
 }
 
 // port returns the number of a port. An unknown service gets a low number that

@@ -149,13 +149,3 @@ func Parse(b []byte) *Text {
 	t.sortWarnings()
 	return t
 }
-
-// Looks tells whether a text may hold packets: whether its beginning b has at
-// least one line that reads as one.
-func Looks(b []byte) bool {
-	if len(b) > 1<<16 {
-		b = b[:1<<16]
-	}
-	t := Parse(b)
-	return len(t.Packets)+len(t.Opaque)+t.Others > 0
-}

@@ -150,8 +150,8 @@ func (t *Text) warnTimes(c clocks) {
 // warnNumbers says what is known of sequence numbers and windows.
 func (t *Text) warnNumbers() {
 	tuples := map[pairKey]bool{}
-	relative, unsaid, window, cut := 0, 0, 0, 0
-	var relLine, unsaidLine, windowLine, cutLine int
+	relative, unsaid, window, cut, worked := 0, 0, 0, 0, 0
+	var relLine, unsaidLine, windowLine, cutLine, workedLine int
 	for i := range t.Packets {
 		p := &t.Packets[i]
 		note := func(n, line *int, is bool) {
@@ -169,6 +169,10 @@ func (t *Text) warnNumbers() {
 			tuples[k] = true
 		}
 		note(&relative, &relLine, p.Doubt.Relative())
+		if p.Doubt.Has(segment.FlagsUnsaid) {
+			note(&worked, &workedLine, true)
+			continue
+		}
 		// That tcpdump leaves Seq out of bare ACKs is no news.
 		bare := p.Flags == segment.ACK && p.Len == 0
 		note(&unsaid, &unsaidLine, p.Doubt.Has(segment.AckUnsaid) || p.Doubt.Has(segment.SeqUnsaid) && !bare)
@@ -181,6 +185,9 @@ func (t *Text) warnNumbers() {
 	}
 	if unsaid > 0 {
 		t.warn("numbers-missing", unsaidLine, "does not tell sequence or acknowledgement numbers of %s", count(unsaid, "packet"))
+	}
+	if worked > 0 {
+		t.warn("numbers-worked-out", workedLine, "shows %s as an application's row without TCP numbers; they were worked out from the rows around", count(worked, "segment"))
 	}
 	if window > 0 {
 		t.warn("windows-unknown", windowLine, "does not tell the window of %s as it was on the wire", count(window, "packet"))
@@ -197,14 +204,14 @@ func (t *Text) warnNames(bare, line int) {
 		if n.Port != 0 {
 			said = append(said, fmt.Sprintf("port %q is shown as %d", n.Text, n.Port))
 		} else {
-			said = append(said, fmt.Sprintf("%q is shown as %v", n.Text, n.Addr))
+			said = append(said, fmt.Sprintf("%q", n.Text))
 		}
 	}
 	if len(said) > 8 {
 		said = append(said[:8], fmt.Sprintf("and %d more", len(said)-8))
 	}
 	if len(said) > 0 {
-		t.warn("names", 0, "has names, or masked addresses, in place of numbers: %s", strings.Join(said, ", "))
+		t.warn("names", 0, "has names or masked addresses: %s", strings.Join(said, ", "))
 	}
 	if bare > 0 {
 		t.warn("ends-missing", line, "does not tell who sent %s; their direction was taken from their numbers and flags", count(bare, "packet"))
