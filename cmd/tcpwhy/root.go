@@ -18,7 +18,8 @@ func (a *app) rootCommand() *cobra.Command {
 the cause, what rules the other causes out, what stays open, and the command
 on a host that settles it. "tcpwhy FILE" is short for "tcpwhy explain FILE".
 
-It reads pcap and pcapng, also compressed (.gz, .zst); "-" is standard input.
+It reads pcap and pcapng, also compressed (.gz, .zst), and the text that people
+paste of tcpdump, tshark and Wireshark; "-" is standard input.
 
 Exit code: 0 done, 1 failed, 2 used wrongly, 3 findings (with --exit-code).`
 	root.Example = `  tcpwhy trace.pcapng
