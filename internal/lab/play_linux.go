@@ -3,6 +3,8 @@ package lab
 import (
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
@@ -22,14 +24,22 @@ func (r *runner) play(set Settings, conns []*conn) error {
 			}
 		}
 	}
+	awaitTick()
 	from := time.Now().UnixNano()
 	table, err := readTable(r.ipv6)
 	if err != nil {
 		return err
 	}
 	to := time.Now().UnixNano()
+	tickStood := tickLag() > stall
 	for _, c := range conns {
-		if !c.over {
+		switch {
+		case c.over:
+		case tickStood:
+			c.over, c.result.Unsure = true, machineStood
+		case c.mayHaveRunOut(to):
+			c.over, c.result.Unsure = true, requestEnds
+		default:
 			c.checkState(table, from, to)
 		}
 	}
@@ -95,9 +105,13 @@ func (r *runner) probe(set Settings, c *conn) error {
 	} else {
 		c.sent = st.build(&c.n, c.peer, c.host)
 	}
+	awaitTick()
 	c.now = time.Now().UnixNano()
 	c.sent.Time = c.now
 	c.pred = c.view.predict(c.settings, c.sent, c.now)
+	if c.mayHaveRunOut(c.now) {
+		c.pred.unsure = requestEnds
+	}
 	fresh := c.pred.reply.ISN == kernel.ISNFresh || c.pred.reply.ISN == kernel.ISNCookie
 	if fresh && r.profile.Has(&kernel.LeavesISN).Answer != kernel.No {
 		c.pred.unsure = leftOverISN
@@ -108,7 +122,7 @@ func (r *runner) probe(set Settings, c *conn) error {
 	if err := r.wire.send(&c.sent); err != nil {
 		return err
 	}
-	if time.Since(time.Unix(0, c.now)) > stall {
+	if time.Since(time.Unix(0, c.now)) > stall || tickLag() > stall {
 		c.pred.unsure = machineStood
 	}
 	return r.drain(0)
@@ -136,7 +150,7 @@ func (c *conn) evaluate() {
 	st := &c.story.Steps[c.step]
 	c.step++
 	if c.pred.unsure != "" {
-		if !st.FollowUp || c.pred.unsure == machineStood {
+		if !st.FollowUp || c.pred.unsure == machineStood || c.pred.unsure == requestEnds {
 			c.over, c.result.Unsure = true, c.pred.unsure
 		}
 		return
@@ -214,3 +228,35 @@ func (c *conn) checkState(t table, from, to int64) {
 // stall is how long handing a segment to the kernel may take before it is not
 // known any more when the kernel saw it.
 const stall = 20 * time.Millisecond
+
+// tickLag is how far the kernel's jiffies are behind its clock: both coarse clock and
+// jiffies move on with the tick, whose interrupt comes late on an emulated machine that
+// is busy. Timers count from jiffies.
+func tickLag() time.Duration {
+	var tick, now unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC_COARSE, &tick) != nil || unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {
+		return 0
+	}
+	return time.Duration(now.Nano() - tick.Nano())
+}
+
+// awaitTick gives a late tick the time to come.
+func awaitTick() {
+	for range 100 {
+		if tickLag() <= stall {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// fullQueueRequest is how long a request lives for certain: where the accept queue has
+// no room and there are several requests the kernel gives each only two repeats of its
+// SYN-ACK, and drops it after 7 s (reqsk_timer_handler).
+const fullQueueRequest = 6 * time.Second
+
+// mayHaveRunOut tells whether the connection is a request that may be gone by a time.
+func (c *conn) mayHaveRunOut(now int64) bool {
+	return c.story.Settings.QueueFull && c.view.at == atLive && c.view.live.State == live.SynRecv &&
+		time.Duration(now-c.n.Reached) > fullQueueRequest
+}

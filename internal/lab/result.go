@@ -44,9 +44,12 @@ type Result struct {
 	ISNs       []ISNCell  `json:"isns,omitempty"` // of TryISN
 }
 
-// limiterEnds is why a step could not be judged whose answer depends on which clock
-// is ahead.
-const limiterEnds = "the limiter is about to end"
+// Why a step could not be judged: its answer depends on which clock is ahead, or on
+// whether the kernel has dropped a pending request by itself.
+const (
+	limiterEnds = "the limiter is about to end"
+	requestEnds = "the request may have run out"
+)
 
 // newResult returns an empty result.
 func newResult(mode string, seed uint64, p kernel.Profile) *Result {
@@ -83,7 +86,7 @@ func Try(ctx context.Context, mode string, seed uint64, stories []Story, p kerne
 
 // notJudged tells whether the laboratory was too slow to judge a part of the story.
 func (o *Outcome) notJudged() bool {
-	return o.Unsure == machineStood || o.Unsure == notReached || o.Unsure == limiterEnds
+	return o.Unsure == machineStood || o.Unsure == notReached || o.Unsure == limiterEnds || o.Unsure == requestEnds
 }
 
 // tryAgain plays those stories once more that could not be judged.

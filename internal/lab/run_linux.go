@@ -164,7 +164,7 @@ func (r *runner) batch(set Settings, stories []Story, which []int, out []Outcome
 		if c.n.Reached == 0 { // nothing was sent
 			c.n.Reached = now
 		}
-		if now-c.n.Reached > int64(stall) {
+		if now-c.n.Reached > int64(stall) || tickLag() > stall {
 			c.over, c.result.Unsure = true, machineStood
 		}
 		c.view, c.result.Numbers = viewOf(c.story, &c.n), c.n
