@@ -36,6 +36,7 @@ var oddCauses = []Cause{
 	{"handshake-rewritten", "a box on the path changes the handshake", report.Path, report.Notice, nil,
 		[]string{"Compare MSS, window scale, timestamps and ISN on both sides of the box; what it changes must be changed consistently in every later segment."}},
 	{"two-answers", "two machines answered the same SYN", report.Path, report.Problem, nil, nil},
+	{"simultaneous-open", "both ends sent a SYN at the same time", report.Nobody, report.Harmless, nil, nil},
 	{"fast-open", "TCP Fast Open: data before the handshake is complete", report.Nobody, report.Harmless, nil, nil},
 }
 
@@ -76,10 +77,13 @@ var unfinishedCauses = []Cause{
 		[]report.Settle{on("other", "tcpdump -ni any host CLIENT and port PORT", "the FIN does not arrive", "peer-gone")}, nil},
 	{"fin-blocked-by-box", "a box on the path drops the FIN", report.Path, report.Problem,
 		[]report.Settle{on("other", "tcpdump -ni any host CLIENT and port PORT", "the FIN does not arrive, or arrives with another address", "fin-blocked-by-box")}, []string{"Let the box translate or drop what it takes for invalid, rather than forward it untranslated (nft: ct state invalid drop)."}},
+	{"nothing-wrong", "the capture ends while the connection is being closed", report.Nobody, report.Harmless, nil, nil},
 	{"last-ack-lost", "the last ACK of the close is missing", report.Nobody, report.Notice, nil, nil},
 }
 
 var oddCloseCauses = []Cause{
+	{"simultaneous-close", "both FINs crossed", report.Nobody, report.Harmless, nil, nil},
+	{"half-close-on-purpose", "one direction was closed before the other", report.Nobody, report.Harmless, nil, nil},
 	{"fin-retransmitted", "the FIN was repeated before its ACK came", report.Nobody, report.Harmless, nil, nil},
 }
 

@@ -49,8 +49,10 @@ type Engine struct {
 	reopened map[uint64]uint64
 	// strays are, by connection, the answers to an attempt that come from other addresses,
 	// twins the other direction of one, taken the ids of both.
-	strays   map[uint64][]*flow.Connection
-	twins    map[uint64]*flow.Connection
+	strays map[uint64][]*flow.Connection
+	twins  map[uint64]*flow.Connection
+	// crossed are, by the first attempt, the attempts of the other end on the same four-tuple.
+	crossed  map[uint64]*flow.Connection
 	taken    map[uint64]bool
 	inherits map[segment.Addr]inheritance
 	// lastOpened is, for each listener, the last frame of a handshake behind which the
@@ -116,7 +118,10 @@ func (e *Engine) Answer(capture Capture) []Result {
 		}
 	}
 	for _, c := range e.asked {
-		if len(e.strays[c.ID]) > 0 {
+		if e.taken[c.ID] {
+			continue
+		}
+		if len(e.strays[c.ID]) > 0 || e.crossed[c.ID] != nil {
 			add(c, e.explainLife(c))
 			continue
 		}
@@ -130,7 +135,7 @@ func (e *Engine) Answer(capture Capture) []Result {
 		add(c, fs)
 	}
 	for _, c := range e.troubled {
-		if !e.taken[c.ID] && (len(e.strays[c.ID]) == 0 || !told[c.ID]) {
+		if !e.taken[c.ID] && (len(e.strays[c.ID]) == 0 && e.crossed[c.ID] == nil || !told[c.ID]) {
 			add(c, e.explainLife(c))
 		}
 	}

@@ -93,7 +93,7 @@ func (l *life) refusedLate(r *flow.Frame) *finding {
 	if s.ISNImplied || s.Bytes > 0 || s.FIN.Seen() || !l.opened() || has(r, segment.ACK) || r.Seq != s.ISN.Num.Add(1) || s.RcvNxt.Num.After(o.ISN.Num.Add(1)) {
 		return nil
 	}
-	f := l.finding("connect-refused", flow.Listener, r.Point(), s.ISN.Frame, r.Frame)
+	f := l.finding("connect-refused", flow.Listener, o.ISN.Point, o.ISN.Frame, s.ISN.Frame, r.Frame)
 	f.asks = fmt.Sprintf("Why did a RST in frame %d follow the handshake, before the server said anything?", r.Frame)
 	ss := &stories{}
 	form := note(fmt.Sprintf("the RST carries no ACK and seq %s, which the client's last ACK acknowledges: no socket was made for the connection", r.Seq), r.Frame)
@@ -158,6 +158,9 @@ func (l *life) slow() *finding {
 	if !l.opened() {
 		return l.unacknowledged()
 	}
+	if f := l.badACK(); f != nil {
+		return f
+	}
 	var syns, synacks []uint64
 	var ack *flow.Frame
 	for i := range l.frames {
@@ -204,6 +207,35 @@ func (l *life) slow() *finding {
 		ss.add(story{cause: "synack-lost-once", stands: report.StaysOpen, assumes: []Assumption{lost, assumeNotCaptured}, says: "A first SYN-ACK was sent, was lost, and is not in the capture."})
 		ss.add(story{cause: "accept-queue-full-for-a-while", stands: report.StaysOpen, assumes: []Assumption{assumeQueueAWhile}, says: "The listener dropped the first SYNs because its accept queue was full for a while."})
 	}
+	return l.finish(f, ss)
+}
+
+// badACK: an ACK that does not acknowledge the SYN met the opener, which answered with
+// a RST that carries its number; of what the ACK comes from the capture shows nothing.
+func (l *life) badACK() *finding {
+	o, s := l.end(flow.Opener), l.end(flow.Listener)
+	var ack, rst *flow.Frame
+	for i := range l.frames {
+		f := &l.frames[i]
+		switch {
+		case ack == nil && f.From == flow.Listener && f.Flags&(segment.SYN|segment.RST) == 0 && has(f, segment.ACK) && f.Ack != o.ISN.Num.Add(1) && f.Frame < s.ISN.Frame:
+			ack = f
+		case ack != nil && rst == nil && f.From == flow.Opener && has(f, segment.RST) && f.Seq == ack.Ack:
+			rst = f
+		}
+	}
+	if ack == nil || rst == nil {
+		return nil
+	}
+	f := l.finding("reset", flow.Opener, o.ISN.Point, o.ISN.Frame, ack.Frame, rst.Frame)
+	f.asks = fmt.Sprintf("Why did the client answer the ACK in frame %d with a RST?", ack.Frame)
+	ss := &stories{}
+	ss.add(story{cause: "bad-ack-in-syn-sent", stands: report.StaysOpen,
+		says: "The server's ACK belongs to an older connection on this four-tuple (TIME_WAIT, or one that it still holds); an opener answers it with a RST, which clears the way.",
+		verdict: fmt.Sprintf("The ACK in frame %d does not acknowledge the SYN: the server still held an older connection on this four-tuple. The client answered with a RST that carries its number, as it must, and the SYN that followed was accepted in frame %d, %s after the first.",
+			ack.Frame, s.ISN.Frame, seconds(s.ISN.Since(o.ISN.Point))),
+		evidence: []report.Evidence{{Says: fmt.Sprintf("ack %s is not ISN + 1 = %s", ack.Ack, o.ISN.Num.Add(1)), Answer: "yes", Frames: frameList(o.ISN.Frame, ack.Frame), Source: "net/ipv4/tcp_input.c tcp_rcv_synsent_state_process"},
+			note(fmt.Sprintf("the RST has seq %s, that number", rst.Seq), rst.Frame)}})
 	return l.finish(f, ss)
 }
 

@@ -13,6 +13,9 @@ const FewConnections = 16
 
 // plain says of a connection that raises no question whether anything is wrong with it.
 func (l *life) plain() *finding {
+	if f := l.closedOddly(); f != nil {
+		return f
+	}
 	f := l.finding("connection", flow.Opener, l.c.First, l.c.First.Frame, l.c.LastSeen.Frame)
 	if l.c.First.Frame == l.c.LastSeen.Frame {
 		f.frames = frameList(l.c.First.Frame)
@@ -82,4 +85,42 @@ func (l *life) courseEvidence() []report.Evidence {
 		out = append(out, note(fmt.Sprintf("%d segments came again, none of them late", o.Retransmits+s.Retransmits)))
 	}
 	return out
+}
+
+// closedOddly tells of closes that look odd and are not.
+func (l *life) closedOddly() *finding {
+	o, s := l.end(flow.Opener), l.end(flow.Listener)
+	x, ex, ey := flow.Opener, o, s
+	if s.FIN.Seen() && (!o.FIN.Seen() || s.FIN.Frame < o.FIN.Frame) {
+		x, ex, ey = flow.Listener, s, o
+	}
+	if !ex.FIN.Seen() {
+		return nil
+	}
+	ss := &stories{}
+	switch y := name(x.Other()); {
+	case l.c.State == flow.HalfClosed:
+		f := l.finding("close-unfinished", x, ex.FIN.Point, ex.FIN.Frame)
+		f.asks = fmt.Sprintf("Does the close that the %s began in frame %d come to its end?", name(x), ex.FIN.Frame)
+		ss.add(story{cause: "nothing-wrong", stands: report.StaysOpen, says: "The capture ends while the connection is being closed."})
+		ss.add(story{cause: "peer-application-never-closed", stands: report.StaysOpen, assumes: []Assumption{assumeNeverClosed}, says: fmt.Sprintf("The %s's application may not close its side for long.", y)})
+		l.finish(f, ss)
+		f.severity, f.fault = report.Harmless, report.Nobody
+		return f
+	case l.c.State == flow.Closed && firstCloser(l.c) == "both":
+		f := l.finding("close-odd", x, ex.FIN.Point, ex.FIN.Frame, ey.FIN.Frame)
+		f.asks = "Why do both sides send a FIN that does not acknowledge the other's?"
+		ss.add(story{cause: "simultaneous-close", stands: report.StaysOpen, says: "Both sides closed at the same time: their FINs crossed.",
+			verdict:  fmt.Sprintf("Both sides closed at the same time: the FINs in frames %d and %d crossed. That is harmless; both ends keep TIME_WAIT.", ex.FIN.Frame, ey.FIN.Frame),
+			evidence: []report.Evidence{note("neither FIN acknowledges the other", ex.FIN.Frame, ey.FIN.Frame)}})
+		return l.finish(f, ss)
+	case ey.FIN.Seen() && ey.FIN.Num.Add(^uint32(0)).After(ex.FINAck.Num) && ey.FIN.Since(ex.FIN.Point) > 2*max(ex.SRTT, ey.SRTT) && ex.FINAcked.Seen() && ex.FINAcked.Frame < ey.FIN.Frame:
+		f := l.finding("close-odd", x, ex.FIN.Point, ex.FIN.Frame, ey.FIN.Frame)
+		f.asks = fmt.Sprintf("Why does the %s go on sending after the FIN in frame %d?", y, ex.FIN.Frame)
+		ss.add(story{cause: "half-close-on-purpose", stands: report.StaysOpen, says: "One direction was closed before the other: a half-close.",
+			verdict:  fmt.Sprintf("The %s closed its direction only (frame %d); the %s still sent %d bytes and closed %s later. A half-close, and harmless.", name(x), ex.FIN.Frame, y, ey.FIN.Num.Sub(ex.FINAck.Num)-1, seconds(ey.FIN.Since(ex.FIN.Point))),
+			evidence: []report.Evidence{note("data after the FIN, which was acknowledged", ex.FIN.Frame, ex.FINAcked.Frame, ey.FIN.Frame)}})
+		return l.finish(f, ss)
+	}
+	return nil
 }

@@ -22,6 +22,7 @@ const pairWithin = 2 * time.Minute
 // pair finds connections that belong together though their addresses differ: a SYN
 // and the SYN-ACK that comes from another address, or goes to another one.
 func (e *Engine) pair() {
+	e.crossed = map[uint64]*flow.Connection{}
 	e.strays, e.twins, e.taken = map[uint64][]*flow.Connection{}, map[uint64]*flow.Connection{}, map[uint64]bool{}
 	stray := map[pairKey][]*flow.Connection{}
 	for _, c := range e.troubled {
@@ -31,6 +32,7 @@ func (e *Engine) pair() {
 			stray[k] = append(stray[k], c)
 		}
 	}
+	e.pairOpenings()
 	if len(stray) == 0 {
 		return
 	}
@@ -56,6 +58,41 @@ func (e *Engine) pair() {
 			}
 		}
 	}
+}
+
+// pairOpenings finds four-tuples on which both ends sent a SYN at the same time.
+func (e *Engine) pairOpenings() {
+	first := map[tuple]*flow.Connection{}
+	for _, c := range e.asked {
+		if c.State == flow.SynOnly && !c.MidStream {
+			first[tuple{c.Ends[flow.Opener].Endpoint, c.Ends[flow.Listener].Endpoint}] = c
+		}
+	}
+	for _, c := range append(append([]*flow.Connection{}, e.asked...), e.troubled...) {
+		o, l := &c.Ends[flow.Opener], &c.Ends[flow.Listener]
+		x := first[tuple{l.Endpoint, o.Endpoint}]
+		if x != nil && x.ID != c.ID && l.ISN.Seen() && l.ISN.Num == x.Ends[flow.Opener].ISN.Num && c.First.Since(x.First) >= 0 {
+			e.crossed[x.ID] = c
+			e.taken[c.ID] = true
+		}
+	}
+}
+
+// bothOpened: both ends sent a SYN, and each SYN-ACK repeats the own SYN's number.
+func (l *life) bothOpened() *finding {
+	x := l.e.crossed[l.c.ID]
+	if x == nil {
+		return nil
+	}
+	o := l.end(flow.Opener)
+	f := l.finding("connect-odd", flow.Opener, o.ISN.Point, o.ISN.Frame, x.First.Frame)
+	f.past = append(f.past, x)
+	f.asks = fmt.Sprintf("Why do both ends send a SYN (frames %d and %d)?", o.ISN.Frame, x.First.Frame)
+	ss := &stories{}
+	ss.add(story{cause: "simultaneous-open", stands: report.StaysOpen, says: "Both ends opened the connection at the same time (RFC 9293 §3.5).",
+		verdict:  fmt.Sprintf("Both ends opened the connection at the same time: their SYNs (frames %d and %d) crossed, and each answered the other's with a SYN-ACK that keeps its own number. One connection comes of it; that is allowed, if rare.", o.ISN.Frame, x.First.Frame),
+		evidence: []report.Evidence{note(fmt.Sprintf("the SYN-ACK in frame %d carries the ISN %s of the SYN in frame %d", x.Ends[flow.Listener].ISN.Frame, o.ISN.Num, o.ISN.Frame), o.ISN.Frame, x.Ends[flow.Listener].ISN.Frame)}})
+	return l.finish(f, ss)
 }
 
 // joined puts the two halves of a connection together whose directions the capture
@@ -93,6 +130,9 @@ func mergeFrames(a, b []flow.Frame) []flow.Frame {
 // odd asks about an opening that is answered in an unusual way.
 func (l *life) odd() *finding {
 	if f := l.fromElsewhere(); f != nil {
+		return f
+	}
+	if f := l.bothOpened(); f != nil {
 		return f
 	}
 	if l.c.MidStream {

@@ -33,7 +33,11 @@ func (l *life) reset() *finding {
 	if q == nil || l.e.openingTold[l.c.ID] && !l.opened() || l.e.explains(l.c, q) {
 		return nil
 	}
-	f := l.finding("reset", q.x, q.r.Point(), q.r.Frame)
+	f := l.finding("reset", q.x, q.r.Point())
+	if q.trigger.Seen() && q.r.Point().Since(q.trigger) < 3*time.Second {
+		f.frames = append(f.frames, q.trigger.Frame)
+	}
+	f.frames = append(f.frames, q.r.Frame)
 	f.asks = fmt.Sprintf("Why did the %s reset the connection in frame %d?", name(q.x), q.r.Frame)
 	ss := &stories{}
 	switch {
@@ -98,7 +102,7 @@ func (l *life) answersOld(r *flow.Frame) bool {
 
 // ignored: the RST had no effect.
 func (q *resetCase) ignored(ss *stories) bool {
-	if q.c.State == flow.Reset && q.c.EndedAt.Frame <= q.r.Frame || !q.opened() {
+	if !q.opened() || q.c.State == flow.Reset && q.c.EndedAt.Frame <= q.r.Frame && !q.senderGoesOn() {
 		return false
 	}
 	further := q.after(q.y, q.r.Frame)
@@ -131,7 +135,7 @@ func (q *resetCase) ignored(ss *stories) bool {
 			q.r.Frame, q.r.Seq, name(q.y), was.RcvNxt.Num, q.r.Seq.Sub(was.RcvNxt.Num), name(q.y), on.Frame)}
 	for _, a := range d.Trace {
 		for _, r := range a.Readings {
-			if a.Rule == "rst-exact" {
+			if a.Rule == "rst-exact" && r.Answer != kernel.Yes {
 				s.evidence = append(s.evidence, evidence(r, a.From, q.r.Frame, was.RcvNxt.Frame))
 			}
 		}
@@ -140,6 +144,16 @@ func (q *resetCase) ignored(ss *stories) bool {
 	s.evidence = append(s.evidence, note("ends do not send such numbers: a box between them made the RST up, or passed it on without putting its numbers right (a SYN proxy, a translation)"))
 	ss.add(s)
 	return true
+}
+
+// senderGoesOn: whoever sent the RST behaves as if it had not.
+func (q *resetCase) senderGoesOn() bool {
+	for _, f := range q.after(q.x, q.r.Frame) {
+		if !has(f, segment.RST) && f.Point().Since(q.r.Point()) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // whileOpening: the RST came before the handshake was complete.
@@ -181,12 +195,12 @@ func (q *resetCase) afterOwnFIN(ss *stories) {
 	late := ey.SndNxt.Seen() && ey.SndNxt.Frame > ex.FIN.Frame && ey.SndNxt.Num.After(ex.FINAck.Num)
 	gap := q.trigger.Since(ex.FIN.Point)
 	switch {
-	case late && ex.FINAcked.Seen() && ex.FINAcked.Frame < ey.SndNxt.Frame:
+	case late && ex.FINAcked.Seen() && ex.FINAcked.Frame <= ey.SndNxt.Frame:
 		ss.add(story{cause: "data-after-close", stands: report.StaysOpen, proven: q.exactAnswer(),
 			says: "Data arrived after the application was gone: the kernel answers with a RST, because nobody will ever read it.",
 			verdict: fmt.Sprintf("The %s had closed (FIN in frame %d, acknowledged in frame %d); then the %s sent data (frame %d), and as nobody is left to read it the %s's kernel answered with a RST.",
 				name(q.x), ex.FIN.Frame, ex.FINAcked.Frame, name(q.y), ey.SndNxt.Frame, name(q.x)),
-			evidence: []report.Evidence{note(fmt.Sprintf("the %s's FIN was acknowledged before the data was sent", name(q.x)), ex.FIN.Frame, ex.FINAcked.Frame),
+			evidence: []report.Evidence{note(fmt.Sprintf("the %s's FIN was acknowledged, at the latest with the data itself", name(q.x)), ex.FIN.Frame, ex.FINAcked.Frame),
 				{Says: fmt.Sprintf("the data ends at %s, beyond %s which the FIN acknowledged", ey.SndNxt.Num, ex.FINAck.Num), Answer: "yes", Frames: frameList(ey.SndNxt.Frame, q.r.Frame), Source: "net/ipv4/tcp_input.c tcp_rcv_state_process (TCPAbortOnData)"}}})
 	case late:
 		ss.add(story{cause: "crossing", stands: report.StaysOpen,
@@ -228,6 +242,12 @@ func (q *resetCase) stranger(ss *stories) {
 	if !answers {
 		a.Cost += 8
 	}
+	if n := q.unanswered(); n >= 3 {
+		ss.add(story{cause: "rto-given-up", stands: report.StaysOpen, evidence: []report.Evidence{form},
+			says:    fmt.Sprintf("The %s had repeated its data without an answer and given the connection up, without a word.", name(q.x)),
+			verdict: fmt.Sprintf("The %s had given the connection up: it had sent the same data %d times without an answer (tcp_retries2, or TCP_USER_TIMEOUT). What the %s sent in frame %d came too late and met no socket.", name(q.x), n, name(q.y), q.trigger.Frame)})
+		a.Cost += 6
+	}
 	if took && q.silence < 20*time.Second {
 		a.Cost += 5 // no machine restarts so fast
 		a.Why = "nothing stood still long enough for a restart"
@@ -249,6 +269,16 @@ func (q *resetCase) stranger(ss *stories) {
 	if took {
 		ss.add(story{cause: "aborted-by-application", stands: report.StaysOpen, assumes: []Assumption{assumeEarlierEnd}, says: fmt.Sprintf("The %s had ended the connection before, by a RST or FIN that the capture does not show.", name(q.x))})
 	}
+}
+
+// unanswered counts how often the sender of the RST had sent its last data in vain.
+func (q *resetCase) unanswered() int {
+	for _, r := range q.rows() {
+		if r.from == q.x && r.last().Frame < q.r.Frame && q.before.Ends[q.y].RcvNxt.Num.Before(r.end) {
+			return len(r.frames)
+		}
+	}
+	return 0
 }
 
 // aborted: a RST with ACK, as a live socket sends it when it is given up.

@@ -14,7 +14,7 @@ import (
 func (q *resetCase) forged(ss *stories) {
 	ev, alien := q.origin()
 	a := assumeBoxInName
-	if q.bare && q.silence < 20*time.Second && !q.xFIN && q.opened() {
+	if q.bare && q.silence < 20*time.Second && !q.xFIN && q.opened() && !ss.has("rto-given-up") {
 		a.Cost = 9 // an end that still took part a moment before has not forgotten the connection
 	}
 	verdict := ""

@@ -116,7 +116,7 @@ func (l *life) standstill(r *row) *finding {
 	f := l.finding("stalled", x, r.first().Point(), r.numbers()...)
 	f.asks = fmt.Sprintf("Why did the %s send the same %d bytes %d times from frame %d on?", name(x), r.len, len(r.frames), r.first().Frame)
 	acked := ey.RcvNxt.Seen() && !ey.RcvNxt.Num.Before(r.end)
-	heard := ey.Last.Seen() && ey.Last.Frame > r.first().Frame && !l.onlyRSTAfter(y, r.first().Frame)
+	heard := ey.Last.Seen() && ey.Last.Frame > r.first().Frame && !l.onlyRSTAfter(y, r.first().Frame) && !l.cameTooLate(r)
 	gaps := note("the pauses are "+r.gaps()+backoff(r), r.numbers()...)
 	ss := &stories{}
 	switch {
@@ -126,13 +126,21 @@ func (l *life) standstill(r *row) *finding {
 		l.unheard(ss, r, gaps)
 	default:
 		l.gone(ss, r, gaps)
-		f.explainsEnd = true
+		f.explainsEnd = !l.cameTooLate(r)
 	}
 	l.finish(f, ss)
 	if acked && r.span() < 3*time.Second {
 		f.severity = report.Notice
 	}
 	return f
+}
+
+// cameTooLate: the peer was heard of again only when the sender had given up, and got a RST.
+func (l *life) cameTooLate(r *row) bool {
+	y := r.from.Other()
+	rst := l.firstRST(r.from, r.last().Frame)
+	at := l.end(y).BeforeEnd
+	return rst != nil && len(r.frames) >= 3 && at.Seen() && at.Frame > r.last().Frame && at.Frame < rst.Frame && !has(rst, segment.ACK)
 }
 
 // onlyRSTAfter: what came from a side after a frame is no more than a RST.

@@ -84,7 +84,7 @@ func troubleRecipes() []recipe {
 			x.pause(moment)
 			x.watch("data", 3*time.Second, func() { write(x, 500) })
 		}},
-		{Case{"close_wait_leak", "peer-application-never-closes", "the peer closes, the host's application does not: CLOSE_WAIT", false}, true, false, func(x *stage) {
+		{Case{"close_wait_leak", "peer-application-never-closed", "the peer closes, the host's application does not: CLOSE_WAIT", false}, true, false, func(x *stage) {
 			x.opened()
 			x.probe("fin", Step{Flags: segment.FIN | segment.ACK, HasTS: true, TSVal: x.now()})
 			x.pause(3 * time.Second)
