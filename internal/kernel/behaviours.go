@@ -342,6 +342,6 @@ func Behaviours() []*Behaviour {
 		&ChallengesOldACK, &CountsAckedBytes, &TakesOldACK, &ClockISN,
 		&OffsetsTimestamps, &OffsetPerTuple, &MillisecondTimestamps, &LargeFirstWindow,
 		&ResendsAtOnce, &ReuseAfterASecond, &ReuseDelay, &SparesFinWait2,
-		&FirstRTOIsASecond, &RepeatsSYNSixTimes, &RepeatsSYNLinearly, &ReuseLoopback,
+		&FirstRTOIsASecond, &RepeatsSYNSixTimes, &RepeatsSYNLinearly, &ReuseLoopback, &GateByPair,
 	}
 }

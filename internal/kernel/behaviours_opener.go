@@ -34,4 +34,13 @@ var (
 		Changes: []Change{{end(4, 17), V(4, 19, 0), Yes}},
 		RHEL6:   No, RHEL7: No, RHEL8: Yes,
 	}
+	// GateByPair: what tcp_tw_recycle remembers of a peer belongs to one address of
+	// the host. It lies in an inetpeer up to 3.5, in tcp_metrics from 3.6 on.
+	GateByPair = Behaviour{
+		ID: "gate-by-pair", Says: "remembers for tcp_tw_recycle by both addresses (others by the peer's alone)",
+		From:    "tcp_get_metrics_req, tcp_v4_get_peer",
+		First:   No,
+		Changes: []Change{{V(3, 13, 0), V(3, 16, 0), Yes}},
+		RHEL6:   No, RHEL7: Yes,
+	}
 )

@@ -118,8 +118,11 @@ func liveCases(states ...live.State) (out []variant[live.Case]) {
 func listenCases() (out []variant[listen.Case]) {
 	for _, h := range gridHosts() {
 		for _, s := range gridSegments() {
-			c := &listen.Case{Host: h, Segment: s, Now: gridNow, Gate: listen.Gate{TS: known(1900), Stored: gridNow - int64(time.Second)}}
-			out = append(out, variant[listen.Case]{c, &c.Host.Profile})
+			for _, other := range []bool{false, true} {
+				g := listen.Gate{TS: known(1900), Stored: gridNow - int64(time.Second), OtherAddress: other}
+				c := &listen.Case{Host: h, Segment: s, Now: gridNow, Gate: g}
+				out = append(out, variant[listen.Case]{c, &c.Host.Profile})
+			}
 		}
 	}
 	return out

@@ -111,7 +111,8 @@ func timeWaitOutcome(c *timewait.Case, o timewait.Outcome) Outcome {
 	out.After = map[string]string{"state": substates[a.Substate], "rcv_nxt": num(a.RcvNxt), "ts_recent": num(a.TSRecent)}
 	out.Says = words(o.Reply) + "; "
 	if a.Substate != c.Substate {
-		out.Says += "it becomes TIME_WAIT for 60 s, rcv_nxt " + num(a.RcvNxt)
+		span := [...]string{kernel.Unknown: "60 s or 3.5 RTO", kernel.No: "60 s", kernel.Yes: "3.5 RTO"}[a.Short]
+		out.Says += "it becomes TIME_WAIT for " + span + ", rcv_nxt " + num(a.RcvNxt)
 		out.After["rearmed"] = kernel.Yes.String()
 	} else {
 		out.Says += substates[a.Substate] + " stays" + out.rearmed(c, a)

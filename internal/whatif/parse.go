@@ -304,7 +304,7 @@ var kinds = map[string]kind{
 	"last_ack": ago, "ts_stored": ago, "gate_stored": ago, "rto": timeout,
 	"snd_una": number, "snd_wl1": number, "peer_wnd": size, "max_window": number, "bytes_acked": number,
 	"ahead": number, "ahead_end": number, "orphan": yesNo, "unread": yesNo, "sack": yesNo, "memory": yesNo,
-	"bound": yesNo, "loopback": yesNo, "fin_wait2": yesNo, "repeated": yesNo, "inherits": yesNo, "data": size,
+	"bound": yesNo, "loopback": yesNo, "fin_wait2": yesNo, "repeated": yesNo, "inherits": yesNo, "gate_other": yesNo, "data": size,
 }
 
 // parsed is the value of a setting; the zero value was given as unknown.

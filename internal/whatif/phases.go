@@ -12,9 +12,6 @@ import (
 // makes TIME_WAIT's length of.
 const factRTO kernel.Fact = "the retransmission timeout when TIME_WAIT began"
 
-// minRTO is TCP_RTO_MIN.
-const minRTO = 200 * time.Millisecond
-
 // lifetime is how long a TIME_WAIT lasts that nothing re-arms: it is surely there
 // before min, and surely over after max. The zero max: no bound is known.
 type lifetime struct {
@@ -32,37 +29,25 @@ func (q *Question) lifetime() lifetime {
 			whole.missing = r.Missing
 		}
 	}
-	has, s := q.host.Profile.Has(&kernel.HasRecycle), q.timeWaitSocket(timewait.TimeWait)
-	if has.Answer == kernel.No || q.host.Recycle == kernel.No || s.HasTS == kernel.No {
+	short, recycles := q.recycled(), timewait.RecycleOK(&q.host, q.timeWaitSocket(timewait.TimeWait).HasTS)
+	switch recycles.Answer {
+	case kernel.No:
 		return whole
-	}
-	short := q.recycled()
-	for _, c := range []struct {
-		answer kernel.Answer
-		fact   kernel.Fact
-	}{{has.Answer, kernel.FactKernel}, {q.host.Recycle, kernel.FactTWRecycle}, {s.HasTS, kernel.FactTSRecent}} {
-		if c.answer == kernel.Unknown {
-			return lifetime{short.min, hi, fmt.Sprintf("%s, or else %.1f to %.1f s", short.says, lo.Seconds(), hi.Seconds()), c.fact}
-		}
+	case kernel.Unknown:
+		return lifetime{short.min, hi, fmt.Sprintf("%s, or else %.1f to %.1f s", short.says, lo.Seconds(), hi.Seconds()), recycles.Missing}
+	case kernel.Yes:
 	}
 	return short
 }
 
-// recycled is the TIME_WAIT of a connection with timestamps where tcp_tw_recycle
-// is on: 3.5 RTO (net/ipv4/tcp_minisocks.c tcp_time_wait, recycle_ok). From 4.096 s
-// the timer of those kernels has slots of 7.5 s, before that of at most 160 ms.
+// recycled is the TIME_WAIT of a connection where tcp_tw_recycle is on.
 func (q *Question) recycled() lifetime {
-	const slack = 100 * time.Millisecond
 	rto := q.values["rto"]
+	lo, hi := timewait.RecycledLifetime(kernel.Duration{Duration: rto.ago, Known: rto.set})
 	if !rto.set {
-		return lifetime{minRTO*7/2 - slack, 0, "with tcp_tw_recycle TIME_WAIT lasts 3.5 RTO, at least 0.7 s", factRTO}
+		return lifetime{lo, 0, "with tcp_tw_recycle TIME_WAIT lasts 3.5 RTO, at least 0.7 s", factRTO}
 	}
-	t := rto.ago * 7 / 2
-	grain := 200 * time.Millisecond
-	if t >= 4096*time.Millisecond {
-		grain = 7500 * time.Millisecond
-	}
-	return lifetime{min: t - slack, max: t + grain, says: fmt.Sprintf("with tcp_tw_recycle TIME_WAIT lasts 3.5 RTO, %.1f s", t.Seconds())}
+	return lifetime{min: lo, max: hi, says: fmt.Sprintf("with tcp_tw_recycle TIME_WAIT lasts 3.5 RTO, %.1f s", (rto.ago * 7 / 2).Seconds())}
 }
 
 // orGone puts beside what TIME_WAIT answers what is answered where it is over,

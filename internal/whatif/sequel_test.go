@@ -178,3 +178,17 @@ func TestAbortOnOverflow(t *testing.T) {
 		}
 	}
 }
+
+// The FIN of an orphan's peer: 3.5 RTO where TIME_WAIT is recycled.
+func TestFinWait2Recycled(t *testing.T) {
+	args := []string{"fin-wait2", "rcv_nxt=1001", "snd_nxt=5001", "rcv_wnd=65160", "ts_recent=900", "F. 1001:1001(0) ack 5001 win 9 <TS val 901 ecr 0>"}
+	for _, c := range []struct{ kernel, set, span string }{
+		{"4.9", "tcp_tw_recycle=1", "3.5 RTO"}, {"4.9", "tcp_tw_recycle=0", "60 s"},
+		{"4.9", "tcp_tw_recycle=unknown", "60 s or 3.5 RTO"}, {"4.12", "tcp_tw_recycle=1", "60 s"},
+	} {
+		a := parse(t, Input{Kernel: c.kernel, Set: []string{c.set}, Args: args}).Ask()
+		if got := a.Stages[0].Outcomes[0].Says; !strings.Contains(got, "it becomes TIME_WAIT for "+c.span+", rcv_nxt 1002") {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+}

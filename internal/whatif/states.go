@@ -43,7 +43,7 @@ var (
 	finWait2Keys = append(slices.Clone(liveKeys), "ts_stored")
 	connKeys     = append(slices.Clone(liveKeys), "snd_una", "snd_wl1", "peer_wnd", "max_window", "bytes_acked", "rto", "orphan", "unread", "sack", "memory", "ahead", "ahead_end")
 	synRecvKeys  = append(slices.Clone(liveKeys), "isn", "irs", "first_tsval", "last_tsval")
-	gateKeys     = []string{"gate_ts", "gate_stored"}
+	gateKeys     = []string{"gate_ts", "gate_stored", "gate_other"}
 	synSentKeys  = []string{"iss", "first_tsval", "last_tsval", "repeated", "data", "inherits", "ts_recent"}
 )
 
@@ -216,7 +216,7 @@ func (q *Question) live(st live.State) []Stage {
 
 // gate is what tcp_tw_recycle remembers of the peer's address.
 func (q *Question) gate() listen.Gate {
-	return listen.Gate{TS: q.values.num("gate_ts"), Stored: q.when("gate_stored")}
+	return listen.Gate{TS: q.values.num("gate_ts"), Stored: q.when("gate_stored"), OtherAddress: q.values.answer("gate_other") == kernel.Yes}
 }
 
 func (q *Question) listener(g listen.Gate) Stage {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
 
@@ -41,4 +42,53 @@ func OnClockLine(old, isn seq.Num, elapsed, slack time.Duration) Line {
 	l.On = int64(l.Off) <= int64(l.Tolerance) && int64(l.Off) >= -int64(l.Tolerance)
 	l.Chance = min(1, 2*float64(l.Tolerance)/(1<<32))
 	return l
+}
+
+// Offset is what a kernel adds to the clock of its TSvals. It is drawn from a secret
+// of the boot, so that on one four-tuple it stays the same until the next boot.
+type Offset uint8
+
+// The offsets. The zero value: not known.
+const (
+	AnyOffset Offset = iota
+	NoOffset         // all its TSvals lie on one line
+	PerPair          // one for each pair of addresses
+	PerTuple         // one for each four-tuple
+)
+
+// String says what shares an offset.
+func (o Offset) String() string {
+	return [...]string{"unknown", "none", "per pair of addresses", "per four-tuple"}[o]
+}
+
+// Clocks are how the numbers of a kernel run.
+type Clocks struct {
+	// ISN tells whether the ISNs of one four-tuple follow one line for the whole boot
+	// (ISNStep); before, a secret that changed every 300 s broke the line
+	// (secure_tcp_sequence_number).
+	ISN kernel.Answer
+	// MinTick and MaxTick bound the tick of TSvals: a millisecond, or a jiffy of 1 to
+	// 10 ms by the kernel's HZ (tcp_time_stamp).
+	MinTick, MaxTick time.Duration
+	Offset           Offset
+}
+
+// ClocksOf returns the clocks of a kernel. A route with tcp_usec_ts, which nothing
+// sets by default, has ticks of a microsecond from 6.7 on. tcp_timestamps = 2 leaves
+// the offset out.
+func ClocksOf(p kernel.Profile) Clocks {
+	c := Clocks{ISN: p.Has(&kernel.ClockISN).Answer, MinTick: time.Millisecond, MaxTick: 10 * time.Millisecond}
+	if p.Has(&kernel.MillisecondTimestamps).Answer == kernel.Yes {
+		c.MaxTick = time.Millisecond
+	}
+	adds, tuple := p.Has(&kernel.OffsetsTimestamps).Answer, p.Has(&kernel.OffsetPerTuple).Answer
+	switch {
+	case adds == kernel.No:
+		c.Offset = NoOffset
+	case adds == kernel.Yes && tuple == kernel.Yes:
+		c.Offset = PerTuple
+	case adds == kernel.Yes && tuple == kernel.No:
+		c.Offset = PerPair
+	}
+	return c
 }

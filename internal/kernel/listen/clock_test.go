@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/listen"
 	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
@@ -81,5 +82,35 @@ func TestClockLineChance(t *testing.T) {
 	back := listen.OnClockLine(seq.Of(15_625_000), seq.Of(0), -time.Second, 0)
 	if !back.On || back.Off != 0 {
 		t.Errorf("1 s back: %+v", back)
+	}
+}
+
+func TestClocksOf(t *testing.T) {
+	for _, c := range []struct {
+		kernel string
+		isn    kernel.Answer
+		tick   time.Duration // the greatest
+		offset listen.Offset
+	}{
+		{"2.6.32", kernel.No, 10 * time.Millisecond, listen.NoOffset},
+		{"3.1.3", kernel.Yes, 10 * time.Millisecond, listen.NoOffset},
+		{"rhel6", kernel.Yes, 10 * time.Millisecond, listen.NoOffset},
+		{"rhel7", kernel.Yes, 10 * time.Millisecond, listen.NoOffset},
+		{"4.9.229", kernel.Yes, 10 * time.Millisecond, listen.NoOffset},
+		{"4.10.0", kernel.Yes, 10 * time.Millisecond, listen.PerTuple},
+		{"4.11.0", kernel.Yes, 10 * time.Millisecond, listen.PerPair},
+		{"4.12.0", kernel.Yes, 10 * time.Millisecond, listen.PerPair},
+		{"4.13.19", kernel.Yes, time.Millisecond, listen.PerPair},
+		{"rhel8", kernel.Yes, time.Millisecond, listen.PerPair},
+		{"6.18.18", kernel.Yes, time.Millisecond, listen.PerPair},
+		{"6.18.19", kernel.Yes, time.Millisecond, listen.PerTuple},
+		{"6.18", kernel.Yes, time.Millisecond, listen.AnyOffset}, // it changed within the series
+		{"7.2.13", kernel.Yes, time.Millisecond, listen.PerTuple},
+		{"", kernel.Unknown, 10 * time.Millisecond, listen.AnyOffset},
+	} {
+		want := listen.Clocks{ISN: c.isn, MinTick: time.Millisecond, MaxTick: c.tick, Offset: c.offset}
+		if got := listen.ClocksOf(release(t, c.kernel)); got != want {
+			t.Errorf("%q: %+v, want %+v", c.kernel, got, want)
+		}
 	}
 }

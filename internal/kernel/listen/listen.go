@@ -21,6 +21,9 @@ const GateLength = 60 * time.Second
 type Gate struct {
 	TS     kernel.Num
 	Stored int64
+	// OtherAddress: the connections were to another address of this host than the
+	// SYN is for.
+	OtherAddress bool
 }
 
 // Case is a SYN that meets no socket, its host, and what the gate remembers.
@@ -75,6 +78,11 @@ var (
 	remembered = clause{Says: "a connection with timestamps from that address was closed here within 60 s", Ask: func(c *Case) kernel.Reading {
 		if !c.Gate.TS.Known {
 			return kernel.Missing(kernel.FactTSRecent, "no such connection is in the capture")
+		}
+		if c.Gate.OtherAddress {
+			if r := c.Host.Profile.Has(&kernel.GateByPair); r.Answer != kernel.No {
+				return r.Not()
+			}
 		}
 		age := time.Duration(c.Now - c.Gate.Stored)
 		return kernel.YesIf(age < GateLength, "TSval %s was stored %.1f s ago", c.Gate.TS.Num, age.Seconds())

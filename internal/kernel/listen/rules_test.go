@@ -27,7 +27,7 @@ func TestCases(t *testing.T) {
 func build(c *casefile.Case) *listen.Case {
 	s := c.On("gate")
 	return &listen.Case{
-		Host: c.Host(), Gate: listen.Gate{TS: s.Num("ts"), Stored: s.Time("stored")}, Segment: c.Segment, Now: c.At,
+		Host: c.Host(), Gate: listen.Gate{TS: s.Num("ts"), Stored: s.Time("stored"), OtherAddress: s.Answer("other_address") == kernel.Yes}, Segment: c.Segment, Now: c.At,
 	}
 }
 

@@ -130,11 +130,12 @@ var fw2Data = Rule{
 
 var fw2FIN = Rule{
 	ID:   "fw2-fin",
-	Says: "The peer's FIN turns FIN_WAIT2 into TIME_WAIT for 60 s, and is acknowledged.",
+	Says: "The peer's FIN turns FIN_WAIT2 into TIME_WAIT, for 60 s or with tcp_tw_recycle for 3.5 RTO, and is acknowledged.",
 	From: processFW2,
 	Then: func(c *Case) Outcome {
 		o := c.kept("fw2-fin", kernel.Reply{}).rearm(c).remember(c)
 		o.After.Substate, o.After.RcvNxt = TimeWait, kernel.Known(c.Segment.End())
+		o.After.Short = RecycleOK(&c.Host, c.HasTS).Answer
 		o.Reply = o.After.ack()
 		return o
 	},

@@ -42,8 +42,14 @@ type Socket struct {
 	// nanoseconds; 0: none yet. LastACKUnknown: the capture does not tell.
 	LastACK        int64
 	LastACKUnknown bool
-	// Armed is when the 60 s were last set, in nanoseconds; 0: not known.
+	// Armed is when the timer was last set, in nanoseconds; 0: not known.
 	Armed int64
+	// Short: the timer was set to 3.5 RTO and not to 60 s, because tcp_tw_recycle was
+	// on at the entry; whatever arms it anew sets 60 s. The zero value is taken for 60
+	// s by who asks Lifetime alone.
+	Short kernel.Answer
+	// RTO is the retransmission timeout at the entry, back-off included.
+	RTO kernel.Duration
 }
 
 // Case is a socket, its host, and a segment that arrives at a time (ns).
@@ -102,7 +108,7 @@ func (c *Case) kept(rule string, r kernel.Reply) Outcome {
 
 // rearm sets the 60 s anew.
 func (o Outcome) rearm(c *Case) Outcome {
-	o.After.Armed = c.Now
+	o.After.Armed, o.After.Short = c.Now, kernel.No
 	return o
 }
 
@@ -111,9 +117,12 @@ func (o Outcome) rearm(c *Case) Outcome {
 func (o Outcome) rearmIf(a kernel.Answer, c *Case) Outcome {
 	switch a {
 	case kernel.Yes:
-		o.After.Armed = c.Now
+		o.After.Armed, o.After.Short = c.Now, kernel.No
 	case kernel.Unknown:
 		o.After.Armed = 0
+		if o.After.Short == kernel.Yes {
+			o.After.Short = kernel.Unknown
+		}
 	case kernel.No:
 	}
 	return o
@@ -188,4 +197,41 @@ func Lifetime(p kernel.Profile) (min, max time.Duration) {
 		return Length - slack, Length + time.Second
 	}
 	return Length - slack, 65200 * time.Millisecond
+}
+
+// RecycleOK tells whether a connection enters TIME_WAIT for 3.5 RTO only: the kernel
+// has tcp_tw_recycle, it is on, and the connection used timestamps (tcp_time_wait,
+// recycle_ok; that the peer can be remembered is taken for granted).
+func RecycleOK(h *kernel.Host, hasTS kernel.Answer) kernel.Reading {
+	has := h.Profile.Has(&kernel.HasRecycle)
+	on := kernel.Setting(h.Recycle, "tcp_tw_recycle = 1", "tcp_tw_recycle = 0", kernel.FactTWRecycle)
+	ts := kernel.Setting(hasTS, "the connection used timestamps", "the connection used no timestamps", kernel.FactTSRecent)
+	for _, want := range []kernel.Answer{kernel.No, kernel.Unknown} {
+		for _, r := range []kernel.Reading{has, on, ts} {
+			if r.Answer == want {
+				return r
+			}
+		}
+	}
+	return on
+}
+
+// RTOMin is TCP_RTO_MIN, which no measured timeout goes below.
+const RTOMin = 200 * time.Millisecond
+
+// RecycledLifetime returns the bounds between which a TIME_WAIT ends that was armed
+// for 3.5 RTO. The kernels that do so have slots of at most 160 ms for a timer under
+// 4.096 s, and of 7.5 s from there on (inet_twsk_schedule up to 4.0); both bounds are
+// widened as those of Lifetime. Where the timeout is not known, max is 0: no bound.
+func RecycledLifetime(rto kernel.Duration) (min, max time.Duration) {
+	const slack = 100 * time.Millisecond
+	if !rto.Known {
+		return RTOMin*7/2 - slack, 0
+	}
+	t := rto.Duration * 7 / 2
+	grain := 200 * time.Millisecond
+	if t >= 4096*time.Millisecond {
+		grain = 7500 * time.Millisecond
+	}
+	return t - slack, t + grain
 }
