@@ -447,7 +447,7 @@ func (p *reader) takeFields(no int, t string) bool {
 		return false
 	}
 	p.flush()
-	p.uses[no-1] = OfPacket
+	p.use(no, OfPacket)
 	if r.src.port == "" && r.dst.port == "" && !r.seq.ok && !r.seqRaw.ok {
 		r.kind = kindOther
 	}

@@ -121,7 +121,8 @@ func (r *row) dumpNumbers(b string) {
 	if m := urgPart.FindStringSubmatch(b); m != nil {
 		r.urg = num32(m[1])
 	}
-	if !r.len.ok && r.seq.ok && r.end.ok {
+	if r.seq.ok && r.end.ok {
+		// tcpdump 4.9 runs the length into DNS's words.
 		r.len = number{r.end.n - r.seq.n, true}
 	}
 	if strings.Contains(b, "..") || strings.Contains(b, "[|tcp]") {

@@ -118,7 +118,10 @@ func (r *row) otherDump(text string) level {
 	case icmpBody.MatchString(m[3]):
 		r.kind = kindICMP
 		words, quoted, _ := strings.Cut(icmpBody.FindStringSubmatch(m[3])[1], "\n")
-		r.icmpText(words)
+		if r.icmpText(words); !r.icmp.known {
+			r.kind = kindOther // a ping
+			return payload
+		}
 		if q := (row{}); q.tcpdump(quoted) >= partial {
 			r.quoted = &q
 		}

@@ -85,7 +85,7 @@ func (n *numbered) setWindow() {
 func (n *numbered) setOptions() {
 	r := n.row
 	if r.flags&segment.SYN != 0 {
-		n.c.cutOptions = r.options&^segment.OptCut == 0
+		n.c.cutOptions = r.options&^segment.OptCut == 0 && !r.noOptions
 	}
 	if n.c.cutOptions && r.options == 0 && r.flags&segment.RST == 0 {
 		r.options |= segment.OptCut

@@ -12,10 +12,12 @@ type front struct {
 	marked bool // the number has a mark behind it: "1:"
 	stamp  stamp
 	rest   string
-	indent int // columns before it
+	indent int    // columns before it
+	place  string // a name before the time: where it was captured
 }
 
 var (
+	placed   = regexp.MustCompile(`^([\[(]?[A-Za-z][^\s,]{0,40}(?:\s+\|)?)\s+(\d\d:\d\d:\d\d\.\d+\s+(?:\S+\s+(?:In|Out|B|M|P)\s+)?(?:IP6?|ARP,?)\s.*)$`)
 	bullet   = regexp.MustCompile(`^\s*[-*•+]\s+`)
 	numberRE = regexp.MustCompile(`^\s*(?:[Nn]o\.?|[Ff]rame|[Pp]acket|#|\[|\()?\s*(\d{1,9})(?:([.:)\]]+)\s+|\s+)`)
 )
@@ -30,6 +32,13 @@ func frontOf(t string) front {
 	if s, n := stampOf(f.rest); n > 0 {
 		f.stamp, f.rest = s, strings.TrimSpace(f.rest[n:])
 		return f
+	}
+	if m := placed.FindStringSubmatch(f.rest); m != nil {
+		s, n := stampOf(m[2])
+		if n > 0 {
+			f.place, f.stamp, f.rest = strings.TrimRight(m[1], " |:>"), s, strings.TrimSpace(m[2][n:])
+			return f
+		}
 	}
 	m := numberRE.FindStringSubmatch(t)
 	if m == nil {

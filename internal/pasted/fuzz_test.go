@@ -77,7 +77,7 @@ func check(t *testing.T, b []byte, x *pasted.Text) {
 	}
 	last := place{}
 	for _, p := range all {
-		if p.line <= last.last || p.last < p.line || p.last > len(x.Uses) || p.ref.Frame <= last.ref.Frame {
+		if p.line < last.last || p.last < p.line || p.last > len(x.Uses) || p.ref.Frame <= last.ref.Frame {
 			t.Fatalf("%+v follows %+v", p, last)
 		}
 		if x.Uses[p.line-1] != pasted.OfPacket {

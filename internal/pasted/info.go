@@ -159,7 +159,9 @@ func (r *row) otherRow(text string, f *front, cols *columns) level {
 	switch {
 	case r.protocol == "ICMP" || r.protocol == "ICMPv6":
 		r.kind = kindICMP
-		r.icmpText(r.info)
+		if r.icmpText(r.info); !r.icmp.known {
+			r.kind = kindOther
+		}
 	case notTCP[r.protocol]:
 		r.kind = kindOther
 	case r.protocol == "TCP" && !strings.Contains(r.info, "reassembled PDU"):

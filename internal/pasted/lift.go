@@ -146,7 +146,7 @@ func (l *lifter) modes(rows []row) {
 // or for relative ones.
 func infoVote(r *row) (absolute, rel int) {
 	switch {
-	case r.seqRaw.ok:
+	case r.seqRaw.ok && (!r.seq.ok || r.seq.n == r.seqRaw.n):
 	case r.flags.Has(segment.SYN) && r.seq.ok:
 		if r.seq.n == 0 {
 			return 0, 4
@@ -171,6 +171,15 @@ func (l *lifter) lift(r *row, c *conv, dir int) (s, a lifted) {
 	case r.seqRaw.ok:
 		s, a = lifted{r.seqRaw.n, true, false}, lifted{r.ackRaw.n, r.ackRaw.ok, false}
 		c.countLife(r, dir)
+		// Where the relative numbers stand beside them, their start is known.
+		if l.infoRelative && r.seq.ok {
+			c.set(dir, r.seqRaw.n-r.seq.n)
+			c.rebased[dir] = false
+		}
+		if l.infoRelative && r.ack.ok && r.ackRaw.ok && r.flags&segment.ACK != 0 {
+			c.set(dir^1, r.ackRaw.n-r.ack.n)
+			c.rebased[dir^1] = false
+		}
 		return s, a
 	case r.dialect == dump:
 		return l.dump(r, c, dir)

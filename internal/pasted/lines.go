@@ -16,9 +16,8 @@ const maxLine = 4096
 
 // reader takes a text line by line. A packet is a piece of one or more lines.
 type reader struct {
-	uses   []Use
-	rows   []row
-	unread []int
+	uses []Use
+	rows []row
 
 	piece   piece
 	tree    *tree
@@ -67,13 +66,56 @@ func (p *reader) read(s string) {
 	}
 	p.uses = make([]Use, len(lines))
 	for i, l := range lines {
-		if len(l) > maxLine {
-			l = l[:maxLine]
+		for _, part := range split(l) {
+			p.line(i+1, part[:min(len(part), maxLine)])
 		}
-		p.line(i+1, l)
 	}
 	p.flush()
 	p.endTree()
+}
+
+// use notes what became of a line; of a line with several parts, what is told
+// of a packet counts.
+func (p *reader) use(no int, u Use) {
+	if old := &p.uses[no-1]; u == OfPacket || *old != OfPacket && (u == Unread || *old != Unread) {
+		*old = u
+	}
+}
+
+// unread lists the lines that were not understood.
+func (p *reader) unread() []int {
+	var all []int
+	for i, u := range p.uses {
+		if u == Unread {
+			all = append(all, i+1)
+		}
+	}
+	return all
+}
+
+// splitRE is the beginning of a packet that cannot be anything else.
+var splitRE = regexp.MustCompile(`(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\.\d{3,9} IP6? \S+ > \S+:? Flags \[|` +
+	`\b\d{1,9}\s+\d{1,9}\.\d{3,9}\s+[\w*-]*[.:][\w.:*-]*\s+(?:(?:→|->|>)\s+)?[\w*-]*[.:][\w.:*-]*\s+[A-Z][A-Za-z0-9.]{1,11}\s+\d{2,5}\s`)
+
+// split takes apart a line that holds several packets: pages join lines that
+// nobody marked as code.
+func split(l string) []string {
+	if len(l) < 160 {
+		return []string{l}
+	}
+	at := splitRE.FindAllStringIndex(l, -1)
+	if len(at) < 2 {
+		return []string{l}
+	}
+	var parts []string
+	from := 0
+	for i, m := range at {
+		if to := m[0]; i > 0 || strings.TrimSpace(l[:to]) != "" {
+			parts = append(parts, l[from:to])
+			from = to
+		}
+	}
+	return append(parts, l[from:])
 }
 
 // line takes the next line.
@@ -127,8 +169,14 @@ func (p *reader) begin(no, depth int, f front) {
 
 // join appends a line to the packet that has begun.
 func (p *reader) join(no int, t string) {
-	p.piece.lines = append(p.piece.lines, no)
-	p.piece.text += "\n" + strings.TrimSpace(t)
+	if p.piece.lines[len(p.piece.lines)-1] != no {
+		p.piece.lines = append(p.piece.lines, no)
+	}
+	t = strings.TrimSpace(t)
+	if !mends(p.piece.text, t) {
+		p.piece.text += "\n"
+	}
+	p.piece.text += t
 	p.piece.parse(p.columns)
 	if p.piece.level == nothing {
 		p.piece.level = headless
@@ -143,15 +191,17 @@ func (p *reader) flush() {
 	}
 	if c.level >= partial || c.row.kind == kindOpaque {
 		for _, n := range c.lines {
-			p.uses[n-1] = OfPacket
+			p.use(n, OfPacket)
 		}
 		p.put(c.row, c.lines[0], c.lines[len(c.lines)-1], c.front)
 	} else {
 		// The first line looked like a packet; what was joined to it is words.
-		p.uses[c.lines[0]-1] = Unread
-		p.unread = append(p.unread, c.lines[0])
+		p.use(c.lines[0], Comment)
+		if signs.MatchString(c.text) {
+			p.use(c.lines[0], Unread)
+		}
 		for _, n := range c.lines[1:] {
-			p.uses[n-1] = Comment
+			p.use(n, Comment)
 		}
 	}
 	p.piece = piece{}
@@ -167,17 +217,19 @@ func (p *reader) put(r row, first, last int, f front) {
 		r.stamp = f.stamp
 	}
 	r.section = p.section
+	if r.iface == "" {
+		r.iface = f.place
+	}
 	p.rows = append(p.rows, r)
 }
 
 // aside takes a line that belongs to no packet.
 func (p *reader) aside(no int, t string) {
 	if looksLikePacket(t) {
-		p.uses[no-1] = Unread
-		p.unread = append(p.unread, no)
+		p.use(no, Unread)
 		return
 	}
-	p.uses[no-1] = Comment
+	p.use(no, Comment)
 	if sectionLine.MatchString(t) {
 		p.sections++
 		p.section = uint32(p.sections)
@@ -198,7 +250,7 @@ func (p *reader) noise(no int, t string) {
 	if !hexLine.MatchString(t) {
 		p.flush()
 	}
-	p.uses[no-1] = Ignored
+	p.use(no, Ignored)
 	if m := dropped.FindStringSubmatch(t); m != nil {
 		if n, _ := strconv.Atoi(m[1]); n > 0 {
 			p.drops, p.dropLine = p.drops+n, no
@@ -229,6 +281,7 @@ func isNoise(t string) bool {
 }
 
 var (
+	tags    = regexp.MustCompile(`</?(?:span|code|pre|div|p|br|b|i|em|strong|td|tr|li|a|font)\b[^<>]*>`)
 	csvLine = regexp.MustCompile(`^"[^"]*"(?:,"[^"]*"){3,}\s*$`) // Wireshark's export
 	ansi    = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
 	quote   = regexp.MustCompile(`^(?:[ \t]*[>|»][ \t]?)+`)
@@ -263,6 +316,9 @@ func clean(t string) (line string, depth int) {
 	t = strings.ToValidUTF8(t, "\ufffd")
 	if strings.IndexByte(t, 0x1b) >= 0 {
 		t = ansi.ReplaceAllString(t, "")
+	}
+	if strings.Contains(t, "</") || strings.Contains(t, "<br") {
+		t = tags.ReplaceAllString(t, "")
 	}
 	t = entities.Replace(t)
 	if q := quote.FindString(t); q != "" {
@@ -307,10 +363,26 @@ func (p *reader) wants(t string, f front) bool {
 		if f.weak() {
 			return false
 		}
-		return moreInfo.MatchString(t) || moreDump.MatchString(t) || openEnd.MatchString(c.text)
+		return mends(c.text, t) || moreInfo.MatchString(t) || moreDump.MatchString(t) || openEnd.MatchString(c.text)
 	}
 	return false
 }
+
+// keywords are words that a terminal may have broken in two.
+var keywords = map[string]bool{
+	"Flags": true, "seq": true, "ack": true, "win": true, "urg": true, "options": true, "length": true, "cksum": true,
+	"ethertype": true, "offset": true, "proto": true, "flags": true,
+}
+
+// mends tells whether a line goes on in the middle of the word that text ends with.
+func mends(text, t string) bool {
+	last := text[strings.LastIndexAny(text, " \n\t")+1:]
+	next, _, _ := strings.Cut(t, " ")
+	return !keywords[last] && !keywords[strings.TrimRight(next, ",")] && keywords[last+next]
+}
+
+// signs are what a packet has and a sentence behind a time has not.
+var signs = regexp.MustCompile(`[>→]|Flags|\bIP6?\b|\b\d+\.\d+\.\d+\.\d+|\bSRC=`)
 
 var (
 	quotedIP = regexp.MustCompile(`^\s*IP6? \(`)

@@ -42,6 +42,7 @@ type number struct {
 type row struct {
 	line, last int
 	number     uint64 // 0: none
+	frame      uint64
 	dialect    dialect
 	kind       rowKind
 	stamp      stamp
@@ -70,6 +71,7 @@ type row struct {
 	sack               [4][2]uint32
 	nsack              uint8
 	hasIP, df          bool
+	noOptions          bool // the header has no room for any
 	ttl, tos           uint8
 	ipid               uint16
 	vlan               uint16

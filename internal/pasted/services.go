@@ -38,7 +38,7 @@ irdmi 8000 tproxy 8081 sunproxyadmin 8081 us-cli 8082 us-srv 8083 radan-http 808
 cslistener 9000 hbci 3000 ppp 3000 remoteware-cl 3000 websm 9090 zeus-admin 9090 xmltec-xmlmail 9091 xinetd 9098 jetdirect 9100 hp-pdl-datastr 9100 pdl-datastream 9100 bacula-dir 9101 bacula-fd 9102 bacula-sd 9103 wap-wsp 9200 git 9418 tungsten-https 9443
 xmms2 9667 zope 9673 ndmp 10000 webmin 10000 snet-sensor-mgmt 10000 zabbix-agent 10050 zabbix-trapper 10051 amanda 10080 kamanda 10081 amandaidx 10082 amidxtape 10083 nbd 10809 dicom-alt 11112 memcache 11211 hkp 11371 italk 12345 netbus 12345
 bo2k 14141 hydap 15000 db-lsp 17500 sgi-cad 17004 dcap 22125 gsidcap 22128 wnn6 22273 binkp 24554 quake 26000 asp 27374 mongodb 27017 flexlm 27000 csync2 30865 filenet-tms 32768 filenet-rpc 32769 filenet-nch 32770 filenet-rmi 32771 traceroute 33434 dircproxy 57000
-glrpc 9080 teradataordbms 8002 mcreport 8003 mxi 8005 http-alt2 8008 ajp13 8009 ajp12 8007 xmpp-bosh 5280 kazaa 1214 cft-0 1761 landesk-rc 1761 sometimes-rpc 32770 nlockmgr 4045 lockd 4045 mountd 20048 llrp 5084 cmmdriver 1294 optima-vnet 1051 nimreg 1059 ansys-lm 1800 emperion 1282`
+ibm-mqisdp 1883 secure-mqtt 8883 glrpc 9080 teradataordbms 8002 mcreport 8003 mxi 8005 http-alt2 8008 ajp13 8009 ajp12 8007 xmpp-bosh 5280 kazaa 1214 cft-0 1761 landesk-rc 1761 sometimes-rpc 32770 nlockmgr 4045 lockd 4045 mountd 20048 llrp 5084 cmmdriver 1294 optima-vnet 1051 nimreg 1059 ansys-lm 1800 emperion 1282`
 
 // services maps names to ports; where a name stands twice the first counts.
 var services = sync.OnceValue(func() map[string]uint16 {

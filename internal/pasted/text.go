@@ -13,15 +13,10 @@ const maxFrame = 1 << 31
 
 // text puts the result together.
 func (p *reader) text() *Text {
-	t := &Text{Uses: p.uses, NotUnderstood: p.unread}
+	t := &Text{Uses: p.uses, NotUnderstood: p.unread()}
 	rows := p.rows
-	own := numbersItself(rows)
-	frame := func(r *row) uint64 {
-		if own {
-			return r.number
-		}
-		return uint64(r.line)
-	}
+	setFrames(rows)
+	frame := func(r *row) uint64 { return r.frame }
 	c := setTimes(rows)
 	n := newNames()
 	n.see(rows)
@@ -72,6 +67,25 @@ func (p *reader) text() *Text {
 	t.warnLines(p)
 	t.fillFrames()
 	return t
+}
+
+// setFrames numbers the packets: as the text does, else by their lines, else, where
+// a line has several, as they come.
+func setFrames(rows []row) {
+	own, lines := numbersItself(rows), true
+	for i := range rows {
+		lines = lines && (i == 0 || rows[i].line > rows[i-1].line)
+	}
+	for i := range rows {
+		switch r := &rows[i]; {
+		case own:
+			r.frame = r.number
+		case lines:
+			r.frame = uint64(r.line)
+		default:
+			r.frame = uint64(i + 1)
+		}
+	}
 }
 
 // numbersItself tells whether a text numbers all its packets, upwards.
@@ -229,20 +243,20 @@ func (t *Text) warnNames(bare, line int) {
 
 // warnLines says what was not read.
 func (t *Text) warnLines(p *reader) {
-	if len(p.unread) > 0 {
+	if len(t.NotUnderstood) > 0 {
 		var at []string
-		for i, n := range p.unread {
+		for i, n := range t.NotUnderstood {
 			if i == 10 {
-				at = append(at, fmt.Sprintf("and %d more", len(p.unread)-10))
+				at = append(at, fmt.Sprintf("and %d more", len(t.NotUnderstood)-10))
 				break
 			}
 			at = append(at, fmt.Sprint(n))
 		}
 		word := "line"
-		if len(p.unread) > 1 {
+		if len(t.NotUnderstood) > 1 {
 			word = "lines"
 		}
-		t.warn("lines-not-understood", p.unread[0], "has packets that were not understood: %s %s", word, strings.Join(at, ", "))
+		t.warn("lines-not-understood", t.NotUnderstood[0], "has packets that were not understood: %s %s", word, strings.Join(at, ", "))
 	}
 	opaque := 0
 	line := 0

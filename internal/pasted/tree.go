@@ -42,7 +42,7 @@ var (
 	srcDst   = regexp.MustCompile(`Src:\s*([^\s,]+)(?:\s*\(([^)]*)\))?,\s*Dst:\s*([^\s,]+)(?:\s*\(([^)]*)\))?`)
 	srcDstPt = regexp.MustCompile(`Src Port:\s*(\S+?)(?:\s*\((\d+)\))?,\s*Dst Port:\s*(\S+?)(?:\s*\((\d+)\))?(?:,|\s|$)`)
 	headNums = regexp.MustCompile(`\b(Seq|Ack|Len):\s*(\d+)`)
-	field    = regexp.MustCompile(`^\s*\[?((?:TCP Option - )?[A-Za-z][\w \-/.()]*?)\s*[:=]\s*(.*?)\]?\s*$`)
+	field    = regexp.MustCompile(`^\s*(?:[01. ]+= )?\[?((?:TCP Option - )?[A-Za-z][\w \-/.()]*?)\s*[:=]\s*(.*?)\]?\s*$`)
 	digits   = regexp.MustCompile(`\d+`)
 )
 
@@ -68,10 +68,10 @@ func (p *reader) takeTree(no int, t string) bool {
 	}
 	tr := p.tree
 	if hexLine.MatchString(t) && tr.layer != frameLayer && !field.MatchString(t) {
-		p.uses[no-1] = Ignored
+		p.use(no, Ignored)
 		return true
 	}
-	p.uses[no-1] = OfPacket
+	p.use(no, OfPacket)
 	tr.last = no
 	tr.line(t)
 	return true
@@ -325,13 +325,17 @@ func (t *tree) tcpField(name, v string) {
 		r.urg = n
 	case "tcp segment len":
 		r.len = n
-	case "tcp option - maximum segment size":
+	case "header length":
+		r.noOptions = n.n == 20
+	case "tcp option - maximum segment size", "maximum segment size":
 		r.mss = uint16(min(n.n, 65535))
 		r.options |= segment.OptMSS
-	case "tcp option - window scale":
+	case "tcp option - window scale", "window scale":
 		r.wscale = uint8(min(n.n, 255))
 		r.options |= segment.OptWScale
-	case "tcp option - timestamps":
+	case "tcp option - sack permitted", "sack permitted":
+		r.options |= segment.OptSACKPermitted
+	case "tcp option - timestamps", "timestamps":
 		if m := treeTS.FindStringSubmatch(v); m != nil {
 			r.tsval, r.tsecr, r.hasTS = num32(m[1]).n, num32(m[2]).n, true
 			r.options |= segment.OptTimestamps
