@@ -116,8 +116,7 @@ const (
 type stamp struct {
 	kind   stampKind
 	ns     int64
-	digits int  // behind the decimal point
-	indent bool // tcpdump -ttt and -ttttt indent their time
+	digits int // behind the decimal point
 }
 
 var (

@@ -62,7 +62,6 @@ type row struct {
 	win, urg, len      number
 	seqRaw, ackRaw     number // Wireshark's "(raw)"
 	scaled             bool   // win may be scaled
-	shift              number // win has been scaled by this
 	options            segment.Options
 	mss                uint16
 	wscale             uint8

@@ -225,94 +225,94 @@ func compare(t *testing.T, got *pasted.Text, want []segment.Segment, lacks int, 
 	if len(got.NotUnderstood) > 0 {
 		t.Errorf("lines %v were not understood", got.NotUnderstood)
 	}
-	// Rows of application protocols tell no numbers.
+	want = withNumbers(t, got, want)
+	if len(got.Packets) != len(want) {
+		t.Fatalf("%d packets, want %d", len(got.Packets), len(want))
+	}
+	lives := map[[2]segment.Endpoint]int{}
+	starts := map[life]seq.Num{}
+	for i := range want {
+		g, w := &got.Packets[i].Segment, &want[i]
+		there, back := [2]segment.Endpoint{w.Src, w.Dst}, [2]segment.Endpoint{w.Dst, w.Src}
+		if w.Flags&(segment.SYN|segment.ACK) == segment.SYN && (i == 0 || w.Seq != lastSYN(want[:i], w)) {
+			lives[there]++
+			lives[back]++
+		}
+		if w.Flags.Has(segment.SYN | segment.ACK) {
+			lives[there]++ // Wireshark counts anew
+		}
+		compareFields(t, got.Packets[i].Line, g, w, lacks)
+		sameStart(t, w.Frame, "seq", starts, life{w.Src, w.Dst, lives[there]}, g.Seq, w.Seq, g.Doubt.Has(segment.SeqRelative), lacks&relativeUnknown != 0)
+		if w.Flags.Has(segment.ACK) {
+			sameStart(t, w.Frame, "ack", starts, life{w.Dst, w.Src, lives[back]}, g.Ack, w.Ack, g.Doubt.Has(segment.AckRelative), lacks&relativeUnknown != 0)
+		}
+		checkTime(t, got, want, i, lacks, unit)
+	}
+}
+
+// compareFields compares all but numbers and time.
+func compareFields(t *testing.T, line int, g, w *segment.Segment, lacks int) {
+	t.Helper()
+	frame := w.Frame
+	fail := func(lack int, what string, g, w any) {
+		if g != w && lacks&lack == 0 {
+			t.Errorf("frame %d (line %d): %s is %v, want %v", frame, line, what, g, w)
+		}
+	}
+	worked := g.Doubt.Has(segment.FlagsUnsaid) // the row of an application
+	if worked {
+		w.Flags &= segment.ACK
+		w.Options, w.TSVal, w.TSEcr, w.Window = segment.OptCut, g.TSVal, g.TSEcr, g.Window
+	}
+	fail(0, "source", g.Src, w.Src)
+	fail(0, "destination", g.Dst, w.Dst)
+	fail(0, "length", g.Len, w.Len)
+	fail(0, "flags", g.Flags, w.Flags)
+	fail(noOptions, "MSS", g.MSS, w.MSS)
+	fail(noOptions, "scale", g.WScale, w.WScale)
+	fail(noOptions, "TSval", g.TSVal, w.TSVal)
+	fail(noOptions, "TSecr", g.TSEcr, w.TSEcr)
+	fail(noSACK, "options", g.Options, w.Options)
+	fail(noSACK, "blocks", g.NSACK, w.NSACK)
+	fail(noSACK, "urgent pointer", g.Urgent, w.Urgent)
+	fail(noRowNumbers, "frame", g.Frame, w.Frame)
+	fail(noIP, "TTL", g.TTL, w.TTL)
+	fail(noIP, "TOS", g.TOS, w.TOS)
+	fail(noIP, "IP id", g.IPID, w.IPID)
+	if !g.Doubt.Has(segment.WindowUnsaid) {
+		fail(0, "window", g.Window, w.Window)
+	} else if !worked {
+		fail(scaledWindow, "doubt of the window", true, false)
+	}
+	if g.Doubt.Has(segment.SeqUnsaid) && !worked && (lacks&bareAck == 0 || w.Len > 0 || w.Flags != segment.ACK) {
+		t.Errorf("frame %d: seq is in doubt", w.Frame)
+	}
+	for j := range int(min(g.NSACK, w.NSACK)) {
+		off := uint32(g.Ack.Sub(w.Ack))
+		fail(0, "block", g.SACK[j].Left, w.SACK[j].Left.Add(off))
+		fail(0, "block", g.SACK[j].Right, w.SACK[j].Right.Add(off))
+	}
+}
+
+// withNumbers leaves out the rows of application protocols that found no place.
+func withNumbers(t *testing.T, got *pasted.Text, want []segment.Segment) []segment.Segment {
+	t.Helper()
 	for i := range got.Opaque {
 		if f := got.Opaque[i].Frame; f == 0 || f > uint64(len(want)) || want[f-1].Len == 0 {
 			t.Errorf("frame %d: no TCP numbers were found", f)
 		}
 	}
-	if len(got.Opaque) > 0 {
-		var rest []segment.Segment
-		for i := range want {
-			if !slices.ContainsFunc(got.Opaque, func(o pasted.Opaque) bool { return o.Frame == want[i].Frame }) {
-				rest = append(rest, want[i])
-			}
-		}
-		want = rest
+	if len(got.Opaque) == 0 {
+		return want
 	}
-	if len(got.Packets) != len(want) {
-		t.Fatalf("%d packets, want %d", len(got.Packets), len(want))
-	}
-	lives := map[[2]segment.Endpoint]int{}
-	seqs, acks := map[life]seq.Num{}, map[life]seq.Num{}
+	var rest []segment.Segment
 	for i := range want {
-		g, w := &got.Packets[i].Segment, &want[i]
-		if w.Flags&(segment.SYN|segment.ACK) == segment.SYN && (i == 0 || w.Seq != lastSYN(want[:i], w)) {
-			lives[[2]segment.Endpoint{w.Src, w.Dst}]++
-			lives[[2]segment.Endpoint{w.Dst, w.Src}]++
-		}
-		fail := func(what string, g, w any) {
-			if g != w {
-				t.Errorf("frame %d (line %d): %s is %v, want %v", w0(want[i].Frame), got.Packets[i].Line, what, g, w)
-			}
-		}
-		fail("source", g.Src, w.Src)
-		fail("destination", g.Dst, w.Dst)
-		fail("length", g.Len, w.Len)
-		worked := g.Doubt.Has(segment.FlagsUnsaid) // the row of an application
-		if worked {
-			w.Flags &= segment.ACK
-			w.Options, w.TSVal, w.TSEcr, w.Window = segment.OptCut, g.TSVal, g.TSEcr, g.Window
-		}
-		fail("flags", g.Flags, w.Flags)
-		if lacks&noOptions == 0 {
-			fail("MSS", g.MSS, w.MSS)
-			fail("scale", g.WScale, w.WScale)
-			fail("TSval", g.TSVal, w.TSVal)
-			fail("TSecr", g.TSEcr, w.TSEcr)
-		}
-		if lacks&noSACK == 0 {
-			fail("options", g.Options, w.Options)
-			fail("blocks", g.NSACK, w.NSACK)
-		}
-		if lacks&noRowNumbers == 0 {
-			fail("frame", g.Frame, w.Frame)
-		}
-		if lacks&noIP == 0 {
-			fail("TTL", g.TTL, w.TTL)
-			fail("TOS", g.TOS, w.TOS)
-			fail("IP id", g.IPID, w.IPID)
-		}
-		if !g.Doubt.Has(segment.WindowUnsaid) {
-			fail("window", g.Window, w.Window)
-		} else if lacks&scaledWindow == 0 {
-			t.Errorf("frame %d: the window is in doubt", i+1)
-		}
-		if lacks&noSACK == 0 {
-			fail("urgent pointer", g.Urgent, w.Urgent)
-		}
-		if w.Flags.Has(segment.SYN | segment.ACK) {
-			lives[[2]segment.Endpoint{w.Src, w.Dst}]++ // Wireshark counts anew
-		}
-		k := life{w.Src, w.Dst, lives[[2]segment.Endpoint{w.Src, w.Dst}]}
-		sameStart(t, w.Frame, "seq", seqs, k, g.Seq, w.Seq, g.Doubt.Has(segment.SeqRelative), lacks&relativeUnknown != 0)
-		if w.Flags.Has(segment.ACK) {
-			k = life{w.Dst, w.Src, lives[[2]segment.Endpoint{w.Dst, w.Src}]}
-			sameStart(t, w.Frame, "ack", acks, k, g.Ack, w.Ack, g.Doubt.Has(segment.AckRelative), lacks&relativeUnknown != 0)
-		}
-		if g.Doubt.Has(segment.SeqUnsaid) && !worked && (lacks&bareAck == 0 || w.Len > 0 || w.Flags != segment.ACK) {
-			t.Errorf("frame %d: seq is in doubt", w.Frame)
-		}
-		checkTime(t, got, want, i, lacks, unit)
-		for j := range int(min(g.NSACK, w.NSACK)) {
-			left, off := w.SACK[j].Left, g.Ack.Sub(w.Ack)
-			fail("block", g.SACK[j].Left, left.Add(uint32(off)))
-			fail("block", g.SACK[j].Right, w.SACK[j].Right.Add(uint32(off)))
+		if !slices.ContainsFunc(got.Opaque, func(o pasted.Opaque) bool { return o.Frame == want[i].Frame }) {
+			rest = append(rest, want[i])
 		}
 	}
+	return rest
 }
-
-func w0(n uint64) uint64 { return n }
 
 // lastSYN returns the number of the last bare SYN of the same end.
 func lastSYN(before []segment.Segment, w *segment.Segment) seq.Num {

@@ -29,9 +29,7 @@ type tree struct {
 	quoted bool // inside what an ICMP error quotes
 	tcp    bool // TCP's header was there
 	udp    bool
-	blank  bool // the line before was blank
 	scaled number
-	factor number
 }
 
 var (
@@ -290,8 +288,7 @@ func firstWord(v string) string {
 }
 
 var (
-	treeTS    = regexp.MustCompile(`TSval (\d+), TSecr (\d+)`)
-	treeBlock = regexp.MustCompile(`(\d+)-(\d+)`)
+	treeTS = regexp.MustCompile(`TSval (\d+), TSecr (\d+)`)
 )
 
 // tcpField takes a field of the TCP header.
