@@ -172,6 +172,7 @@ func (s *sink) report(r *capture.Reader, t *flow.Table) *Report {
 			out.Capture.Warnings = append(out.Capture.Warnings, report.Warning{Code: k.Code, Says: fmt.Sprintf("%d frames were not used: %s", k.Count, k.Says), Frame: k.Frame})
 		}
 	}
+	out.Capture.Warnings = append(out.Capture.Warnings, observations(t.Observed(), st)...)
 	named := map[uint64]bool{}
 	for _, res := range s.engine.Answer(diagnose.Capture{Last: st.Last, Misses: misses, Connections: t.Connections()}) {
 		f := res.Finding
@@ -187,6 +188,34 @@ func (s *sink) report(r *capture.Reader, t *flow.Table) *Report {
 				out.Connections = append(out.Connections, line)
 			}
 		}
+	}
+	return out
+}
+
+// offloadFrom is the payload that no Ethernet frame carries: 9000 bytes less the headers.
+const offloadFrom = 9000 - 40
+
+// observations words what was seen of the capture as a whole, where it bounds what
+// can be concluded.
+func observations(o flow.Observed, st capture.Stats) []report.Warning {
+	var out []report.Warning
+	add := func(code string, frame uint64, format string, args ...any) {
+		out = append(out, report.Warning{Code: code, Says: fmt.Sprintf(format, args...), Frame: frame})
+	}
+	if o.Copies > 0 {
+		add("duplicates", o.FirstCopy, "%d frames were captured more than once (several interfaces, a mirror, both sides of a box); the copies were left out", o.Copies)
+	}
+	if st.Tunnelled > 0 {
+		add("tunnels", st.FirstTunnelled, "%d segments were inside tunnels; what is told is of the connections within", st.Tunnelled)
+	}
+	if o.OneSided > 0 {
+		add("one-sided", 0, "of %d connections the capture shows one direction only: what the other end sent is not known", o.OneSided)
+	}
+	if o.Unseen > 0 {
+		add("unseen-bytes", o.FirstUnseen, "in %d connections an end acknowledges bytes that the capture does not show: the capture missed them, the network did not lose them", o.Unseen)
+	}
+	if o.Longest >= offloadFrom {
+		add("offload", 0, "segments of up to %d bytes: captured before the network card cut them up, or after it put them together (TSO, GRO); on the wire they are shorter", o.Longest)
 	}
 	return out
 }

@@ -71,8 +71,10 @@ type deep struct {
 	// gapEnd and gapFor are the longest time over a second in which nothing was
 	// seen: the frame that ended it is gapNext, the one before it gapLast.
 	gapEnd           int64
-	gapFor           int64
 	gapLast, gapNext uint32
+	gapFor           uint32 // milliseconds
+	// ipid is the IP identification of each end's last segment.
+	ipid [2]uint16
 	// maxSent is the longest payload since an ACK of everything, maxAcked the
 	// longest that such an ACK covered.
 	maxSent, maxAcked [2]uint16

@@ -267,6 +267,7 @@ func (t *Table) hurry() {
 func (t *Table) announce(n uint32, r *record) {
 	t.askIfOpen(n, r)
 	t.troubled(n, r)
+	t.observe(r)
 	r.bits |= bitAnnounced
 	if t.askedOnly {
 		return

@@ -86,6 +86,8 @@ type Table struct {
 	closings    closings
 	closed      bool
 
+	observed Observed
+
 	probes  [batchSize]probe
 	scratch Connection // for Ended
 	nowhere deep       // with linesOnly, every record's
@@ -130,6 +132,34 @@ func (t *Table) Connections() uint64 { return t.connections }
 // Overflow returns what had to be left out so far.
 func (t *Table) Overflow() Overflow {
 	return Overflow{t.refused, t.hosts.refused}
+}
+
+// Observed is what a table saw of the capture as a whole.
+type Observed struct {
+	// Copies counts frames that were seen twice and folded. FirstCopy is the first of them.
+	Copies, FirstCopy uint64
+	// OneSided counts connections of more than two segments of which only one end was seen,
+	// Unseen those of which an end acknowledges bytes that were never seen; both count
+	// a connection when it is over or forgotten. FirstUnseen is the last frame of the first.
+	OneSided, Unseen, FirstUnseen uint64
+	// Longest is the longest payload of a segment in bytes.
+	Longest uint32
+}
+
+// Observed returns what was seen so far.
+func (t *Table) Observed() Observed { return t.observed }
+
+// observe counts a connection that is over.
+func (t *Table) observe(r *record) {
+	o, l := r.hasAny(Opener), r.hasAny(Listener)
+	if o != l && r.hot[Opener].segs+r.hot[Listener].segs > 2 && r.state >= Established {
+		t.observed.OneSided++
+	}
+	if r.bits&bitMidStream == 0 && o && l && (r.hot[Opener].bits|r.hot[Listener].bits)&endUnseen != 0 {
+		if t.observed.Unseen++; t.observed.Unseen == 1 {
+			t.observed.FirstUnseen = t.widen(r.seenFrame)
+		}
+	}
 }
 
 // Host returns what an address showed of its kernel so far.
@@ -320,6 +350,9 @@ func (t *Table) plain(n uint32, r *record, s *segment.Segment, e Side) {
 
 // countCopy counts the second copy of a frame.
 func (t *Table) countCopy(r *record, s *segment.Segment) {
+	if t.observed.Copies++; t.observed.Copies == 1 {
+		t.observed.FirstCopy = s.Frame
+	}
 	if !t.linesOnly {
 		if x := t.rareFor(r); x != nil {
 			x.dups++

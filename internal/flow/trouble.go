@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"math"
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/segment"
@@ -83,6 +84,22 @@ func (t *Table) noteRepeat(r *record, d *deep, s *segment.Segment, e Side) {
 	t.noteTrouble(r, s, e)
 }
 
+// lateCopy tells whether a segment that repeats sequence space is not sent again but
+// seen again: behind others of a burst, with an IP identification that the sender
+// had passed already (Linux counts it up for each segment of a socket).
+func (d *deep) lateCopy(s *segment.Segment, e Side) bool {
+	if s.IPID == 0 || d.ipid[e] == 0 || s.Time-d.sndTime[e] > int64(copyWithin) {
+		return false
+	}
+	back := int16(s.IPID - d.ipid[e])
+	return back <= 0 && back > -copySpan
+}
+
+const (
+	copyWithin = 20 * time.Millisecond
+	copySpan   = 64
+)
+
 // noteWindow keeps the segments that close a window, and that which opens it again.
 func (t *Table) noteWindow(r *record, s *segment.Segment, e Side) {
 	h := &r.hot[e]
@@ -100,7 +117,8 @@ func (t *Table) noteWindow(r *record, s *segment.Segment, e Side) {
 // segment that ends it is counted.
 func (t *Table) noteGap(n uint32, r *record, s *segment.Segment) {
 	d := t.deep(n)
-	if gap := s.Time - r.seenTime; gap > d.gapFor {
+	gap := uint32(min((s.Time-r.seenTime)/int64(time.Millisecond), math.MaxUint32))
+	if gap > d.gapFor {
 		d.gapFor, d.gapEnd, d.gapLast, d.gapNext = gap, s.Time, r.seenFrame, uint32(s.Frame)
 	}
 }

@@ -73,6 +73,7 @@ func (r *record) count(s *segment.Segment, e Side) {
 // update moves the marks of end e as its segment s, which belongs here, says.
 func (t *Table) update(n uint32, r *record, s *segment.Segment, e Side, print uint32) {
 	h, d := &r.hot[e], t.deep(n)
+	t.observed.Longest = max(t.observed.Longest, s.Len)
 	if s.Flags&segment.RST == 0 {
 		if s.Seq != h.sndNxt || s.Len != 0 || s.Flags&(segment.SYN|segment.FIN) != 0 || h.bits&endSnd == 0 {
 			t.updateSeq(r, d, s, e)
@@ -97,6 +98,7 @@ func (t *Table) update(n uint32, r *record, s *segment.Segment, e Side, print ui
 	if !t.linesOnly {
 		t.updateEcr(r, d, s, e)
 	}
+	d.ipid[e] = s.IPID
 	h.bits |= endLast
 	h.lastAck, h.lastFrame, h.lastTime, h.print = s.Ack, uint32(s.Frame), s.Time, print
 }
@@ -153,6 +155,10 @@ func (t *Table) updateSeq(r *record, d *deep, s *segment.Segment, e Side) {
 		return
 	}
 	if h.bits&endHoles != 0 && t.fillHole(r, s.Seq, end, e) {
+		return
+	}
+	if !t.linesOnly && d.lateCopy(s, e) {
+		t.countCopy(r, s)
 		return
 	}
 	// RFC 6298 §3 (Karn): an ACK does not tell which copy it answers.

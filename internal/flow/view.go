@@ -33,7 +33,7 @@ func (t *Table) view(n uint32, r *record, c *Connection) {
 	}
 	if !t.linesOnly {
 		if d := t.deeps.at(n); d.gapFor > 0 {
-			c.SilenceFrom, c.SilenceTo = Point{t.widen(d.gapLast), d.gapEnd - d.gapFor}, Point{t.widen(d.gapNext), d.gapEnd}
+			c.SilenceFrom, c.SilenceTo = Point{t.widen(d.gapLast), d.gapEnd - int64(d.gapFor)*int64(time.Millisecond)}, Point{t.widen(d.gapNext), d.gapEnd}
 		}
 	}
 	for e := range c.Ends {
