@@ -133,8 +133,14 @@ func (s *source) textNote(o *pasted.Opaque) {
 	n := segment.Note{Ref: o.Ref, Kind: segment.NoteICMP, From: o.Src.Addr, To: o.Dst.Addr, Type: e.Type, Code: e.Code, MTU: e.MTU}
 	n.Frame, n.Source, n.SourceFrame = s.frames+s.delta, uint16(s.index), s.frames
 	n.Quoted.Src, n.Quoted.Dst = e.Src, e.Dst
+	if e.Cause >= 0 {
+		n.Quoted.Seq = s.text.Packets[e.Cause].Seq
+	}
 	if q := e.Quoted; q != nil {
-		n.Quoted.Seq, n.Quoted.HasFlags, n.Quoted.Flags, n.Quoted.Ack = q.Seq, true, q.Flags, q.Ack
+		if e.Cause < 0 {
+			n.Quoted.Seq = q.Seq
+		}
+		n.Quoted.HasFlags, n.Quoted.Flags, n.Quoted.Ack = true, q.Flags, q.Ack
 		n.Quoted.TTL, n.Quoted.IPID, n.Quoted.DF, n.Quoted.IPLen = q.TTL, q.IPID, q.Wire.DF, q.Wire.IPLen
 	}
 	*s.notes = append(*s.notes, n)

@@ -3,6 +3,7 @@ package pasted
 import (
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
@@ -42,7 +43,7 @@ var icmpWords = []struct {
 // icmpError makes the Error of a row. The quoted segment's numbers are as they
 // stand in the text.
 func (r *row) icmpError(end func(host) segment.Endpoint) Error {
-	e := Error{Known: r.icmp.known, Type: r.icmp.typ, Code: r.icmp.code, MTU: r.icmp.mtu}
+	e := Error{Known: r.icmp.known, Type: r.icmp.typ, Code: r.icmp.code, MTU: r.icmp.mtu, Cause: -1}
 	if !e.Known {
 		return Error{}
 	}
@@ -64,6 +65,52 @@ func (r *row) icmpError(end func(host) segment.Endpoint) Error {
 		e.Dst = end(dst)
 	}
 	return e
+}
+
+// findCauses finds what ICMP errors are about where the text tells less than the
+// message did: rows of Wireshark show no ports, tcpdump not the sender's.
+func (t *Text) findCauses() {
+	for i := range t.Opaque {
+		o := &t.Opaque[i]
+		e := &o.Error
+		if !e.Known {
+			continue
+		}
+		if e.Cause = t.causeOf(o); e.Cause >= 0 && e.Quoted == nil {
+			e.Src, e.Dst = t.Packets[e.Cause].Src, t.Packets[e.Cause].Dst
+		}
+	}
+}
+
+// causeOf looks back for what an error is about: what the host that is told of
+// it sent within a second before, on one four-tuple, or right before.
+func (t *Text) causeOf(o *Opaque) int {
+	e := &o.Error
+	// A port or protocol is unreachable at the host that says so (RFC 1122
+	// §3.2.2.1); of another error, anybody may be the cause.
+	own := e.Type == 3 && (e.Code == 2 || e.Code == 3)
+	found := -1
+	for i := len(t.Packets) - 1; i >= 0; i-- {
+		p := &t.Packets[i]
+		switch {
+		case p.Line > o.Line:
+			continue
+		case o.Time-p.Time > int64(time.Second):
+			return found
+		case p.Src.Addr != o.Dst.Addr, own && p.Dst.Addr != o.Src.Addr,
+			e.Src.Port != 0 && p.Src != e.Src,
+			e.Dst.Addr != (segment.Addr{}) && p.Dst.Addr != e.Dst.Addr, e.Dst.Port != 0 && p.Dst.Port != e.Dst.Port:
+			continue
+		case found < 0:
+			found = i
+			if p.Frame+1 == o.Frame || p.LastLine+1 == o.Line {
+				return found
+			}
+		case t.Packets[found].Src != p.Src || t.Packets[found].Dst != p.Dst:
+			return -1
+		}
+	}
+	return found
 }
 
 // icmpText reads the words of an ICMP error.

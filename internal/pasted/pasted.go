@@ -86,6 +86,9 @@ type Error struct {
 	Src, Dst segment.Endpoint
 	// Quoted is the segment that caused it, as far as it is repeated; nil: it is not.
 	Quoted *Packet
+	// Cause is the index in Packets of the segment that must have caused it, -1
+	// where there is none, or more than one could have.
+	Cause int
 }
 
 // Name is a host or service that the text names without a number.

@@ -60,6 +60,7 @@ func (p *reader) text() *Text {
 		case kindTCP, kindNone:
 		}
 	}
+	t.findCauses()
 	t.Names = n.invented
 	t.warnTimes(c)
 	t.warnNumbers()
