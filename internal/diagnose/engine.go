@@ -51,6 +51,9 @@ type Engine struct {
 	// twins the other direction of one, taken the ids of both.
 	strays map[uint64][]*flow.Connection
 	twins  map[uint64]*flow.Connection
+	// sides are, by connection, what the same connection is on the other side of a box that
+	// translates it, as far as the capture shows both.
+	sides map[uint64]*flow.Connection
 	// crossed are, by the first attempt, the attempts of the other end on the same four-tuple.
 	crossed  map[uint64]*flow.Connection
 	taken    map[uint64]bool
@@ -107,10 +110,14 @@ func (e *Engine) Answer(capture Capture) []Result {
 	e.pair()
 	e.openingTold, e.stuck, e.reopened = map[uint64]bool{}, map[uint64]bool{}, map[uint64]uint64{}
 	told := map[uint64]bool{}
+	var findings []*finding
 	add := func(c *flow.Connection, fs []*finding) {
 		for _, f := range fs {
-			all = append(all, keyed{f.result(c), f.time, c.ID})
 			told[c.ID] = true
+			if e.sameOnOtherSide(f, findings) {
+				continue
+			}
+			findings = append(findings, f)
 			for _, p := range f.past {
 				told[p.ID] = true
 			}
@@ -145,6 +152,9 @@ func (e *Engine) Answer(capture Capture) []Result {
 				add(c, []*finding{e.newLife(c).plain()})
 			}
 		}
+	}
+	for _, f := range findings {
+		all = append(all, keyed{f.result(f.c), f.time, f.c.ID})
 	}
 	slices.SortStableFunc(all, func(a, b keyed) int {
 		return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.conn, b.conn))

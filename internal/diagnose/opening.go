@@ -6,6 +6,7 @@ import (
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/timers"
 	"github.com/tcpwhy/tcpwhy/internal/report"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 	"github.com/tcpwhy/tcpwhy/internal/seq"
@@ -49,6 +50,7 @@ func (e *Engine) explainOpening(c *flow.Connection) []*finding {
 		ss.rename("not-captured", "undecidable", "The capture ends before an answer could come.")
 	}
 	e.pressed(ss, c, syn.Time)
+	e.synLadder(ss, &syn, repeats)
 	ss.assumeKernels(server)
 	f.verdict = ss.judge()
 	if f.verdict.certainty == report.Open {
@@ -58,10 +60,29 @@ func (e *Engine) explainOpening(c *flow.Connection) []*finding {
 	f.stories = ss.list
 	q := &asked{e: e, c: c, p: c, server: server, client: e.view("client", c.Ends[flow.Opener].Addr)}
 	q.dress(f, "server")
+	if f.verdict.certainty == report.Open && len(repeats) > 0 {
+		f.openRoles()
+	}
 	if e.capture.Last-syn.Time < int64(time.Second) {
 		f.warnings = append(f.warnings, report.Warning{Code: "capture-ends", Says: "the capture ends less than a second after the SYN: an answer may have come later", Frame: syn.Frame})
 	}
 	return []*finding{f}
+}
+
+// synLadder says by which timer a SYN is repeated.
+func (e *Engine) synLadder(ss *stories, syn *flow.Frame, rest []flow.Frame) {
+	row := []flow.Frame{*syn}
+	for i := range rest {
+		if f := &rest[i]; f.From == flow.Opener && isSYN(f) && f.Seq == syn.Seq {
+			row = append(row, *f)
+		}
+	}
+	ev, ok := ladderOf(timers.SYN, row)
+	for i := range ss.list {
+		if s := &ss.list[i]; ok && s.standing() && s.cause == "syn-lost-or-filtered" {
+			s.evidence = append(s.evidence, ev)
+		}
+	}
 }
 
 // pressed weighs the listener's queues by what else it does at that time: one that

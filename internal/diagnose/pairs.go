@@ -22,7 +22,7 @@ const pairWithin = 2 * time.Minute
 // pair finds connections that belong together though their addresses differ: a SYN
 // and the SYN-ACK that comes from another address, or goes to another one.
 func (e *Engine) pair() {
-	e.crossed = map[uint64]*flow.Connection{}
+	e.crossed, e.sides = map[uint64]*flow.Connection{}, map[uint64]*flow.Connection{}
 	e.strays, e.twins, e.taken = map[uint64][]*flow.Connection{}, map[uint64]*flow.Connection{}, map[uint64]bool{}
 	stray := map[pairKey][]*flow.Connection{}
 	for _, c := range e.troubled {
@@ -33,6 +33,7 @@ func (e *Engine) pair() {
 		}
 	}
 	e.pairOpenings()
+	e.pairSides()
 	if len(stray) == 0 {
 		return
 	}
@@ -58,6 +59,58 @@ func (e *Engine) pair() {
 			}
 		}
 	}
+}
+
+// pairSides finds connections that are one, seen on both sides of a box that changes
+// addresses or ports: the SYN keeps its number and its timestamp.
+func (e *Engine) pairSides() {
+	type synKey struct {
+		isn, tsVal seq.Num
+		mss        uint16
+	}
+	seen := map[synKey]*flow.Connection{}
+	for _, c := range e.troubled {
+		o := &c.Ends[flow.Opener]
+		if c.MidStream || !o.ISN.Seen() || c.Relative {
+			continue
+		}
+		k := synKey{isn: o.ISN.Num}
+		if o.TSOffered {
+			k.tsVal = o.FirstTSVal
+		} else {
+			k.mss = o.MSS
+		}
+		x := seen[k]
+		if x == nil {
+			seen[k] = c
+			continue
+		}
+		d := c.First.Since(x.First)
+		if x.ID == c.ID || d < -time.Second || d > time.Second || e.sides[x.ID] != nil || x.Ends[flow.Opener].Endpoint == o.Endpoint && x.Ends[flow.Listener].Endpoint == c.Ends[flow.Listener].Endpoint {
+			continue
+		}
+		e.sides[x.ID], e.sides[c.ID] = c, x
+	}
+}
+
+// sameOnOtherSide tells whether a finding says what one about the other side of a
+// translation says already, and notes there that both show it.
+func (e *Engine) sameOnOtherSide(f *finding, before []*finding) bool {
+	x := e.sides[f.c.ID]
+	if x == nil {
+		return false
+	}
+	for _, g := range before {
+		if g.c.ID != x.ID || g.question != f.question || g.verdict.cause != f.verdict.cause {
+			continue
+		}
+		o, l := &f.c.Ends[flow.Opener], &f.c.Ends[flow.Listener]
+		g.warnings = append(g.warnings, report.Warning{Code: "translated", Frame: f.c.First.Frame,
+			Says: fmt.Sprintf("the capture shows the connection on both sides of a box that translates it: it is also %s → %s, from frame %d on, and shows the same there", o.Endpoint, l.Endpoint, f.c.First.Frame)})
+		g.past = append(g.past, f.c)
+		return true
+	}
+	return false
 }
 
 // pairOpenings finds four-tuples on which both ends sent a SYN at the same time.

@@ -12,7 +12,15 @@ import (
 // forged adds that a box on the path sent the RST in the end's name, with what the frame
 // shows of its origin.
 func (q *resetCase) forged(ss *stories) {
-	ev, alien := q.origin()
+	ev, alien := q.otherSide()
+	if !alien {
+		var more []report.Evidence
+		more, alien = q.origin()
+		ev = append(ev, more...)
+		if alien {
+			ev = more
+		}
+	}
 	a := assumeBoxInName
 	if q.bare && q.silence < 20*time.Second && !q.xFIN && q.opened() && !ss.has("rto-given-up") {
 		a.Cost = 9 // an end that still took part a moment before has not forgotten the connection
@@ -34,6 +42,24 @@ func (q *resetCase) forged(ss *stories) {
 		s.verdict = fmt.Sprintf("A box on the path sent the RST in the name of the %s.", name(q.x))
 	}
 	ss.add(s)
+}
+
+// otherSide looks whether the RST passed the box that translates the connection, where
+// the capture shows both of its sides: one that is not on the sender's side was made by the box.
+func (q *resetCase) otherSide() ([]report.Evidence, bool) {
+	x := q.e.sides[q.c.ID]
+	if x == nil || q.e.capture.Misses {
+		return nil, false
+	}
+	own := q.c.First.Frame < x.First.Frame // the client's side of the box
+	if own == (q.x == flow.Opener) {
+		return nil, false // this is the sender's own side
+	}
+	o, l := &x.Ends[flow.Opener], &x.Ends[flow.Listener]
+	if r := x.Ends[q.x].RST; r.Seen() {
+		return []report.Evidence{noteNo(fmt.Sprintf("the RST is also on the %s's side of the translation (%s → %s)", name(q.x), o.Endpoint, l.Endpoint), r.Frame, q.r.Frame)}, false
+	}
+	return []report.Evidence{note(fmt.Sprintf("on the %s's side of the translation (%s → %s) there is no RST", name(q.x), o.Endpoint, l.Endpoint), q.r.Frame, x.LastSeen.Frame)}, true
 }
 
 // hardware: the frame of the RST came from another neighbour on the link than that

@@ -2,10 +2,10 @@ package diagnose
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/timers"
 	"github.com/tcpwhy/tcpwhy/internal/report"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 	"github.com/tcpwhy/tcpwhy/internal/seq"
@@ -26,21 +26,6 @@ func (r *row) last() *flow.Frame  { return &r.frames[len(r.frames)-1] }
 
 // span is the time from the first sending to the last.
 func (r *row) span() time.Duration { return r.last().Point().Since(r.first().Point()) }
-
-// gaps words the times between the sendings.
-func (r *row) gaps() string {
-	var out []string
-	for i := 1; i < len(r.frames); i++ {
-		if len(r.frames) > 9 && i > 4 && i < len(r.frames)-3 {
-			if i == 5 {
-				out = append(out, "…")
-			}
-			continue
-		}
-		out = append(out, fmt.Sprintf("%.1f", r.frames[i].Point().Since(r.frames[i-1].Point()).Seconds()))
-	}
-	return strings.Join(out, ", ") + " s"
-}
 
 func (r *row) numbers() []uint64 {
 	var out []uint64
@@ -117,7 +102,7 @@ func (l *life) standstill(r *row) *finding {
 	f.asks = fmt.Sprintf("Why did the %s send the same %d bytes %d times from frame %d on?", name(x), r.len, len(r.frames), r.first().Frame)
 	acked := ey.RcvNxt.Seen() && !ey.RcvNxt.Num.Before(r.end)
 	heard := ey.Last.Seen() && ey.Last.Frame > r.first().Frame && !l.onlyRSTAfter(y, r.first().Frame) && !l.cameTooLate(r)
-	gaps := note("the pauses are "+r.gaps()+backoff(r), r.numbers()...)
+	gaps, _ := ladderOf(timers.Data, r.frames)
 	ss := &stories{}
 	switch {
 	case acked:
@@ -148,24 +133,6 @@ func (l *life) onlyRSTAfter(s flow.Side, frame uint64) bool {
 	after := l.after(s, frame)
 	last := l.end(s).Last
 	return len(after) > 0 && has(after[0], segment.RST) && last.Frame <= after[0].Frame
-}
-
-// backoff says whether the pauses double, as a retransmission timer's do.
-func backoff(r *row) string {
-	if len(r.frames) < 4 {
-		return ""
-	}
-	doubling := 0
-	for i := 2; i < len(r.frames); i++ {
-		a, b := r.frames[i-1].Point().Since(r.frames[i-2].Point()), r.frames[i].Point().Since(r.frames[i-1].Point())
-		if a > 0 && b > a*3/2 && b < a*3 {
-			doubling++
-		}
-	}
-	if doubling*2 >= len(r.frames)-2 {
-		return ", doubling: the retransmission timer (RFC 6298 §5.5)"
-	}
-	return ""
 }
 
 // gone: nothing came back since.
