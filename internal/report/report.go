@@ -14,6 +14,14 @@ type Report struct {
 	Schema   string    `json:"schema"`
 	Capture  Capture   `json:"capture"`
 	Findings []Finding `json:"findings"`
+	// Summary groups the findings, the worst first.
+	Summary []Group `json:"summary"`
+	// QuietConnections is how many of the capture's connections no finding above
+	// harmless names, hidden findings included.
+	QuietConnections uint64 `json:"quiet_connections"`
+	// HiddenFindings is how many findings were not selected. Those that are shown keep
+	// the ids that they have among all.
+	HiddenFindings int `json:"hidden_findings,omitempty"`
 	// Connections holds those that a finding names.
 	Connections []Connection `json:"connections"`
 }
@@ -91,6 +99,10 @@ type Finding struct {
 	Warnings []Warning `json:"warnings,omitempty"`
 	// Ladder is the deciding frames in order, both incarnations.
 	Ladder []Step `json:"ladder"`
+	// Lanes, Ring and Clock are what pictures are drawn from; nil where they do not apply.
+	Lanes []Lane `json:"lanes,omitempty"`
+	Ring  *Ring  `json:"ring,omitempty"`
+	Clock *Clock `json:"clock,omitempty"`
 	// ConnectionIDs are the connections that the finding is about, oldest first.
 	ConnectionIDs []string `json:"connections"`
 }
@@ -162,6 +174,8 @@ type Step struct {
 	From string `json:"from,omitempty"`
 	// Segment is the frame in packetdrill's notation without direction and time.
 	Segment string `json:"segment,omitempty"`
+	// Fields are the frame's numbers; nil for a step that is no frame.
+	Fields *Fields `json:"fields,omitempty"`
 	// Note says what the step means, or what the gap is.
 	Note string `json:"note,omitempty"`
 	// Asked marks the frames that the finding asks about.
