@@ -18,23 +18,36 @@ func (c *conv) measure(r *row) {
 
 // between lists the four-tuples that have these two hosts, with the direction.
 func (l *lifter) between(src, dst segment.Addr) (cs []*conv, dirs []int) {
-	for _, c := range l.order {
-		switch {
-		case src == dst:
-		case c.key.a.Addr == src && c.key.b.Addr == dst:
-			cs, dirs = append(cs, c), append(dirs, 0)
-		case c.key.b.Addr == src && c.key.a.Addr == dst:
-			cs, dirs = append(cs, c), append(dirs, 1)
+	if src == dst {
+		return nil, nil
+	}
+	cs = l.byHosts[[2]segment.Addr{src, dst}]
+	for _, c := range cs {
+		if c.key.a.Addr == src {
+			dirs = append(dirs, 0)
+		} else {
+			dirs = append(dirs, 1)
 		}
 	}
 	return cs, dirs
 }
+
+// reach is how many rows ahead and back something is looked for, so that a long
+// text takes no longer for each row than a short one.
+const reach = 2000
+
+// behind are the rows after i that are within reach, before those before it.
+func behind(rows []numbered, i int) []numbered { return rows[i+1 : min(len(rows), i+1+reach)] }
+func before(rows []numbered, i int) []numbered { return rows[max(0, i-reach):i] }
 
 // place finds the connection and the numbers of the application's row i, if
 // there is just one place for it.
 func (l *lifter) place(rows []numbered, i int) bool {
 	n := &rows[i]
 	cs, dirs := l.between(n.src.Addr, n.dst.Addr)
+	if len(cs) > 64 {
+		return false // too many to tell them apart
+	}
 	found := -1
 	var at lifted
 	for k, c := range cs {
@@ -73,9 +86,9 @@ func (c *conv) fits(rows []numbered, i, dir int, only bool) (lifted, bool) {
 	n := &rows[i]
 	size := n.frameLen - c.overhead
 	if n.repeats() {
-		return c.repeated(rows[:i], dir, n.frameLen)
+		return c.repeated(before(rows, i), dir, n.frameLen)
 	}
-	if s, ok := c.sacked(rows[i+1:], dir, size); ok {
+	if s, ok := c.sacked(behind(rows, i), dir, size); ok {
 		return s, true
 	}
 	if n.labelled("not captured") {
@@ -83,13 +96,13 @@ func (c *conv) fits(rows []numbered, i, dir int, only bool) (lifted, bool) {
 	}
 	s := c.next[dir]
 	if !s.ok {
-		return c.firstAck(rows[i+1:], dir, size)
+		return c.firstAck(behind(rows, i), dir, size)
 	}
 	if c.confirmed(rows, i, dir, s.n) {
 		return s, true
 	}
 	// Without a label it is the next of its end, if the text leaves no row out.
-	return s, only && n.row.number != 0 && c.unbroken(rows[:i], n.row.number)
+	return s, only && n.row.number != 0 && c.unbroken(before(rows, i), n.row.number)
 }
 
 // repeats tells whether Wireshark calls the row a repeat.
@@ -140,8 +153,9 @@ func (c *conv) firstAck(after []numbered, dir int, size uint32) (lifted, bool) {
 func (c *conv) confirmed(rows []numbered, i, dir int, seq uint32) bool {
 	end := seq + rows[i].frameLen - c.overhead
 	ends := map[uint32]bool{end: true}
-	for j := i + 1; j < len(rows); j++ {
-		n := &rows[j]
+	after := behind(rows, i)
+	for j := range after {
+		n := &after[j]
 		if n.app {
 			if n.src.Addr == rows[i].src.Addr && n.dst.Addr == rows[i].dst.Addr && n.frameLen > c.overhead && !n.repeats() {
 				end += n.frameLen - c.overhead

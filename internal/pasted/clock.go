@@ -109,7 +109,8 @@ func areDeltas(rows []row) (yes, guessed bool) {
 	}
 	down := 0
 	for i := 1; i < len(t); i++ {
-		if t[i] < t[i-1] && t[i-1]-t[i] < int64(12*time.Hour) {
+		// A clock goes back a little, where rows are out of order.
+		if t[i] < t[i-1]-t[i-1]/8 && t[i-1]-t[i] < int64(12*time.Hour) {
 			down++
 		}
 	}

@@ -226,7 +226,7 @@ func (c *columns) place(r *row, words []string) bool {
 		v := words[i]
 		i++
 		if k == colTime && i < len(words) {
-			if s, n := stampOf(v + " " + words[i]); n > len(v) {
+			if s, n := stampOf(v+" "+words[i], 1); n > len(v) {
 				r.stamp = s
 				i++
 				continue
@@ -295,7 +295,7 @@ func (r *row) set(k column, v string) {
 	case colNumber:
 		r.number = num(v, 64)
 	case colTime, colEpoch:
-		if s, n := stampOf(v); n > 0 {
+		if s, n := stampOf(v, 1); n > 0 {
 			r.stamp = s
 		}
 	case colSrc:

@@ -19,7 +19,7 @@ type numbered struct {
 
 // numberRows lifts the numbers of all TCP rows and fills what is missing.
 func numberRows(rows []row, ends func(*row) (src, dst segment.Endpoint)) []numbered {
-	l := &lifter{convs: map[pairKey]*conv{}}
+	l := &lifter{convs: map[pairKey]*conv{}, byHosts: map[[2]segment.Addr][]*conv{}}
 	l.modes(rows)
 	var out []numbered
 	for i := range rows {
@@ -108,7 +108,7 @@ func (l *lifter) fill(rows []numbered) {
 		if !n.s.ok {
 			n.s = c.next[n.dir]
 			if syn && n.flags&segment.ACK == 0 || !n.s.ok {
-				n.s = ahead(rows[i+1:], c, n.dir, syn)
+				n.s = ahead(behind(rows, i), c, n.dir, syn)
 			}
 			if !n.s.ok {
 				c.invent(n.dir)
@@ -119,7 +119,7 @@ func (l *lifter) fill(rows []numbered) {
 		if n.flags&segment.ACK != 0 && !n.a.ok {
 			o := n.dir ^ 1
 			if n.a = c.next[o]; !n.a.ok {
-				n.a = ahead(rows[i+1:], c, o, false)
+				n.a = ahead(behind(rows, i), c, o, false)
 			}
 			if !n.a.ok {
 				c.invent(o)

@@ -29,12 +29,12 @@ func frontOf(t string) front {
 		t = t[len(b):]
 	}
 	f := front{rest: strings.TrimSpace(t), indent: indent(t)}
-	if s, n := stampOf(f.rest); n > 0 {
+	if s, n := stampOf(f.rest, 3); n > 0 {
 		f.stamp, f.rest = s, strings.TrimSpace(f.rest[n:])
 		return f
 	}
 	if m := placed.FindStringSubmatch(f.rest); m != nil {
-		s, n := stampOf(m[2])
+		s, n := stampOf(m[2], 3)
 		if n > 0 {
 			f.place, f.stamp, f.rest = strings.TrimRight(m[1], " |:>"), s, strings.TrimSpace(m[2][n:])
 			return f
@@ -45,7 +45,7 @@ func frontOf(t string) front {
 		return f
 	}
 	rest := strings.TrimSpace(t[len(m[0]):])
-	s, n := stampOf(rest)
+	s, n := stampOf(rest, 1)
 	if n == 0 && !weakStart(rest) {
 		return f
 	}
@@ -123,14 +123,15 @@ var (
 	clockRE = regexp.MustCompile(`^(\d{1,2}):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?:\s*(?:Z|UTC|GMT|[+-]\d\d:?\d\d)\b)?`)
 	dateRE  = regexp.MustCompile(`^(\d{4})[-/](\d\d)[-/](\d\d)[T\s]+`)
 	monthRE = regexp.MustCompile(`^([A-Z][a-z]{2})\s+(\d{1,2})(?:,\s+(\d{4}))?\s+`)
-	secsRE  = regexp.MustCompile(`^(-?\d{1,10})\.(\d{3,9})`)
+	secsRE  = regexp.MustCompile(`^(-?\d{1,10})\.(\d{1,9})`)
 	refRE   = regexp.MustCompile(`^\*REF\*`)
 )
 
-// stampOf reads a time at the beginning of t and returns its length, 0 if there is none.
-func stampOf(t string) (stamp, int) {
+// stampOf reads a time at the beginning of t and returns its length, 0 if there is
+// none. Seconds alone need so many digits behind the point.
+func stampOf(t string, digits int) (stamp, int) {
 	s, n := anyStamp(t)
-	if n == 0 || n < len(t) && !strings.ContainsAny(t[n:n+1], " \t,;") {
+	if n == 0 || s.kind == relative && s.digits < digits || n < len(t) && !strings.ContainsAny(t[n:n+1], " \t,;") {
 		return stamp{}, 0
 	}
 	for n < len(t) && (t[n] == ',' || t[n] == ';') {

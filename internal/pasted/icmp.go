@@ -2,6 +2,7 @@ package pasted
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,11 +91,11 @@ func (t *Text) causeOf(o *Opaque) int {
 	// §3.2.2.1); of another error, anybody may be the cause.
 	own := e.Type == 3 && (e.Code == 2 || e.Code == 3)
 	found := -1
-	for i := len(t.Packets) - 1; i >= 0; i-- {
+	// Packets stand in the order of their lines.
+	last, _ := slices.BinarySearchFunc(t.Packets, o.Line+1, func(p Packet, line int) int { return p.Line - line })
+	for i := last - 1; i >= max(0, last-reach); i-- {
 		p := &t.Packets[i]
 		switch {
-		case p.Line > o.Line:
-			continue
 		case o.Time-p.Time > int64(time.Second):
 			return found
 		case p.Src.Addr != o.Dst.Addr, own && p.Dst.Addr != o.Src.Addr,

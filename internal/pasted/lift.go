@@ -52,8 +52,8 @@ type lifted struct {
 // lifter turns the numbers of a text into those of the wire.
 type lifter struct {
 	convs map[pairKey]*conv
-	// order lists them as they appear.
-	order []*conv
+	// byHosts lists those of two hosts, in both directions, as they appear.
+	byHosts map[[2]segment.Addr][]*conv
 	// dumpAbsolute: tcpdump ran with -S; infoRelative: Wireshark's numbers count from 0.
 	dumpAbsolute, infoRelative bool
 }
@@ -67,7 +67,9 @@ func (l *lifter) conv(src, dst segment.Endpoint) (*conv, int) {
 	if c == nil {
 		c = &conv{key: k}
 		l.convs[k] = c
-		l.order = append(l.order, c)
+		for _, h := range [...][2]segment.Addr{{src.Addr, dst.Addr}, {dst.Addr, src.Addr}} {
+			l.byHosts[h] = append(l.byHosts[h], c)
+		}
 	}
 	return c, dir
 }

@@ -18,6 +18,7 @@ const maxLine = 4096
 type reader struct {
 	uses []Use
 	rows []row
+	full int // the first line that was not read for there being too many rows
 
 	piece   piece
 	tree    *tree
@@ -66,6 +67,10 @@ func (p *reader) read(s string) {
 	}
 	p.uses = make([]Use, len(lines))
 	for i, l := range lines {
+		if len(p.rows) >= maxRows {
+			p.full = i + 1
+			break
+		}
 		for _, part := range split(l) {
 			p.line(i+1, part[:min(len(part), maxLine)])
 		}

@@ -121,7 +121,7 @@ func (n *names) fillEnds(rows []row) (bare int, line int) {
 		if bare++; line == 0 {
 			line = r.line
 		}
-		if !byNumbers(rows, r) {
+		if !byNumbers(rows[max(0, i-reach):min(len(rows), i+reach)], r) {
 			r.src, r.dst = host{firstHost, ""}, host{secondHost, ""}
 			if r.flags.Has(segment.SYN | segment.ACK) {
 				r.src, r.dst = r.dst, r.src

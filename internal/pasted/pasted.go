@@ -15,8 +15,12 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
 
-// maxText is how much of a text is read, in bytes; nobody pastes more.
-const maxText = 64 << 20
+// maxText and maxRows are how much of a text is read, in bytes and in packets;
+// nobody pastes more, and all of it is held in memory.
+const (
+	maxText = 32 << 20
+	maxRows = 250_000
+)
 
 // Text is what was found in a text.
 type Text struct {
@@ -146,8 +150,8 @@ func Parse(b []byte) *Text {
 	p := &reader{}
 	p.read(decode(b))
 	t := p.text()
-	if cut {
-		t.warn("text-cut", len(t.Uses), "is longer than %d MiB; what comes after was not read", maxText>>20)
+	if cut || p.full > 0 {
+		t.warn("text-cut", p.full, "is longer than %d MiB or %d packets; what comes after was not read: give the capture itself", maxText>>20, maxRows)
 	}
 	t.sortWarnings()
 	return t
