@@ -239,7 +239,7 @@ var reqQueueFull = Rule{
 // where the new socket would not take it, and stays in SYN_RECV.
 func (c *Case) Opened() (d Case, ok bool) {
 	d = *c
-	if pawsOld.Ask(c).Answer != kernel.No {
+	if pawsOld.Ask(c).Answer != kernel.No || c.Segment.Flags&(segment.SYN|segment.RST) != 0 {
 		return d, false
 	}
 	d.State, d.LastACK = Established, 0
