@@ -340,21 +340,20 @@ func (q *asked) expired(ss *stories, h holding) {
 			return false
 		}
 		min, max := timewait.Lifetime(p)
-		age := time.Duration(q.now() - x.tw.Armed)
 		if st.kind != twTrue {
 			st = x
 		}
 		lo, hi = minDuration(lo, min), max2(hi, max)
-		if age < min {
+		if x.oldest(q.now()) < min {
 			return false
 		}
-		sure = sure && age > max
+		sure = sure && x.youngest(q.now()) > max
 		return true
 	})
 	if st.kind != twTrue {
 		return
 	}
-	age := time.Duration(q.now() - st.tw.Armed)
+	age := st.oldest(q.now())
 	ev := report.Evidence{Says: fmt.Sprintf("%.1f s since TIME_WAIT was last armed; it lasts %s", age.Seconds(), span(lo, hi)), Frames: frameList(append([]uint64{q.r().syn.Frame, h.since.Frame}, st.rearmed...)...), Source: "net/ipv4/inet_timewait_sock.c"}
 	if len(fit) == 0 {
 		ev.Answer = "no"
@@ -371,7 +370,7 @@ func (q *asked) expired(ss *stories, h holding) {
 	s.kernels, s.against, s.proven = fit, against, sure && !q.e.capture.Misses && !q.omitted()
 	s.says = fmt.Sprintf("TIME_WAIT was over: %.1f s had passed since it was last armed.", age.Seconds())
 	s.verdict = fmt.Sprintf("TIME_WAIT had run out: %.1f s since it was last armed, and it lasts %s; the SYN met only the listener.", age.Seconds(), span(lo, hi))
-	s.evidence = []report.Evidence{note(h.why, h.frames...), ev}
+	s.evidence = append([]report.Evidence{note(h.why, h.frames...), ev}, st.perhapsRearmed()...)
 	ss.add(q.fresh(s))
 }
 

@@ -70,7 +70,7 @@ func (q *asked) accept(h holding, p kernel.Profile, sv survival) acceptance {
 	host := q.server.host(p, q.ipv6)
 	a := acceptance{st: q.replayAs(h, &host, sv)}
 	_, longest := timewait.Lifetime(p)
-	a.held = a.st.kind == twTrue && time.Duration(q.now()-a.st.tw.Armed) <= longest
+	a.held = a.st.kind == twTrue && a.st.youngest(q.now()) <= longest
 	if !a.held {
 		return a
 	}
@@ -172,9 +172,10 @@ func (q *asked) addTimeWait(ss *stories, h holding, a acceptance, fit []kernel.P
 	seqFrames := []uint64{q.r().syn.Frame, p.FIN.Frame}
 	bySeq := evidence(a.bySeq, "net/ipv4/tcp_minisocks.c tcp_timewait_state_process", seqFrames...)
 	byTS := evidence(a.byTS, "net/ipv4/tcp_minisocks.c tcp_timewait_state_process", q.r().syn.Frame, numbersOf(q.p, q.es, q.firstSYN()).tsFrame)
-	age := time.Duration(q.now() - a.st.tw.Armed)
+	age := a.st.heldFor(q.now())
 	s := story{assumes: append(sv.assumes(), h.assumes...), against: against, kernels: fit,
 		evidence: []report.Evidence{note(h.why, h.frames...), bySeq}}
+	s.evidence = append(s.evidence, a.st.perhapsRearmed()...)
 	if a.byTS.Because() != "" && q.r().syn.HasTS {
 		s.evidence = append(s.evidence, byTS)
 	}

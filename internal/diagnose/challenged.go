@@ -137,7 +137,7 @@ func (q *asked) tryHolding(ss *stories, h holding, listener kernel.Answer, sv su
 		host.Listener = listener
 		st := q.replayAs(h, &host, sv)
 		if st.kind == twTrue {
-			if _, longest := timewait.Lifetime(s.Profile); q.now()-st.tw.Armed > int64(longest) {
+			if _, longest := timewait.Lifetime(s.Profile); st.youngest(q.now()) > longest {
 				continue
 			}
 		}
@@ -230,7 +230,7 @@ func (q *asked) holdingWords(x predicted, st state, h holding) (says, verdict st
 	answer := "answered with an ACK that carries the old connection's numbers"
 	switch x.cause {
 	case "time-wait-old-sequence":
-		age := time.Duration(q.now() - st.tw.Armed)
+		age := st.heldFor(q.now())
 		says = fmt.Sprintf("The server held TIME_WAIT, armed %.3f s before, and the SYN is not newer: seq %s is not after rcv_nxt %s.", age.Seconds(), syn.Seq, st.tw.RcvNxt.Num)
 		verdict = fmt.Sprintf("The server still held TIME_WAIT, and the SYN is not newer than the old connection (seq %s is not after rcv_nxt %s%s), so the kernel %s.", syn.Seq, st.tw.RcvNxt.Num, q.tsWords(st), answer)
 	case "time-wait-paws":

@@ -40,7 +40,7 @@ func (q *asked) explained(h holding) bool {
 		if st.kind == nothing {
 			continue
 		}
-		if st.kind != twTrue || q.now()-st.tw.Armed <= int64(longest(s.Profile)) {
+		if st.kind != twTrue || st.youngest(q.now()) <= longest(s.Profile) {
 			return false
 		}
 	}

@@ -3,6 +3,7 @@ package diagnose
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/listen"
@@ -46,7 +47,7 @@ func (q *asked) noListener(ss *stories, h holding) {
 			s.evidence = append(s.evidence, note(fmt.Sprintf("the segment in frame %d ended what was left", st.goneBy.Frame), st.goneBy.Frame))
 		}
 	case twTrue:
-		if q.now()-st.tw.Armed < 52e9 {
+		if st.oldest(q.now()) < 52*time.Second {
 			s.assumes = append(s.assumes, assumeRSTUnseen)
 		}
 	case twOrphan, alive:

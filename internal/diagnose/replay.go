@@ -1,10 +1,14 @@
 package diagnose
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/tcpwhy/tcpwhy/internal/flow"
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/timewait"
+	"github.com/tcpwhy/tcpwhy/internal/report"
 )
 
 // state is a holding brought forward to the moment of the SYN.
@@ -16,6 +20,9 @@ type state struct {
 	goneReply kernel.ReplyKind // what the model says was answered
 	// rearmed are the frames that started the 60 s anew.
 	rearmed []uint64
+	// perhaps is the last frame since tw.Armed of which it is not known whether
+	// this kernel arms it anew by it.
+	perhaps flow.Point
 	// sawSYN: an earlier SYN that the model would have accepted stayed
 	// without an answer (its ISN may have been left to the next one).
 	sawSYN bool
@@ -151,13 +158,49 @@ func (s *state) timeWait(f *flow.Frame, host kernel.Host) {
 		s.since = f.Point()
 		return
 	}
-	if o.After.Armed != s.tw.Armed && o.After.Armed != 0 {
-		s.rearmed = append(s.rearmed, f.Frame)
-	}
-	s.tw = o.After
+	s.arm(o.After, f)
 	if s.kind == twOrphan && s.tw.Substate == timewait.TimeWait {
 		s.kind, s.since = twTrue, f.Point()
 	}
+}
+
+// arm takes what the socket is after a segment. Where it is not known whether that
+// armed it anew, both courses are kept: the model's socket cannot hold them.
+func (s *state) arm(after timewait.Socket, f *flow.Frame) {
+	armed := s.tw.Armed
+	s.tw = after
+	switch {
+	case after.Armed == 0 && armed != 0:
+		s.tw.Armed, s.perhaps = armed, f.Point()
+	case after.Armed != armed:
+		s.rearmed, s.perhaps = append(s.rearmed, f.Frame), flow.Point{}
+	}
+}
+
+// oldest and youngest bound how long ago a TIME_WAIT was armed last. It may be over
+// once the oldest is long enough, and must be once the youngest is.
+func (s *state) oldest(now int64) time.Duration { return time.Duration(now - s.tw.Armed) }
+
+func (s *state) youngest(now int64) time.Duration {
+	return time.Duration(now - max(s.tw.Armed, s.perhaps.Time))
+}
+
+// heldFor is how long ago it was armed last in a course in which it is still there.
+func (s *state) heldFor(now int64) time.Duration {
+	if age := s.oldest(now); age <= longest(kernel.Profile{}) {
+		return age
+	}
+	return s.youngest(now)
+}
+
+// perhapsRearmed is the evidence that leaves both courses, if there is any.
+func (s *state) perhapsRearmed() []report.Evidence {
+	if !s.perhaps.Seen() {
+		return nil
+	}
+	e := note(fmt.Sprintf("the segment in frame %d may have started the 60 s anew, which depends on the kernel", s.perhaps.Frame), s.perhaps.Frame)
+	e.Answer = kernel.Unknown.String()
+	return []report.Evidence{e}
 }
 
 func (s *state) alive(f *flow.Frame, host kernel.Host) {

@@ -103,7 +103,7 @@ func (q *asked) dropped(ss *stories, h holding) {
 			host := q.server.host(p, q.ipv6)
 			host.AcceptQueueFull = full
 			st := q.replay(h, host)
-			if st.kind != twTrue || q.now()-st.tw.Armed > int64(longest(p)) {
+			if st.kind != twTrue || st.youngest(q.now()) > longest(p) {
 				return false
 			}
 			y, ok := q.predict(st, host)

@@ -58,6 +58,22 @@ func TestHas(t *testing.T) {
 		{Unknown, &OffsetPerTuple, "6.18"},
 		{No, &OffsetPerTuple, "6.19.0"},
 		{Unknown, &ResendsAtOnce, "5.6"},
+		// The repair came to the stable series at patch levels that were not read.
+		{Yes, &RearmsOnIgnoredRST, "3.16.0"},
+		{Unknown, &RearmsOnIgnoredRST, "3.16.59"},
+		{Yes, &RearmsOnIgnoredRST, "4.4.155"},
+		{Unknown, &RearmsOnIgnoredRST, "4.4.156"},
+		{Yes, &RearmsOnIgnoredRST, "4.9.115"},
+		{Unknown, &RearmsOnIgnoredRST, "4.9.229"},
+		{No, &RearmsOnIgnoredRST, "4.9.243"},
+		{Yes, &RearmsOnIgnoredRST, "4.10.0"},
+		{Yes, &RearmsOnIgnoredRST, "4.14.5"},
+		{Unknown, &RearmsOnIgnoredRST, "4.14.277"},
+		{No, &RearmsOnIgnoredRST, "4.14.355"},
+		{Yes, &RearmsOnIgnoredRST, "4.16.18"},
+		{Unknown, &RearmsOnIgnoredRST, "4.18.0"},
+		{No, &RearmsOnIgnoredRST, "4.19.0"},
+		{No, &RearmsOnIgnoredRST, "3.10.0-1127.el7.x86_64"},
 	} {
 		p, err := ParseRelease(c.release)
 		if err != nil {

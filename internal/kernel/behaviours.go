@@ -50,13 +50,19 @@ var (
 		Changes: []Change{{V(3, 19, 8), V(4, 1, 0), Yes}},
 		RHEL6:   No, RHEL7: Yes, RHEL8: Yes,
 	}
-	// RearmsOnIgnoredRST: with tcp_rfc1337=1 an exact RST re-arms the 60 s.
+	// RearmsOnIgnoredRST: with tcp_rfc1337=1 an exact RST re-arms the 60 s. The
+	// stable series got the repair too, each at a patch level of its own; 4.15 to 4.17 ended before it.
 	RearmsOnIgnoredRST = Behaviour{
 		ID: "rearms-on-ignored-rst", Says: "re-arms the 60 s on a RST that tcp_rfc1337=1 makes it ignore",
-		From:    "tcp_timewait_state_process",
-		First:   Yes,
-		Changes: []Change{{end(4, 17), V(4, 19, 0), No}},
-		RHEL7:   No, RHEL8: No,
+		From:  "tcp_timewait_state_process; late 4.9.y and 4.14.y as vendors publish them (4.9.243, 4.14.355)",
+		First: Yes,
+		Changes: []Change{
+			{V(3, 16, 0), V(3, 18, 0), Yes}, {V(3, 18, 30), V(3, 19, 0), Yes}, {V(4, 4, 155), V(4, 9, 0), Yes},
+			{V(4, 9, 115), V(4, 9, 243), No}, {end(4, 9), V(4, 10, 0), Yes},
+			{V(4, 14, 5), V(4, 14, 355), No}, {end(4, 14), V(4, 15, 0), Yes},
+			{end(4, 17), V(4, 19, 0), No},
+		},
+		RHEL7: No, RHEL8: No,
 	}
 	// DropsSYNFIN: a listener drops a SYN that carries FIN.
 	DropsSYNFIN = Behaviour{

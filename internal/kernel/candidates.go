@@ -18,12 +18,12 @@ var candidates = []candidate{
 	{mainline(3, 6, 0), "3.6", "3.9"},
 	{mainline(3, 10, 65), "3.10", "3.12"},
 	{mainline(3, 13, 0), "3.13", "3.13"},
-	{mainline(3, 16, 1), "3.14", "3.16"}, // 3.16.0 alone was run
-	{mainline(3, 18, 30), "3.17", "3.18"},
+	{mainline(3, 16, 1), "3.14", "3.16"},  // 3.16.0 alone was run
+	{mainline(3, 18, 31), "3.17", "3.18"}, // 3.18.0 to 3.18.30 were read, and later ones repaired
 	{mainline(3, 19, 8), "3.19", "3.19"},
 	{mainline(4, 0, 0), "4.0", "4.0"},
 	{mainline(4, 1, 52), "4.1", "4.3"},
-	{mainline(4, 4, 155), "4.4", "4.8"},
+	{mainline(4, 4, 156), "4.4", "4.8"}, // 4.4.0 to 4.4.155 were read, and later ones repaired
 	{mainline(4, 9, 229), "4.9", "4.9"},
 	{mainline(4, 10, 0), "4.10", "4.10"},
 	{mainline(4, 11, 0), "4.11", "4.11"},

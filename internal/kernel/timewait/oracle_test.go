@@ -43,7 +43,8 @@ const day = 24 * 3600
 var profiles = []profile{
 	{release: "2.6.32", idle: 24 * day, rst1337: true, keeps4: true, keeps6: 1},
 	{release: "3.10.0-1127.el7", idle: 24 * day, zeroTSOK: true, limits: true, dropsSYNFIN: true, keeps4: true, keeps6: -1},
-	{release: "4.9.229", idle: 24 * day, zeroTSOK: true, rst1337: true, limits: true, dropsSYNFIN: true, dropsOnFull: true, keeps4: true},
+	{release: "4.9.115", idle: 24 * day, zeroTSOK: true, rst1337: true, limits: true, dropsSYNFIN: true, keeps4: true},
+	{release: "4.9.243", idle: 24 * day, zeroTSOK: true, limits: true, dropsSYNFIN: true, dropsOnFull: true, keeps4: true},
 	{release: "5.10.223", idle: 24 * day, zeroTSOK: true, limits: true, dropsSYNFIN: true, dropsOnFull: true},
 	{release: "6.18.44", idle: 2147, zeroTSOK: true, limits: true, dropsSYNFIN: true, dropsOnFull: true, keeps4: true, keeps6: 1},
 }
