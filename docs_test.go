@@ -16,10 +16,12 @@ import (
 // TestGeneratedDocs holds the pages that are made from the program's own tables
 // against those tables; with -update it writes them.
 func TestGeneratedDocs(t *testing.T) {
-	for _, page := range []struct{ path, want string }{
-		{"docs/causes.md", causesPage()},
-		{"docs/kernels.md", kernelsPage()},
-	} {
+	type generated struct{ path, want string }
+	pages := []generated{{"docs/causes.md", causesPage()}, {"docs/kernels.md", kernelsPage()}}
+	for path, want := range questionPages(t) {
+		pages = append(pages, generated{path, want})
+	}
+	for _, page := range pages {
 		if *update {
 			if err := os.MkdirAll(filepath.Dir(page.path), 0o755); err != nil {
 				t.Fatal(err)
@@ -48,12 +50,14 @@ Written by ` + "`go test . -run TestGeneratedDocs -update`" + ` from internal/di
 
 In the commands CLIENT and PORT stand for the client's address and the server's port; a report fills them in. Where
 nothing is said about settling a cause, the capture decides it or nothing does. Fault is the side whose doing it is;
-how much it matters is harmless, notice or problem.
+how much it matters is harmless, notice or problem. Where a question is about what one end did (sent a RST, a FIN, data that
+stood still), that is "the end that acted", and its peer "the other end"; a report says which of them is the client, which the server.
+[A page for each question](questions/README.md) says what it looks like, and what tells the causes apart.
 `)
 	for _, q := range diagnose.Vocabulary() {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| cause | what it means | fault | matters | what settles it |\n|---|---|---|---|---|\n", q.Slug, q.Asks)
 		for _, c := range q.Causes {
-			tableRow(&b, code(c.Slug), c.Means, string(c.Fault), string(c.Severity), settles(&c))
+			tableRow(&b, code(c.Slug), c.Means, faultWords(c.Fault), string(c.Severity), settles(&c))
 		}
 	}
 	return b.String()
@@ -62,7 +66,7 @@ how much it matters is harmless, notice or problem.
 func settles(c *diagnose.Cause) string {
 	var out []string
 	for _, s := range c.Settle {
-		text := fmt.Sprintf("on the %s: %s: %s", s.On, code(s.Command), s.If)
+		text := fmt.Sprintf("on %s: %s: %s", hostWords(s.On), code(s.Command), conditionOf(s.If, ""))
 		if s.Then != c.Slug {
 			text += " → " + s.Then
 		}
