@@ -31,6 +31,12 @@ type conv struct {
 	progress bool
 	opener   int     // the direction of that SYN
 	rebased  [2]bool // its base is that of a segment without SYN
+	// top is how far relative numbers have come; ended: both ends have closed, or
+	// one has reset.
+	top   [2]uint32
+	acked [2]uint32 // the highest acknowledgement that an end sent
+	fins  [2]bool
+	ended bool
 
 	next [2]lifted
 	// cutOptions: the SYNs have no options, so that they were left out.
@@ -56,6 +62,8 @@ type lifter struct {
 	byHosts map[[2]segment.Addr][]*conv
 	// dumpAbsolute: tcpdump ran with -S; infoRelative: Wireshark's numbers count from 0.
 	dumpAbsolute, infoRelative bool
+	// sure: the text shows which of the two ways tcpdump counted.
+	sure bool
 }
 
 func (l *lifter) conv(src, dst segment.Endpoint) (*conv, int) {
@@ -101,47 +109,67 @@ func (c *conv) set(dir int, base uint32) {
 // modes finds out how the tools counted: they were started once, with or
 // without -S, with or without relative numbers.
 func (l *lifter) modes(rows []row) {
-	// The numbers that each end's next ones must lie near, if they are absolute.
-	at := map[host]map[host]number{}
-	near := func(n, b number) bool {
-		d := int32(n.n - b.n)
-		return n.ok && b.ok && n.n >= smallNumber && d > -smallNumber && d < smallNumber
-	}
-	absolute, rel, infoAbs, infoRel := 0, 0, 0, 0
+	v := votes{at: map[[2]host]number{}, known: map[[2]host]bool{}}
+	infoAbs, infoRel := 0, 0
 	for i := range rows {
 		r := &rows[i]
-		if r.kind != kindTCP {
-			continue
-		}
-		if r.dialect != dump {
+		switch {
+		case r.kind != kindTCP:
+		case r.dialect != dump:
 			a, b := infoVote(r)
 			infoAbs, infoRel = infoAbs+a, infoRel+b
-			continue
-		}
-		if at[r.src] == nil {
-			at[r.src] = map[host]number{}
-		}
-		if at[r.dst] == nil {
-			at[r.dst] = map[host]number{}
-		}
-		switch {
-		case r.flags&segment.SYN != 0:
-			if r.seq.ok && r.seq.n <= 1 {
-				rel++
-			}
-			at[r.src][r.dst] = r.seq
-			if r.ack.ok {
-				at[r.dst][r.src] = r.ack
-			}
-		case r.flags&segment.ACK == 0:
-		case near(r.seq, at[r.src][r.dst]), near(r.ack, at[r.dst][r.src]):
-			absolute++
-		case r.ack.ok && r.ack.n < smallNumber && (at[r.src][r.dst].n >= smallNumber || at[r.dst][r.src].n >= smallNumber):
-			rel++
+		case r.flags&segment.ACK != 0:
+			v.take(r)
 		}
 	}
-	l.dumpAbsolute = absolute > rel
+	l.dumpAbsolute = v.absolute > v.relative || v.absolute == v.relative && v.weakAbsolute > v.weakRelative
+	l.sure = v.absolute != v.relative
 	l.infoRelative = infoRel >= infoAbs
+}
+
+// votes are what rows of tcpdump say about how it counts. Weak votes are those
+// of rows whose numbers have nothing to be held against.
+type votes struct {
+	absolute, relative, weakAbsolute, weakRelative int
+	// at is a number near which the next ones of an end lie if they are
+	// absolute, known whether tcpdump has noted bases for the pair.
+	at    map[[2]host]number
+	known map[[2]host]bool
+}
+
+func (v *votes) take(r *row) {
+	there, back := [2]host{r.src, r.dst}, [2]host{r.dst, r.src}
+	small := r.ack.n < smallNumber && r.seq.n < smallNumber
+	first := !v.known[there]
+	v.known[there], v.known[back] = true, true
+	if r.flags&segment.SYN != 0 || first && !small {
+		if r.seq.ok {
+			v.at[there] = r.seq
+		}
+		if r.ack.ok {
+			v.at[back] = r.ack
+		}
+		return
+	}
+	near := nearBy(r.seq, v.at[there]) || nearBy(r.ack, v.at[back])
+	switch base := v.at[there].ok || v.at[back].ok; {
+	case near && !small:
+		v.absolute++
+	case near:
+		// Small either way.
+	case small && base:
+		v.relative++
+	case small && r.ack.ok:
+		v.weakRelative++
+	case r.seq.n >= smallNumber && r.ack.n >= smallNumber:
+		v.weakAbsolute++
+	}
+}
+
+// nearBy tells whether two numbers may belong to one connection.
+func nearBy(a, b number) bool {
+	d := int32(a.n - b.n)
+	return a.ok && b.ok && d < smallNumber && d > -smallNumber
 }
 
 // infoVote tells for a row of Wireshark whether its numbers speak for absolute
@@ -237,11 +265,24 @@ func (l *lifter) dump(r *row, c *conv, dir int) (s, a lifted) {
 		return plain(r.seq), plain(r.ack)
 	}
 	if !c.recorded && (r.ack.n >= smallNumber || r.seq.n >= smallNumber) {
+		refuses := c.syn[dir^1].ok && r.ack.n == c.syn[dir^1].n+1
 		c.note(dir, r.seq, r.ack)
-		return plain(r.seq), plain(r.ack)
+		s, a = plain(r.seq), plain(r.ack)
+		if r.flags&segment.RST != 0 && r.seq.n != 0 && !refuses {
+			// Or it has wrapped numbers, relative to what the text leaves out.
+			c.invented = [2]bool{true, true}
+			s.relative, a.relative = true, true
+		}
+		return s, a
 	}
 	c.missing(r, dir)
-	return c.relative(dir, r.seq), c.relative(dir^1, r.ack)
+	s, a = c.relative(dir, r.seq), c.relative(dir^1, r.ack)
+	// An end that acknowledges less than before may be another connection's.
+	if back := r.ack.ok && c.acked[dir] > 0 && r.ack.n < c.acked[dir]; back || !l.sure {
+		s.relative, a.relative = true, true
+	}
+	c.high(r, dir)
+	return s, a
 }
 
 func plain(n number) lifted { return lifted{n.n, n.ok, false} }
@@ -251,6 +292,7 @@ func (c *conv) note(dir int, s, a number) {
 	c.recorded = true
 	c.syn = [2]number{}
 	c.has = [2]bool{}
+	c.begin()
 	if s.ok {
 		c.set(dir, s.n)
 	}
@@ -260,25 +302,59 @@ func (c *conv) note(dir int, s, a number) {
 }
 
 // missing finds bases where the segment that tcpdump noted them at is not in the
-// text: a SYN that was seen is one.
+// text. Of an opener that completes a handshake the SYN is one. Where a
+// connection has ended and the numbers begin again, another one has begun whose
+// SYNs are missing.
 func (c *conv) missing(r *row, dir int) {
-	handshake := r.ack.ok && r.ack.n == 1 && (!r.seq.ok || r.seq.n == 1)
-	if s := c.syn[dir]; c.recorded && s.ok && handshake && s.n != c.base[dir] && c.progress {
-		// A new connection began, and its SYN-ACK was left out.
+	syn := c.syn[dir]
+	opens := syn.ok && r.flags&segment.RST == 0 && r.ack.n == 1 && (!r.seq.ok || r.seq.n == 1)
+	again := below(r.seq, c.top[dir]) || below(r.ack, c.top[dir^1])
+	if opens && (!c.recorded || syn.n != c.base[dir]) || again && (c.ended || r.ack.n == 1 && r.len.n == 0 && r.flags == segment.ACK) {
 		c.has = [2]bool{}
+		c.begin()
 	}
 	c.recorded = true
-	for d := range c.syn {
-		if c.has[d] {
-			continue
-		}
-		if c.syn[d].ok {
-			c.set(d, c.syn[d].n)
-		} else {
+	for d := range c.has {
+		switch {
+		case c.has[d]:
+		case opens && d == dir:
+			c.set(d, syn.n)
+		default:
 			c.invent(d)
 		}
 	}
-	c.syn = [2]number{}
+	if opens {
+		c.syn = [2]number{}
+	}
+}
+
+// begin forgets how far relative numbers had come.
+func (c *conv) begin() {
+	c.top, c.acked, c.fins, c.ended = [2]uint32{}, [2]uint32{}, [2]bool{}, false
+}
+
+// below tells whether a relative number is lower than what its end had reached.
+// A repeated FIN is one below.
+func below(n number, top uint32) bool { return n.ok && top > 0 && n.n+1 < top }
+
+// high notes how far the relative numbers have come, and whether both ends have
+// closed or one has reset.
+func (c *conv) high(r *row, dir int) {
+	end := r.seq.n + r.len.n
+	if r.flags&segment.FIN != 0 {
+		end++
+		c.fins[dir] = true
+	}
+	if r.seq.ok && r.flags&segment.RST == 0 && int32(end-c.top[dir]) > 0 {
+		c.top[dir] = end
+	}
+	if r.ack.ok && int32(r.ack.n-c.acked[dir]) > 0 {
+		c.acked[dir] = r.ack.n
+	}
+	if r.ack.ok && int32(r.ack.n-c.top[dir^1]) > 0 {
+		c.top[dir^1] = r.ack.n
+	}
+	c.ended = c.ended || r.flags&segment.RST != 0 || c.fins[0] && c.fins[1]
 }
 
 // relative lifts a relative number.
