@@ -54,7 +54,7 @@ func questionPages(t *testing.T) map[string]string {
 	index.WriteString(`# What happened to my connection?
 
 A page for each question that tcpwhy asks of a capture: what it looks like, what it can be, and what tells the causes apart.
-Each ends with a case that really happened. Find the line that looks like yours, or let ` + code("tcpwhy FILE") + ` find it.
+Each ends with cases: captures of real kernels, or public posts. Find the line that looks like yours, or let ` + code("tcpwhy FILE") + ` find it.
 
 Written by ` + "`go test . -run TestGeneratedDocs -update`" + ` from the program's own tables, and from what it says about captures in testdata.
 
@@ -113,11 +113,12 @@ func origin(path string) string {
 	if strings.HasPrefix(path, posted) {
 		return "From a public post"
 	}
-	kernel := filepath.Base(filepath.Dir(path))
+	kernel := strings.Replace(filepath.Base(filepath.Dir(path)), "linux-", "Linux ", 1)
 	if strings.HasPrefix(path, labbed) {
 		kernel, _, _ = strings.Cut(kernel, "-fc")
+		return "From the laboratory, where a real kernel (" + kernel + ") met a peer that was played"
 	}
-	return "From a capture of a real kernel, " + strings.Replace(kernel, "linux-", "Linux ", 1)
+	return "From a capture of a real kernel, " + kernel
 }
 
 // toldOf returns what the program says to a question about a capture: the verdict, its
@@ -276,5 +277,28 @@ func TestGuides(t *testing.T) {
 		if !slices.Contains(questions, slug) {
 			t.Errorf("the cases of %s belong to no question", slug)
 		}
+	}
+}
+
+// TestPlainWords: the words of the tables become those of a page.
+func TestPlainWords(t *testing.T) {
+	for f, want := range map[report.Fault]string{
+		report.ServerHost: "the server's host", report.ClientApplication: "the client's application",
+		report.Path: "the path between them", report.Nobody: "nobody", report.FaultUnknown: "the capture cannot tell",
+		"actor-application": "the application of the end that acted", "other-host": "the host of the other end",
+	} {
+		if got := faultWords(f); got != want {
+			t.Errorf("fault %q: got %q, want %q", f, got, want)
+		}
+	}
+	got := commandList(&diagnose.Question{Causes: []diagnose.Cause{
+		{Slug: "a", Settle: []report.Settle{{On: "actor", Command: "uname -r", If: "a kernel: LOSING", Then: "a"}}},
+		{Slug: "b", Settle: []report.Settle{{On: "server", Command: "sysctl x", If: "1", Then: "b"}}},
+		{Slug: "c", Settle: []report.Settle{{On: "server", Command: "sysctl x", If: "0", Then: "a"}, {On: "server", Command: "sysctl x", If: "1", Then: "c"}}},
+	}})
+	const want = "- on the host that acted: `uname -r`\n  - a kernel ([which](../kernels.md)) → `a`\n" +
+		"- on the server: `sysctl x`\n  - = 1 → `b` or `c`\n  - = 0 → `a`\n"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
