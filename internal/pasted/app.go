@@ -10,8 +10,8 @@ import "github.com/tcpwhy/tcpwhy/internal/segment"
 
 // measure learns from a TCP row how much of a frame is not payload.
 func (c *conv) measure(r *row) {
-	// Ethernet pads short frames to 60 bytes, and SYNs have other options.
-	if r.dialect == summary && r.len.ok && r.frameLen != 60 && r.flags&segment.SYN == 0 && r.nsack == 0 && r.frameLen > r.len.n {
+	// Ethernet pads short frames to 60 bytes, and SYNs and RSTs have other options.
+	if r.dialect == summary && r.len.ok && r.frameLen != 60 && r.flags&(segment.SYN|segment.RST) == 0 && r.nsack == 0 && r.frameLen > r.len.n {
 		c.overhead = r.frameLen - r.len.n
 	}
 }

@@ -141,6 +141,9 @@ func truths(t *testing.T, name string, got *pasted.Text, want []segment.Segment)
 		} else {
 			marked++
 		}
+		if g.Doubt.Has(segment.FlagsUnsaid) && !g.Doubt.Has(segment.SeqRelative) && (g.Seq != w.Seq || g.Len != w.Len) {
+			t.Errorf("%s: frame %d: worked out as %v(%d), and is %v(%d)", name, w.Frame, g.Seq, g.Len, w.Seq, w.Len)
+		}
 		if g.Src != w.Src || g.Dst != w.Dst || g.Len != w.Len && !g.Doubt.Has(segment.LenUnsaid) {
 			t.Errorf("%s: frame %d: %+v, want %+v", name, w.Frame, g, w)
 		}
