@@ -13,6 +13,7 @@ type candidate struct {
 // what it had in the end, except where a series is split.
 var candidates = []candidate{
 	{mainline(2, 6, 32), "2.6.32", "2.6.32"},
+	{mainline(3, 0, 0), "3.0", "3.0"},
 	{mainline(3, 1, 0), "3.1", "3.1"},
 	{mainline(3, 2, 7), "3.2", "3.2"},
 	{mainline(3, 6, 0), "3.6", "3.9"},
@@ -24,7 +25,8 @@ var candidates = []candidate{
 	{mainline(4, 0, 0), "4.0", "4.0"},
 	{mainline(4, 1, 52), "4.1", "4.3"},
 	{mainline(4, 4, 156), "4.4", "4.8"}, // 4.4.0 to 4.4.155 were read, and later ones repaired
-	{mainline(4, 9, 229), "4.9", "4.9"},
+	{mainline(4, 9, 115), "early 4.9.y", "early 4.9.y"},
+	{mainline(4, 9, 229), "late 4.9.y", "late 4.9.y"},
 	{mainline(4, 10, 0), "4.10", "4.10"},
 	{mainline(4, 11, 0), "4.11", "4.11"},
 	{mainline(4, 12, 0), "4.12", "4.12"},
@@ -43,8 +45,10 @@ var candidates = []candidate{
 	{mainline(6, 9, 0), "6.7", "6.11"},
 	{mainline(6, 12, 43), "early 6.12.y", "early 6.12.y"},
 	{mainline(6, 12, 117), "late 6.12.y", "late 6.12.y"},
-	{mainline(6, 14, 0), "6.13", "6.17"},
-	{mainline(6, 18, 44), "6.18", "6.18"},
+	{mainline(6, 13, 7), "6.13", "6.13"},
+	{mainline(6, 14, 0), "6.14", "6.17"},
+	{mainline(6, 18, 18), "early 6.18.y", "early 6.18.y"},
+	{mainline(6, 18, 44), "late 6.18.y", "late 6.18.y"},
 	{mainline(6, 19, 0), "6.19", "6.19"},
 	{mainline(7, 2, 13), "7.0", "7.2"},
 	{Profile{Vendor: RHEL6, Version: V(2, 6, 32)}, "rhel6", "rhel6"},
@@ -93,7 +97,7 @@ func Words(set []Profile) string {
 	for _, p := range set {
 		in[p] = true
 	}
-	const mainlines = 35
+	const mainlines = 39
 	var out []string
 	for i := 0; i < len(candidates); i++ {
 		c := candidates[i]
