@@ -40,6 +40,14 @@ func newNamer(names map[segment.Addr]string) *namer {
 	return &namer{strings.NewReplacer(plain...), strings.NewReplacer(quoted...)}
 }
 
+// name puts names into one string.
+func (n *namer) name(s string) string {
+	if n == nil {
+		return s
+	}
+	return n.plain.Replace(s)
+}
+
 // connection names the ends of a connection.
 func (n *namer) connection(c *report.Connection) {
 	if n != nil {

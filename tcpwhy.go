@@ -37,6 +37,18 @@ type Options struct {
 	Connection func(*report.Connection) error
 	// NoFindings: only connections are wanted.
 	NoFindings bool
+	// Only, Flows, Since and Until select findings; Report.HiddenFindings counts the
+	// others. The whole capture is read all the same, and ids stay those of all findings.
+	//
+	// Only has slugs of questions, or of causes: then a finding is wanted whose verdict
+	// it is, or in which it is not ruled out. Flows has flows such as
+	// "10.0.0.1:40000-10.0.0.2:80" in either direction, a port or an end left out for any.
+	// Since and Until are times: RFC 3339, "2006-01-02 15:04:05", "15:04:05" on the day of
+	// the first packet (UTC both), or "+12.5s" from the first packet; wanted is what has
+	// frames asked about on both sides of a limit, too.
+	Only         []string
+	Flows        []string
+	Since, Until string
 }
 
 // UsageError is a wrong option, such as a fact that cannot be read.
@@ -56,6 +68,10 @@ func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
 	if err != nil {
 		return nil, &UsageError{err}
 	}
+	sel, err := readSelection(&o)
+	if err != nil {
+		return nil, &UsageError{err}
+	}
 	r, err := capture.Open(paths, capture.Options{Stdin: o.Stdin})
 	if err != nil {
 		return nil, err
@@ -71,7 +87,11 @@ func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	return s.names.report(s.report(r, t))
+	out, err := s.report(r, t, sel)
+	if err != nil {
+		return nil, err
+	}
+	return s.names.report(out)
 }
 
 // table is what the table of connections has to keep. Where nothing is asked, a
@@ -152,7 +172,7 @@ func (s *sink) Asked(c *flow.Connection) { s.engine.Ask(c) }
 func (s *sink) Troubled(c *flow.Connection) { s.engine.Trouble(c) }
 
 // report puts everything together.
-func (s *sink) report(r *capture.Reader, t *flow.Table) *Report {
+func (s *sink) report(r *capture.Reader, t *flow.Table, sel *selection) (*Report, error) {
 	st := r.Stats()
 	out := &Report{Schema: report.Schema, Findings: []report.Finding{}, Connections: []report.Connection{}}
 	out.Capture = report.Capture{Sources: r.Sources(), Packets: st.Packets, Segments: st.Segments, Connections: t.Connections(), Warnings: []report.Warning{}}
@@ -173,8 +193,25 @@ func (s *sink) report(r *capture.Reader, t *flow.Table) *Report {
 		}
 	}
 	out.Capture.Warnings = append(out.Capture.Warnings, observations(t.Observed(), st)...)
+	results := s.engine.Answer(diagnose.Capture{Last: st.Last, Misses: misses, Connections: t.Connections()})
+	return out, s.findings(out, r, sel, st.First, results)
+}
+
+// findings puts those that are selected into the report, and counts the others.
+func (s *sink) findings(out *Report, r *capture.Reader, sel *selection, first int64, results []diagnose.Result) error {
+	w, err := sel.window(first)
+	if err != nil {
+		return err
+	}
+	var all []report.Finding
 	named := map[uint64]bool{}
-	for _, res := range s.engine.Answer(diagnose.Capture{Last: st.Last, Misses: misses, Connections: t.Connections()}) {
+	for i := range results {
+		res := &results[i]
+		all = append(all, res.Finding)
+		if !sel.wants(res, w, s.names.name) {
+			out.HiddenFindings++
+			continue
+		}
 		f := res.Finding
 		if len(out.Capture.Sources) > 1 {
 			addRefs(r, &f)
@@ -189,7 +226,9 @@ func (s *sink) report(r *capture.Reader, t *flow.Table) *Report {
 			}
 		}
 	}
-	return out
+	out.Summary = report.Summarize(out.Findings)
+	out.QuietConnections = report.Quiet(out.Capture.Connections, all)
+	return nil
 }
 
 // offloadFrom is the payload that no Ethernet frame carries: 9000 bytes less the headers.

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +21,9 @@ import (
 type explainFlags struct {
 	format, color string
 	facts, files  []string
-	exitCode      bool
+	only, flows   []string
+	since, until  string
+	all, exitCode bool
 	output        string
 }
 
@@ -33,12 +37,30 @@ and answers what is worth asking about the connections in them: for each
 question the cause and how sure it is, the frames that decide, the arithmetic,
 what rules the other causes out, and the command that settles what stays open.
 
+It reads pcap and pcapng (Ethernet, Linux cooked, raw IP and more; inside
+tunnels too), plain, .gz or .zst, a file or a stream ("-"), and the text that
+tcpdump, tshark and Wireshark print, as people paste it.
+
 A fact is what you know about an end and the capture cannot show: WHO is
 client, server or an address, NAME is kernel or the name of a sysctl. A file of
-facts holds what "sysctl -a" printed there.`,
+facts holds what "sysctl -a" printed there.
+
+--only, --flow, --since and --until select findings: those that all of them
+take. The whole capture is read nevertheless, for its past, and a finding keeps
+the number and the id that it has among all. --only takes questions and causes;
+a cause selects what it is the answer to, or is not ruled out in. --flow takes
+either direction, and * or nothing for any port or end. A time is RFC 3339,
+"2006-01-02 15:04:05.25", 15:04:05 on the day of the first packet (both UTC, as
+reports print it) or +12.5s from the first packet; a finding lies where the
+frames lie that it asks about.
+
+Harmless findings beside others, and more than three that say the same of one
+server, are a line each; --all writes all in full.`,
 		Example: `  tcpwhy explain trace.pcap
   tcpwhy explain --fact server:kernel=3.10.0-1127.el7 --fact server:tcp_tw_recycle=1 trace.pcap
   tcpwhy explain --facts 10.0.0.2=sysctl.txt client.pcap server.pcap
+  tcpwhy explain --only reset,stalled --flow '10.0.0.1-10.0.0.2:443' trace.pcap
+  tcpwhy explain --since 09:30:00 --until 09:31:00 trace.pcap
   tcpwhy explain --format json -o report.json trace.pcapng
   tcpdump -i any -U -w - tcp | tcpwhy explain -`,
 		Args: cobra.ArbitraryArgs, // checked in runExplain, which words it better
@@ -49,10 +71,45 @@ facts holds what "sysctl -a" printed there.`,
 	addChoice(cmd, &f.format, "format", "how to write the report", "text", "json")
 	fs.StringArrayVar(&f.facts, "fact", nil, "what is known about an end, `WHO:NAME=VALUE`; may be repeated")
 	fs.StringArrayVar(&f.files, "facts", nil, "a file of what an end printed (sysctl -a), `WHO=FILE`; may be repeated")
-	fs.BoolVar(&f.exitCode, "exit-code", false, "exit with 3 if there are findings")
+	fs.StringSliceVar(&f.only, "only", nil, "findings of these questions or causes, `SLUG,…`")
+	fs.StringArrayVar(&f.flows, "flow", nil, "findings between these ends, `ADDR:PORT-ADDR:PORT`; may be repeated")
+	fs.StringVar(&f.since, "since", "", "findings at this `TIME` or later")
+	fs.StringVar(&f.until, "until", "", "findings at this `TIME` or earlier")
+	fs.BoolVar(&f.all, "all", false, "write every finding in full")
+	fs.BoolVar(&f.exitCode, "exit-code", false, "exit with 3 if a finding that is more than harmless is reported")
 	addChoice(cmd, &f.color, "color", "when to use colour; auto: on a terminal", "auto", "always", "never")
 	fs.StringVarP(&f.output, "output", "o", "", "write to `FILE` instead of standard output")
+	// It fails only for a flag that does not exist or was registered twice.
+	if err := cmd.RegisterFlagCompletionFunc("only", completeOnly); err != nil {
+		panic(err)
+	}
 	return cmd
+}
+
+// completeOnly offers the questions, and the causes once something is typed: they are many.
+// What stands before the last comma is kept.
+func completeOnly(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	cut := strings.LastIndexByte(typed, ',') + 1
+	before, word := typed[:cut], typed[cut:]
+	var out []cobra.Completion
+	seen := map[string]bool{}
+	add := func(slug, asks string) {
+		if strings.HasPrefix(slug, word) && !seen[slug] {
+			seen[slug] = true
+			out = append(out, cobra.CompletionWithDesc(before+slug, asks))
+		}
+	}
+	for _, q := range tcpwhy.Questions() {
+		add(q.Slug, q.Asks)
+	}
+	for _, q := range tcpwhy.Questions() {
+		for _, c := range q.Causes {
+			if word != "" {
+				add(c, "a cause: "+q.Slug)
+			}
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
 func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) error {
@@ -62,14 +119,17 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 	if err := checkOutput(f.output, paths); err != nil {
 		return err
 	}
-	r, err := a.explain(cmd.Context(), paths, tcpwhy.Options{Facts: f.facts, FactFiles: f.files, Stdin: a.input(paths)})
+	r, err := a.explain(cmd.Context(), paths, tcpwhy.Options{
+		Facts: f.facts, FactFiles: f.files, Stdin: a.input(paths),
+		Only: f.only, Flows: f.flows, Since: f.since, Until: f.until,
+	})
 	if err != nil {
 		return err
 	}
 	if err := a.write(f, r); err != nil {
 		return err
 	}
-	if f.exitCode && len(r.Findings) > 0 {
+	if f.exitCode && slices.ContainsFunc(r.Findings, func(x report.Finding) bool { return x.Matters() }) {
 		return errFindings
 	}
 	return nil
@@ -90,7 +150,7 @@ func (a *app) write(f *explainFlags, r *report.Report) (err error) {
 		return writeJSON(w, r)
 	}
 	width := a.terminalWidth(w)
-	return text.Write(w, r, text.Options{Color: useColor(f.color, width > 0, a.getenv), Width: textWidth(width)})
+	return text.Write(w, r, text.Options{Color: useColor(f.color, width > 0, a.getenv), Width: textWidth(width), All: f.all})
 }
 
 // writeJSON writes one JSON object, indented: people read it too.

@@ -7,7 +7,7 @@
 //
 // stdout is the result, stderr is talk. The exit code is 0 when the work was
 // done, 1 when it failed, 2 when the command was used wrongly, and 3 when
-// --exit-code is given and there are findings.
+// --exit-code is given and there are findings that are more than harmless.
 package main
 
 import (
@@ -63,7 +63,7 @@ const (
 	exitFindings = 3
 )
 
-// errFindings is no failure: --exit-code was given and there are findings.
+// errFindings is no failure: --exit-code was given and a finding is more than harmless.
 var errFindings = errors.New("there are findings")
 
 // usageError is a command line that cannot be understood.

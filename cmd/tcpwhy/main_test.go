@@ -97,7 +97,7 @@ func saved(ctx context.Context, paths []string, o tcpwhy.Options) (*report.Repor
 		if err := json.Unmarshal(data, &r); err != nil {
 			return nil, err
 		}
-		all.Capture = r.Capture
+		all.Capture, all.QuietConnections = r.Capture, r.QuietConnections
 		all.Connections = append(all.Connections, r.Connections...)
 		if !o.NoFindings {
 			all.Findings = append(all.Findings, r.Findings...)

@@ -21,7 +21,8 @@ on a host that settles it. "tcpwhy FILE" is short for "tcpwhy explain FILE".
 It reads pcap and pcapng, also compressed (.gz, .zst), and the text that people
 paste of tcpdump, tshark and Wireshark; "-" is standard input.
 
-Exit code: 0 done, 1 failed, 2 used wrongly, 3 findings (with --exit-code).`
+Exit code: 0 done, 1 failed, 2 used wrongly, 3 findings that
+are more than harmless (with --exit-code).`
 	root.Example = `  tcpwhy trace.pcapng
   ssh host tcpdump -i any -U -w - tcp | tcpwhy -
   tcpwhy --fact server:kernel=5.10 --fact server:tcp_tw_reuse=1 trace.pcap

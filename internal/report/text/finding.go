@@ -1,7 +1,6 @@
 package text
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,8 +10,8 @@ import (
 )
 
 // finding writes one screen: the question, the answer, and why.
-func (p *printer) finding(f *report.Finding, n, of int) {
-	p.question(f, n, of)
+func (p *printer) finding(f *report.Finding, mark string) {
+	p.question(f, mark)
 	p.answer(f)
 	p.ladder(f)
 	if f.Verdict.Cause != "" {
@@ -36,8 +35,7 @@ func (p *printer) head(s string) {
 	p.line(0, 2).words(bold, s).end()
 }
 
-func (p *printer) question(f *report.Finding, n, of int) {
-	mark := fmt.Sprintf("[%d/%d]", n, of)
+func (p *printer) question(f *report.Finding, mark string) {
 	p.line(0, len(mark)+1).words(dim, mark).words(bold, f.Asks).end()
 	l := p.line(len(mark)+1, len(mark)+3)
 	l.words(dim, "client").words(plain, f.Flow.Client).tab(l.col+3).words(dim, "server").words(plain, f.Flow.Server)

@@ -20,6 +20,9 @@ type Options struct {
 	Color bool
 	// Width is the column at which lines break; 0: 100. A word that is longer is not broken.
 	Width int
+	// All tells every finding in full. Otherwise harmless ones beside others are a line
+	// each, and so are, of more than 20, those that say of one server what three others said.
+	All bool
 }
 
 const (
@@ -27,8 +30,8 @@ const (
 	minWidth     = 40
 )
 
-// Write presents the whole report: what was read, each finding, one line of
-// summary. It returns the error of w, if any.
+// Write presents the whole report: what was read, a summary where the findings are
+// many, each finding, one line that counts them. It returns the error of w, if any.
 func Write(w io.Writer, r *report.Report, o Options) error {
 	p := &printer{w: bufio.NewWriter(w), width: o.Width, color: o.Color, sources: r.Capture.Sources}
 	if p.width <= 0 {
@@ -36,10 +39,10 @@ func Write(w io.Writer, r *report.Report, o Options) error {
 	}
 	p.width = max(p.width, minWidth)
 	p.preface(&r.Capture)
-	for i := range r.Findings {
-		p.blank()
-		p.finding(&r.Findings[i], i+1, len(r.Findings))
+	if len(r.Findings) > maxPlain && len(r.Summary) > 0 {
+		p.groups(r)
 	}
+	p.findings(r, o.All)
 	p.blank()
 	p.summary(r)
 	return p.w.Flush()
@@ -80,16 +83,7 @@ func (p *printer) warnings(mark string, ws []report.Warning) {
 func (p *printer) summary(r *report.Report) {
 	l := p.line(0, 2)
 	if len(r.Findings) == 0 {
-		l.words(bold, "No findings.")
-		switch c := r.Capture.Connections; c {
-		case 0:
-			l.words(plain, "There is no TCP connection in what was read.")
-		case 1:
-			l.words(plain, "The connection did nothing that raises a question.")
-		default:
-			l.words(plain, "None of the "+strconv.FormatUint(c, 10)+" connections did anything that raises a question.")
-		}
-		l.end()
+		p.nothing(r, l)
 		return
 	}
 	certainty, severity := map[report.Certainty]uint64{}, map[report.Severity]uint64{}
@@ -113,7 +107,46 @@ func (p *printer) summary(r *report.Report) {
 			parts = append(parts, strconv.FormatUint(n, 10)+" "+severityWord(s))
 		}
 	}
-	l.words(plain, strings.Join(parts, ", ")).end()
+	tail := []string{strings.Join(parts, ", ")}
+	if n := r.HiddenFindings; n > 0 {
+		tail = append(tail, strconv.Itoa(n)+" more "+isAre(n)+" not selected")
+	}
+	if n := r.QuietConnections; n > 0 {
+		tail = append(tail, strconv.FormatUint(n, 10)+" of "+plural(r.Capture.Connections, "connection")+have(n)+" nothing to report")
+	}
+	l.words(plain, strings.Join(tail, "; ")+".").end()
+}
+
+// nothing words a report without findings.
+func (p *printer) nothing(r *report.Report, l *line) {
+	if r.HiddenFindings > 0 {
+		l.words(bold, "No finding is selected;").words(plain, plural(uint64(r.HiddenFindings), "finding")+" of the capture "+isAre(r.HiddenFindings)+" not shown.").end()
+		return
+	}
+	l.words(bold, "No findings.")
+	switch c := r.Capture.Connections; c {
+	case 0:
+		l.words(plain, "There is no TCP connection in what was read.")
+	case 1:
+		l.words(plain, "The connection did nothing that raises a question.")
+	default:
+		l.words(plain, "None of the "+strconv.FormatUint(c, 10)+" connections did anything that raises a question.")
+	}
+	l.end()
+}
+
+func isAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+func have(n uint64) string {
+	if n == 1 {
+		return " has"
+	}
+	return " have"
 }
 
 // plural prints a count with its noun.

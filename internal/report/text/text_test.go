@@ -83,7 +83,7 @@ func TestGolden(t *testing.T) {
 // Colour adds sequences and nothing else, and none of them reaches over a line's end.
 func TestColorOnlyAdds(t *testing.T) {
 	sequence := regexp.MustCompile("\x1b\\[[0-9;]*m")
-	for _, name := range []string{"certain", "likely", "open", "none"} {
+	for _, name := range []string{"certain", "likely", "open", "none", "many", "selected", "hidden"} {
 		r := load(t, "testdata/"+name+".json")
 		colored := render(t, r, Options{Color: true})
 		if !sequence.MatchString(colored) {
@@ -309,7 +309,7 @@ func checkText(t interface{ Fatalf(string, ...any) }, s string) {
 
 // Lines break at the width: what is wider holds a single word that could not be placed better.
 func TestWidth(t *testing.T) {
-	for _, name := range []string{"certain", "likely", "open", "none"} {
+	for _, name := range []string{"certain", "likely", "open", "none", "many", "selected", "hidden"} {
 		r := load(t, "testdata/"+name+".json")
 		for width := minWidth; width < 160; width++ {
 			for l := range strings.Lines(render(t, r, Options{Width: width})) {
