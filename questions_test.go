@@ -135,6 +135,7 @@ func toldOf(t *testing.T, path, question string, whole bool) string {
 		return ""
 	}
 	f := r.Findings[i]
+	f.ID = "f1" // here it is alone
 	f.Settle, f.Advice, f.Warnings = nil, nil, nil // the page has them for all causes
 	if !whole {
 		f.Ladder = nil
@@ -146,7 +147,10 @@ func toldOf(t *testing.T, path, question string, whole bool) string {
 	if err := text.Write(&b, &report.Report{Findings: []report.Finding{f}}, text.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	_, says, _ := strings.Cut(b.String(), "[1/1] ")
+	_, says, found := strings.Cut(b.String(), "[1/1] ")
+	if !found {
+		t.Errorf("%s: the text has no finding:\n%s", path, b.String())
+	}
 	if end := strings.LastIndex(says, "\n1 finding:"); end >= 0 {
 		says = says[:end]
 	}
