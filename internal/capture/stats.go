@@ -51,7 +51,7 @@ func (r *Reader) Stats() Stats {
 		st.Segments += s.segments
 		inside.join(s.inside)
 		if s.text != nil {
-			gaps += s.text.gaps
+			gaps += s.text.gaps - uint64(s.text.Others)
 		}
 		if s.frames > s.skipped[notPacket].n {
 			if st.First == 0 || s.first < st.First {

@@ -66,7 +66,7 @@ func TestText(t *testing.T) {
 			t.Errorf("%s: notes %+v", name, notes)
 		}
 		st := r.Stats()
-		if st.Packets != 3 || st.Segments != 2 {
+		if st.Packets != 4 || st.Segments != 2 {
 			t.Errorf("%s: %d packets, %d segments", name, st.Packets, st.Segments)
 		}
 		if len(st.Warnings) != 1 || st.Warnings[0].Code != "date-missing" || !strings.HasPrefix(st.Warnings[0].Says, "standard input tells no date") {

@@ -90,6 +90,7 @@ func (t *Text) causeOf(o *Opaque) int {
 	// A port or protocol is unreachable at the host that says so (RFC 1122
 	// §3.2.2.1); of another error, anybody may be the cause.
 	own := e.Type == 3 && (e.Code == 2 || e.Code == 3)
+	big := e.Type == 3 && e.Code == 4 || e.Type == 2
 	found := -1
 	// Packets stand in the order of their lines.
 	last, _ := slices.BinarySearchFunc(t.Packets, o.Line+1, func(p Packet, line int) int { return p.Line - line })
@@ -104,11 +105,13 @@ func (t *Text) causeOf(o *Opaque) int {
 			continue
 		case found < 0:
 			found = i
-			if p.Frame+1 == o.Frame || p.LastLine+1 == o.Line {
+			if !big && (p.Frame+1 == o.Frame || p.LastLine+1 == o.Line) {
 				return found
 			}
 		case t.Packets[found].Src != p.Src || t.Packets[found].Dst != p.Dst:
 			return -1
+		case big && p.Len > t.Packets[found].Len:
+			found = i // too large is the largest
 		}
 	}
 	return found

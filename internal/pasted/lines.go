@@ -277,7 +277,7 @@ var (
 	chatter   = regexp.MustCompile(`(?i)^\s*(tcpdump: |tshark: |dumpcap: |\(?running as user|reading from file|capturing on|` +
 		`listening on|dropped privs|` +
 		`\d+ packets? (captured|received|dropped)|\^C|[$%>#]\s+(sudo\s+)?(tcpdump|tshark|dumpcap|tcpwhy|cat|nc|curl)\b|\S+@\S+[:~\s].*[$#]\s)`)
-	fence = regexp.MustCompile("^\\s*(```.*|~~~.*|[-=_*+|.…~#]{2,}|\\[(\\.\\.\\.|…|snip)\\]|<snip>|\\[?-+ ?snip ?-+\\]?|…|-+ *\\[? *cut.*)\\s*$")
+	fence = regexp.MustCompile("^\\s*(```.*|~~~.*|[-=_*+|.…~#\t]{2,}|\\[(\\.\\.\\.|…|snip)\\]|<snip>|\\[?-+ ?snip ?-+\\]?|…|-+ *\\[? *cut.*)\\s*$")
 )
 
 // isNoise tells whether a line is known to be no packet.
