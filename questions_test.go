@@ -135,7 +135,7 @@ func toldOf(t *testing.T, path, question string, whole bool) string {
 		return ""
 	}
 	f := r.Findings[i]
-	f.ID = "f1" // here it is alone
+	f.ID = "f1"                                    // here it is alone
 	f.Settle, f.Advice, f.Warnings = nil, nil, nil // the page has them for all causes
 	if !whole {
 		f.Ladder = nil
