@@ -11,7 +11,10 @@ const Schema = "tcpwhy.report/1"
 // Report is everything that was concluded from a capture. Findings are sorted
 // by the time of the first frame asked about, then by connection.
 type Report struct {
-	Schema   string    `json:"schema"`
+	Schema string `json:"schema"`
+	// MadeBy is the program that drew the conclusions, with its version; empty where it
+	// is not said.
+	MadeBy   string    `json:"made_by,omitempty"`
 	Capture  Capture   `json:"capture"`
 	Findings []Finding `json:"findings"`
 	// Summary groups the findings, the worst first.
