@@ -37,8 +37,9 @@ type Reader struct {
 const maxSources = math.MaxUint16
 
 // Open opens captures in the order given; "-" is opts.Stdin. Each may be pcap or
-// pcapng, plain, gzip or zstd, whatever its name. If one cannot be read, none is
-// opened; the error names it and says what to do.
+// pcapng, or text that tcpdump, tshark or Wireshark printed (read whole, see
+// package pasted), plain, gzip or zstd, whatever its name. If one cannot be read,
+// none is opened; the error names it and says what to do.
 func Open(paths []string, opts Options) (*Reader, error) {
 	if len(paths) == 0 {
 		return nil, errors.New("no capture to read: name a file, or - for standard input")

@@ -36,6 +36,7 @@ type clocks struct {
 	deltas                bool
 	guessed               bool // deltas, or not, is a guess
 	back                  int  // line of the first step back of over a second
+	parts                 int  // line at which a part begins earlier than the one before it ends
 }
 
 // setTimes works out the time of each row.
@@ -81,7 +82,13 @@ func setTimes(rows []row) clocks {
 		case delta:
 			now, c.undated = now+s.ns, true
 		}
-		if i > 0 && s.kind != noStamp && before-now > int64(time.Second) && c.back == 0 {
+		switch {
+		case i == 0 || s.kind == noStamp || now >= before:
+		case r.section != rows[i-1].section:
+			if c.parts == 0 {
+				c.parts = r.line
+			}
+		case before-now > int64(time.Second) && c.back == 0:
 			c.back = r.line
 		}
 		r.time = now

@@ -235,7 +235,7 @@ func (p *reader) aside(no int, t string) {
 		return
 	}
 	p.use(no, Comment)
-	if sectionLine.MatchString(t) {
+	if s := strings.TrimSpace(t); sectionLine.MatchString(t) || strings.HasSuffix(s, ":") && len(s) < 60 {
 		p.sections++
 		p.section = uint32(p.sections)
 	}

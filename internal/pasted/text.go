@@ -157,6 +157,9 @@ func (t *Text) warnTimes(c clocks) {
 	if c.guessed {
 		t.warn("times-guessed", 0, "may tell times since the first packet or from packet to packet; the former was taken")
 	}
+	if c.parts > 0 {
+		t.warn("parts", c.parts, "has parts of which one begins earlier than the one before it ends, as if captured at several places; they were read one after the other: in files of their own they are merged by time")
+	}
 	if c.back > 0 {
 		t.warn("clock-backwards", c.back, "has times that go backwards")
 	}
