@@ -75,6 +75,9 @@ var (
 	assumeOtherAbort   = Assumption{"the application aborted in another way (a proxy, a runtime, another system)", 3, "what looks alike on the wire", false}
 	assumeAbortThen    = Assumption{"the application aborted in another way just as data arrived", 11, "a coincidence", false}
 	assumeUnread       = Assumption{"some of what had arrived was not read", 2, "it was acknowledged, which the kernel does by itself", false}
+	assumeSlowProbe    = Assumption{"a health check or a scan that got its answer late", 11, "the opener had waited, or repeated its SYN", false}
+	assumePatientProbe = Assumption{"a health check that holds the connection for seconds", 5, "checks end at once", false}
+	assumeReaderQuit   = Assumption{"the application ended, or closed, while data was still coming", 2, "it had read on after its FIN", false}
 	assumeNoProbe      = Assumption{"it was no health check", 6, "nothing was sent", false}
 
 	// Opening.

@@ -89,6 +89,9 @@ func (e *Engine) pairSides() {
 		if x.ID == c.ID || d < -time.Second || d > time.Second || e.sides[x.ID] != nil || x.Ends[flow.Opener].Endpoint == o.Endpoint && x.Ends[flow.Listener].Endpoint == c.Ends[flow.Listener].Endpoint {
 			continue
 		}
+		if !o.TSOffered && x.Ends[flow.Opener].Endpoint == o.Endpoint && x.Ends[flow.Listener].Addr == c.Ends[flow.Listener].Addr {
+			continue // scanners ask port after port with one number
+		}
 		e.sides[x.ID], e.sides[c.ID] = c, x
 	}
 }

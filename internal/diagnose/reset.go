@@ -44,7 +44,9 @@ func (l *life) reset() *finding {
 	case q.ignored(ss):
 	case !l.opened():
 		q.whileOpening(ss)
-	case q.xFIN && q.yFIN:
+	case q.xFIN && !q.bare && (q.unsent() || q.readOn()):
+		q.aborted(ss)
+	case q.xFIN && q.yFIN && !q.cutsOff():
 		q.afterBoth(ss)
 	case q.xFIN:
 		q.afterOwnFIN(ss)
@@ -156,15 +158,32 @@ func (q *resetCase) senderGoesOn() bool {
 	return false
 }
 
+// answeredLate: the opener's RST meets a SYN-ACK for which it had waited long.
+func (q *resetCase) answeredLate() bool {
+	o, s := q.end(flow.Opener), q.end(flow.Listener)
+	return q.x == flow.Opener && !q.opened() && o.ISN.Seen() && s.ISN.Seen() && !s.ISNImplied && q.r.Seq == o.ISN.Num.Add(1) && s.ISN.Since(o.ISN.Point) > 900*time.Millisecond
+}
+
+// patient: the opener had held the connection for seconds before it dropped it.
+func (q *resetCase) patient() bool {
+	return q.opened() && q.r.Point().Since(q.c.First) > 3*time.Second
+}
+
 // whileOpening: the RST came before the handshake was complete.
 func (q *resetCase) whileOpening(ss *stories) {
 	o, s := q.end(flow.Opener), q.end(flow.Listener)
 	switch {
+	case q.answeredLate():
+		ss.add(story{cause: "no-such-connection", stands: report.StaysOpen,
+			says:     "The SYN-ACK came late, when the client had given its attempt up.",
+			verdict:  fmt.Sprintf("The SYN-ACK in frame %d came %s after the first SYN: by then the client's program had given the attempt up (a timeout of its own), so its kernel answered with a RST. Ask why the answer took so long.", s.ISN.Frame, seconds(s.ISN.Since(o.ISN.Point))),
+			evidence: []report.Evidence{note(fmt.Sprintf("SYN and SYN-ACK are %s apart", seconds(s.ISN.Since(o.ISN.Point))), o.ISN.Frame, s.ISN.Frame, q.r.Frame)}})
+		ss.add(story{cause: "probe", stands: report.StaysOpen, assumes: []Assumption{assumeSlowProbe}, says: "A health check or a scan resets as soon as the SYN-ACK is there, however late."})
 	case q.x == flow.Opener && s.ISN.Seen() && !s.ISNImplied && q.r.Seq == o.ISN.Num.Add(1):
 		ss.add(story{cause: "probe", stands: report.StaysOpen,
 			says:     "The client only wanted to know whether the port is open: it resets as soon as the SYN-ACK is there, as health checks and port scans do.",
 			verdict:  fmt.Sprintf("The client reset right after the SYN-ACK in frame %d, without acknowledging it: a health check or a scan that only tests whether the port is open.", s.ISN.Frame),
-			evidence: []report.Evidence{note(fmt.Sprintf("the RST comes %s after the SYN-ACK, and nothing was sent", seconds(q.r.Point().Since(s.ISN.Point))), s.ISN.Frame, q.r.Frame)}})
+			evidence: []report.Evidence{note(fmt.Sprintf("the RST comes %s after the SYN-ACK, and nothing was sent", micro(q.r.Point().Since(s.ISN.Point))), s.ISN.Frame, q.r.Frame)}})
 		ss.add(story{cause: "no-such-connection", stands: report.StaysOpen, assumes: []Assumption{assumeNotTheOpener}, says: "The host that got the SYN-ACK knows of no such attempt: somebody else sent the SYN, or the opener had given up."})
 	case q.x == flow.Opener:
 		ss.add(story{cause: "bad-ack-in-syn-sent", stands: report.StaysOpen,
@@ -178,6 +197,51 @@ func (q *resetCase) whileOpening(ss *stories) {
 		ss.add(story{cause: "no-such-connection", stands: report.StaysOpen, says: "The host that sent the RST knows of no such connection.",
 			verdict: "The host that sent the RST knows of no such connection."})
 	}
+}
+
+// taken is how far the sender of the RST had taken the peer's numbers before it.
+func (q *resetCase) taken() seq.Num {
+	n := q.end(q.x).FINAck.Num
+	if a := q.before.Ends[q.x].RcvNxt; a.Seen() && a.Num.After(n) {
+		return a.Num
+	}
+	return n
+}
+
+// cutsOff: the peer had sent data before its FIN that the sender of the RST never acknowledged.
+func (q *resetCase) cutsOff() bool { return q.end(q.y).FIN.Num.Add(^uint32(0)).After(q.taken()) }
+
+// unsent: data before the own FIN was not acknowledged when the RST came.
+func (q *resetCase) unsent() bool {
+	a := q.before.Ends[q.y].RcvNxt
+	return q.end(q.x).Bytes > 0 && a.Seen() && a.Num.Before(q.end(q.x).FIN.Num.Add(^uint32(0)))
+}
+
+// readOn: the sender of the RST had taken data after its own FIN, so a socket was still
+// there to read it: a half-close. The kernel does not take it for an application that is gone.
+func (q *resetCase) readOn() bool {
+	ex := q.end(q.x)
+	a, was := q.before.Ends[q.x].RcvNxt, q.before.Ends[q.y].SndNxt
+	if fin := q.end(q.y).FIN; fin.Seen() && a.Num == fin.Num && fin.Num.Sub(ex.FINAck.Num) == 1 {
+		return false // it took the FIN, and no data
+	}
+	return a.Seen() && was.Seen() && a.Frame > ex.FIN.Frame && a.Frame < q.r.Frame && a.Num.After(ex.FINAck.Num)
+}
+
+// quitReading: a half-closed end that read on is gone when the next data comes.
+func (q *resetCase) quitReading(ss *stories) {
+	ex, a := q.end(q.x), q.before.Ends[q.x].RcvNxt
+	ss.add(story{cause: "aborted-by-application", stands: report.StaysOpen, assumes: []Assumption{assumeReaderQuit},
+		says: "The application had closed one direction, read on, and was gone before all had come.",
+		verdict: fmt.Sprintf("The %s had closed its own direction only (FIN in frame %d) and read on (ACK in frame %d); then its application closed or ended while the %s was still sending, and the next data met no reader.",
+			name(q.x), ex.FIN.Frame, a.Frame, name(q.y)),
+		evidence: []report.Evidence{note(fmt.Sprintf("after its FIN the %s acknowledged data up to %s", name(q.x), a.Num), ex.FIN.Frame, a.Frame)}})
+	forgot := assumeForgot
+	if q.silence < 20*time.Second {
+		forgot.Cost += 11
+		forgot.Why = "nothing stood still long enough for a restart"
+	}
+	ss.add(story{cause: "half-open", stands: report.StaysOpen, assumes: []Assumption{forgot}, says: fmt.Sprintf("The %s restarted, or another machine took its address over.", name(q.x))})
 }
 
 // afterBoth: both ends had closed already.
@@ -195,6 +259,8 @@ func (q *resetCase) afterOwnFIN(ss *stories) {
 	late := ey.SndNxt.Seen() && ey.SndNxt.Frame > ex.FIN.Frame && ey.SndNxt.Num.After(ex.FINAck.Num)
 	gap := q.trigger.Since(ex.FIN.Point)
 	switch {
+	case q.readOn():
+		q.quitReading(ss)
 	case late && ex.FINAcked.Seen() && ex.FINAcked.Frame <= ey.SndNxt.Frame:
 		ss.add(story{cause: "data-after-close", stands: report.StaysOpen, proven: q.exactAnswer(),
 			says: "Data arrived after the application was gone: the kernel answers with a RST, because nobody will ever read it.",
@@ -233,6 +299,10 @@ func (q *resetCase) exactAnswer() bool {
 func (q *resetCase) stranger(ss *stories) {
 	ex := q.end(q.x)
 	answers := q.exactAnswer()
+	if !q.before.Ends[q.y].Last.Seen() {
+		q.alone(ss)
+		return
+	}
 	form := note(fmt.Sprintf("the RST carries no ACK and seq %s, the number that the %s acknowledged last: the answer to a segment for which there is no socket (RFC 9293 §3.10.7.1)", q.r.Seq, name(q.y)), q.trigger.Frame, q.r.Frame)
 	if !answers {
 		form = noteNo(fmt.Sprintf("seq %s of the RST is not what the %s acknowledged last (%s)", q.r.Seq, name(q.y), q.before.Ends[q.y].Last.Num), q.trigger.Frame, q.r.Frame)
@@ -271,6 +341,13 @@ func (q *resetCase) stranger(ss *stories) {
 	}
 }
 
+// alone: nothing of the peer is in the capture before the RST.
+func (q *resetCase) alone(ss *stories) {
+	ss.add(story{cause: "no-such-connection", stands: report.StaysOpen, assumes: []Assumption{assumeForgot},
+		evidence: []report.Evidence{note(fmt.Sprintf("a RST without ACK answers a segment; the capture shows none of the %s before it", name(q.y)), q.r.Frame)},
+		says:     fmt.Sprintf("The %s knows of no such connection, or no longer.", name(q.x))})
+}
+
 // unanswered counts how often the sender of the RST had sent its last data in vain.
 func (q *resetCase) unanswered() int {
 	for _, r := range q.rows() {
@@ -297,7 +374,11 @@ func (q *resetCase) aborted(ss *stories) {
 	dataFirstAcked := received && q.r.Ack.After(q.before.Ends[q.x].RcvNxt.Num) && q.before.Ends[q.x].RcvNxt.Seen()
 	nothing := ex.Bytes == 0 && ey.Bytes == 0 && !q.c.MidStream
 	if nothing && q.x == flow.Opener {
-		ss.add(story{cause: "probe", stands: report.StaysOpen, evidence: []report.Evidence{form, note("no byte of data was sent by either side", q.r.Frame)},
+		var waited []Assumption
+		if q.patient() {
+			waited = []Assumption{assumePatientProbe}
+		}
+		ss.add(story{cause: "probe", stands: report.StaysOpen, assumes: waited, evidence: []report.Evidence{form, note("no byte of data was sent by either side", q.r.Frame)},
 			says:    "The client connected, sent nothing, and dropped the connection: a health check.",
 			verdict: "The client connected and dropped the connection without sending a byte: a health check that closes with a RST (SO_LINGER 0) to leave no TIME_WAIT."})
 	}
@@ -314,12 +395,15 @@ func (q *resetCase) aborted(ss *stories) {
 		unread.evidence = []report.Evidence{form, note(fmt.Sprintf("the RST is the first to acknowledge what the %s sent last", name(q.y)), q.r.Frame)}
 		unread.verdict = fmt.Sprintf("The %s's application closed while the data of the %s that had just arrived was unread: Linux then sends a RST instead of a FIN. The RST is the first segment that acknowledges that data.", name(q.x), name(q.y))
 		linger.assumes, how.assumes = []Assumption{assumeLingerThen}, []Assumption{assumeAbortThen}
+		if ex.Bytes > 0 { // one that answers delays its ACKs: it may have read, and then aborted
+			unread.assumes, linger.assumes, how.assumes = []Assumption{assumeUnread}, []Assumption{assumeLinger}, []Assumption{assumeOtherAbort}
+		}
 	default:
 		unread.assumes = []Assumption{assumeUnread}
 		linger.assumes = []Assumption{assumeLinger}
 		how.assumes = []Assumption{assumeOtherAbort}
 	}
-	if nothing && q.x == flow.Opener {
+	if nothing && q.x == flow.Opener && !q.patient() {
 		linger.assumes = append(linger.assumes, assumeNoProbe)
 		how.assumes = append(how.assumes, assumeNoProbe)
 	}
@@ -390,9 +474,11 @@ func (q *resetCase) idle(ss *stories) {
 func (q *resetCase) weigh(f *finding) {
 	ex, ey := q.end(q.x), q.end(q.y)
 	switch cause := f.verdict.cause; {
-	case ex.Bytes == 0 && ey.Bytes == 0 && !q.c.MidStream && (q.x == flow.Opener || q.yFIN) && cause != "middlebox-reset":
+	case ex.Bytes == 0 && ey.Bytes == 0 && !q.c.MidStream && (q.x == flow.Opener && !q.patient() || q.yFIN) && !q.answeredLate() && cause != "middlebox-reset":
 		f.severity = report.Harmless
 		f.verdict.says += " No data was sent by either side, so nothing was lost."
+	case q.answeredLate():
+		f.fault = report.FaultUnknown // the client is right; who was slow is not shown
 	case cause == "crossing" && q.xFIN && q.yFIN:
 		f.severity = report.Harmless
 	}

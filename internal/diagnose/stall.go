@@ -153,6 +153,11 @@ func (l *life) gone(ss *stories, r *row, gaps report.Evidence) {
 	if ey.Segments == 0 {
 		ss.add(story{cause: "capture-incomplete", stands: report.StaysOpen, assumes: []Assumption{{"the capture shows one direction only", 2, "nothing of the other end is in it", false}}, says: fmt.Sprintf("The capture shows nothing of the %s at all.", y)})
 	}
+	if n := len(r.frames); n < 4 && l.left(r.last().Point()) < 2*r.last().Point().Since(r.frames[n-2].Point()) {
+		once := assumeLostOnce
+		once.Cost += 4 * (n - 2)
+		ss.add(story{cause: "loss-recovery", stands: report.StaysOpen, assumes: []Assumption{once}, says: "A frame was lost, and the capture ends before the next repeat could show that the other end is still there."})
+	}
 	ss.add(story{cause: "peer-gone", stands: report.StaysOpen, assumes: []Assumption{assumeSilentPath}, evidence: []report.Evidence{gaps, silent}, says: says, verdict: verdict})
 	e := l.end(r.from)
 	if r.len > uint32(e.LongestAcked) && r.len > 500 && e.LongestAcked > 0 {
@@ -246,6 +251,8 @@ func (l *life) zeroWindow() *finding {
 		f := &l.frames[i]
 		switch {
 		case f.Flags&(segment.SYN|segment.RST) != 0 || !has(f, segment.ACK):
+		case shut == nil && f.Window == 0 && (has(f, segment.FIN) || l.tookFIN(f)):
+			// Some stacks close with a window of 0: nothing waits for it to open.
 		case shut == nil && f.Window == 0:
 			shut = f
 			times++
@@ -295,6 +302,12 @@ func (l *life) zeroWindow() *finding {
 		f.severity = report.Notice
 	}
 	return f
+}
+
+// tookFIN: the frame acknowledges the peer's FIN, behind which no data can come.
+func (l *life) tookFIN(f *flow.Frame) bool {
+	fin := l.end(f.From.Other()).FIN
+	return fin.Seen() && f.Ack == fin.Num
 }
 
 func frameOf(f *flow.Frame) uint64 {
