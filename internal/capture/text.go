@@ -65,7 +65,7 @@ func (s *source) runText(dst []segment.Segment, limit int64) (int, status) {
 	for {
 		var ref *segment.Ref
 		opaque := t.packets == len(t.Packets) ||
-			t.opaque < len(t.Opaque) && t.Opaque[t.opaque].Line < t.Packets[t.packets].Line
+			t.opaque < len(t.Opaque) && t.Opaque[t.opaque].Frame < t.Packets[t.packets].Frame
 		switch {
 		case t.packets == len(t.Packets) && t.opaque == len(t.Opaque):
 			return n, s.stop()

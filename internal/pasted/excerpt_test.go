@@ -20,8 +20,8 @@ func TestExcerpts(t *testing.T) {
 	for name, path := range captures {
 		want := segments(t, path)
 		for _, w := range ways {
-			if w.limit > 0 || strings.HasPrefix(w.args, "tshark -n -T") {
-				continue
+			if !slices.Contains([]string{"n", "nS", "nv", "nvvS", "nttt", "shark", "shark-abs"}, w.name) {
+				continue // they print numbers as one of these does
 			}
 			b, err := os.ReadFile(filepath.Join("testdata", "tools", name+"."+w.name+".txt"))
 			if err != nil {
@@ -46,7 +46,7 @@ func TestExcerpts(t *testing.T) {
 			}
 		}
 	}
-	if told < 10000 || marked < 1000 {
+	if told < 5000 || marked < 5000 {
 		t.Errorf("%d numbers were told and %d marked: the test has lost its matter", told, marked)
 	}
 }

@@ -64,7 +64,7 @@ func check(t *testing.T, b []byte, x *pasted.Text) {
 	o := 0
 	for i := range x.Packets {
 		p := &x.Packets[i]
-		for ; o < len(x.Opaque) && x.Opaque[o].Line < p.Line; o++ {
+		for ; o < len(x.Opaque) && x.Opaque[o].Frame < p.Frame; o++ {
 			all = append(all, place{x.Opaque[o].Line, x.Opaque[o].LastLine, x.Opaque[o].Ref})
 		}
 		all = append(all, place{p.Line, p.LastLine, p.Ref})

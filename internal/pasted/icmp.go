@@ -1,6 +1,7 @@
 package pasted
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -92,8 +93,7 @@ func (t *Text) causeOf(o *Opaque) int {
 	own := e.Type == 3 && (e.Code == 2 || e.Code == 3)
 	big := e.Type == 3 && e.Code == 4 || e.Type == 2
 	found := -1
-	// Packets stand in the order of their lines.
-	last, _ := slices.BinarySearchFunc(t.Packets, o.Line+1, func(p Packet, line int) int { return p.Line - line })
+	last, _ := slices.BinarySearchFunc(t.Packets, o.Frame, func(p Packet, frame uint64) int { return cmp.Compare(p.Frame, frame) })
 	for i := last - 1; i >= max(0, last-reach); i-- {
 		p := &t.Packets[i]
 		switch {

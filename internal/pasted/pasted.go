@@ -44,7 +44,8 @@ type Text struct {
 
 // Packet is one TCP segment and where it stands. Its Frame is the text's own
 // number of the packet, or its first line where the text does not number
-// (all of) its packets upwards.
+// (all of) its packets upwards, or, where a line holds several, a count. Frames go
+// up from packet to packet, Opaque ones included.
 type Packet struct {
 	segment.Segment
 	// Line and LastLine are the lines that it takes, from 1.

@@ -72,8 +72,8 @@ func show(b *bytes.Buffer, x *pasted.Text) {
 	fmt.Fprintf(b, "%d packets, %d without numbers, %d others; lines: %d of packets, %d blank, %d ignored, %d comments, %d not understood\n",
 		len(x.Packets), len(x.Opaque), x.Others, lines[pasted.OfPacket], lines[pasted.Blank], lines[pasted.Ignored], lines[pasted.Comment], lines[pasted.Unread])
 	o := 0
-	opaque := func(before int) {
-		for ; o < len(x.Opaque) && (before == 0 || x.Opaque[o].Line < before); o++ {
+	opaque := func(before uint64) {
+		for ; o < len(x.Opaque) && (before == 0 || x.Opaque[o].Frame < before); o++ {
 			p := &x.Opaque[o]
 			kind := p.Protocol
 			if p.ICMP {
@@ -88,7 +88,7 @@ func show(b *bytes.Buffer, x *pasted.Text) {
 	}
 	for i := range x.Packets {
 		p := &x.Packets[i]
-		opaque(p.Line)
+		opaque(p.Frame)
 		fmt.Fprintf(b, "%d %.6f %v > %v %s", p.Frame, float64(p.Time)/1e9, p.Src, p.Dst, segment.AppendPacketdrill(nil, &p.Segment))
 		if !p.Doubt.Has(segment.IPUnsaid) {
 			fmt.Fprintf(b, " ttl %d tos %#x id %d", p.TTL, p.TOS, p.IPID)
