@@ -184,6 +184,9 @@ func (q *asked) closedByReset(ss *stories, h holding) {
 		// socket before is then not certain.
 		proven = rst == nil || rst.Flags.Has(segment.ACK)
 	}
+	if q.closedBefore(ss, h, !h.byEnd) {
+		proven = false
+	}
 	ss.add(q.fresh(story{cause: "closed-by-reset", assumes: h.assumes, proven: proven,
 		says:     "The old connection ended by a RST, after which neither side keeps TIME_WAIT.",
 		evidence: []report.Evidence{note(fmt.Sprintf("the %s sent a RST in frame %d", who, h.reset.Frame), h.reset.Frame)},
@@ -192,6 +195,24 @@ func (q *asked) closedByReset(ss *stories, h holding) {
 		ss.add(q.fresh(story{cause: "tw-bucket-overflow", assumes: append([]Assumption{assumeBuckets}, h.assumes...),
 			says: "The limit on TIME_WAIT sockets may have taken the orphan away before; the RST would look the same."}))
 	}
+}
+
+// closedBefore: the capture begins in the middle, and the server's FIN may lie before
+// it: then a RST of the client met TIME_WAIT rather than a live socket.
+func (q *asked) closedBefore(ss *stories, h holding, byClient bool) bool {
+	e, p := q.old()
+	if !q.p.MidStream || e.FIN.Seen() {
+		return false
+	}
+	if byClient {
+		before := assumeFINBefore
+		if !p.FIN.Seen() {
+			before.Cost += 6
+		}
+		ss.add(q.fresh(story{cause: "time-wait-reset", assumes: append([]Assumption{before}, h.assumes...),
+			says: "The server may have closed before the capture begins: the RST then ended its TIME_WAIT."}))
+	}
+	return true
 }
 
 // orphanWasOver: the orphan in FIN_WAIT2 may have run out before the client's FIN.
@@ -282,6 +303,9 @@ func (q *asked) killed(ss *stories, h holding, st state) {
 	}
 	if rst {
 		s.says = s.verdict
+	}
+	if cause == "closed-by-reset" && q.closedBefore(ss, h, rst) {
+		s.proven = false
 	}
 	// With tcp_rfc1337 = 1 TIME_WAIT would have survived; that is tried in
 	// acceptedInTimeWait.

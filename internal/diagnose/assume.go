@@ -59,6 +59,8 @@ var (
 
 	assumeNoRewrite = Assumption{"no box between the capture and the server rewrites sequence numbers", 2, "some firewalls randomise them; this capture was taken at the client's side", false}
 
+	assumeFINBefore = Assumption{"the server's FIN was sent before the capture begins", 5, "the capture begins in the middle", true}
+
 	// Resets.
 	assumeForgot       = Assumption{"the host holds the connection no more", 2, "a restart, a dead process, another machine", false}
 	assumeEarlierEnd   = Assumption{"it had been ended before, unseen", 11, "a RST or FIN that the capture misses", true}

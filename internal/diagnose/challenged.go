@@ -270,7 +270,7 @@ func (q *asked) holdingWords(x predicted, st state, h holding) (says, verdict st
 func (q *asked) tsWords(st state) string {
 	syn := &q.r().syn
 	switch {
-	case !syn.HasTS && st.tw.HasTS == kernel.Yes:
+	case !syn.HasTS && !syn.OptionsCut && st.tw.HasTS == kernel.Yes:
 		return ", and it has no timestamp"
 	case syn.HasTS && st.tw.HasTS == kernel.Yes && st.tw.TSRecent.Known && syn.TSVal == st.tw.TSRecent.Num:
 		return ", and its TSval equals ts_recent"
@@ -304,7 +304,7 @@ func (q *asked) denial(ss *stories, cause string) string {
 	syn := &q.r().syn
 	switch cause {
 	case "time-wait-paws":
-		if ss.has("time-wait-old-sequence") && !syn.HasTS {
+		if ss.has("time-wait-old-sequence") && !syn.HasTS && !syn.OptionsCut {
 			return "The SYN has no timestamp to be older."
 		} else if ss.has("time-wait-old-sequence") {
 			return "The SYN's timestamp is not older than ts_recent, or is not looked at."

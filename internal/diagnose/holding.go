@@ -107,6 +107,7 @@ func numbersOf(c *flow.Connection, s flow.Side, before uint64) numbers {
 	switch {
 	case e.HasTS && p.HasTS, e.HasTSEcr:
 		n.hasTS = kernel.Yes
+	case e.OptionsCut || p.OptionsCut: // not seen is not absent
 	case e.Segments > 0 && !e.HasTS, p.Segments > 0 && !p.HasTS:
 		n.hasTS = kernel.No
 	}
@@ -418,6 +419,9 @@ func segmentOf(f *flow.Frame) segment.Segment {
 	s := segment.Segment{Ref: f.Ref, Seq: f.Seq, Ack: f.Ack, Flags: f.Flags, Window: f.Window, Len: f.Len, TTL: f.TTL, IPID: f.IPID}
 	if f.HasTS {
 		s.Options, s.TSVal, s.TSEcr = segment.OptTimestamps, f.TSVal, f.TSEcr
+	}
+	if f.OptionsCut {
+		s.Options |= segment.OptCut
 	}
 	return s
 }

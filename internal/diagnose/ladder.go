@@ -1,7 +1,9 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
@@ -25,6 +27,8 @@ func ladder(conns []*flow.Connection, f *finding) []report.Step {
 	for i, c := range conns {
 		rungs = append(rungs, rungsOf(c, i+1, client, f)...)
 	}
+	// Connections overlap, and repeats of a SYN are kept beside what came after them.
+	slices.SortStableFunc(rungs, func(a, b rung) int { return cmp.Compare(a.time, b.time) })
 	rungs = cutMiddle(rungs, f)
 	var out []report.Step
 	for i, r := range rungs {
@@ -73,12 +77,31 @@ func rungsOf(c *flow.Connection, n int, client segment.Endpoint, f *finding) []r
 	if len(c.Frames) > 0 && !c.Ends[flow.Opener].FIN.Seen() && !c.Ends[flow.Listener].FIN.Seen() && c.State < flow.HalfClosed && c.Previous == nil {
 		// A connection that was never closed: where it stood.
 		out = append(out, lastRung(c, n, name)...)
-	} else if len(c.Frames) == 0 {
+	} else if len(c.Frames) == 0 && len(c.Troubles) == 0 {
 		out = append(out, lastRung(c, n, name)...)
 	}
 	for i := range c.Frames {
 		fr := &c.Frames[i]
 		add(fr.From, fr.Frame, fr.Time, frameText(c, fr), "")
+	}
+	for i := range c.Troubles {
+		if fr := &c.Troubles[i]; !kept[fr.Frame] {
+			kept[fr.Frame] = true
+			add(fr.From, fr.Frame, fr.Time, frameText(c, fr), "")
+		}
+	}
+	// A frame asked about that was not kept is known by the mark that it moved.
+	for s := range c.Ends {
+		e := &c.Ends[s]
+		for _, m := range []struct {
+			flow.Mark
+			says string
+		}{{e.RcvNxt, "acknowledges up to %s"}, {e.SndNxt, "sends up to %s"}} {
+			if m.Seen() && !kept[m.Frame] && m.Frame != e.ISN.Frame && slices.Contains(f.frames, m.Frame) {
+				kept[m.Frame] = true
+				add(flow.Side(s), m.Frame, m.Time, "", fmt.Sprintf(m.says, m.Num))
+			}
+		}
 	}
 	return out
 }

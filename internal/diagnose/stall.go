@@ -187,9 +187,9 @@ func (l *life) unheard(ss *stories, r *row, gaps report.Evidence) {
 	}
 	goes := note(fmt.Sprintf("the %s goes on (last in frame %d) and acknowledges no more than %s", y, ey.Last.Frame, ey.RcvNxt.Num), ey.Last.Frame, ey.RcvNxt.Frame)
 	if r.len > uint32(e.LongestAcked) && r.len > 500 {
-		ss.add(story{cause: "large-segments-lost", stands: report.StaysOpen, assumes: []Assumption{assumeMTU}, evidence: []report.Evidence{gaps, goes, note(fmt.Sprintf("the segment has %d bytes; the longest that was acknowledged has %d", r.len, e.LongestAcked), r.first().Frame)},
+		ss.add(story{cause: "large-segments-lost", stands: report.StaysOpen, assumes: []Assumption{assumeMTU}, evidence: []report.Evidence{gaps, goes, note(fmt.Sprintf("the segment has %d bytes; of the %s's data nothing longer than %d bytes is known to have arrived", r.len, x, e.LongestAcked), r.first().Frame)},
 			says:    "Small segments pass in both directions, the large one never arrives: a link on the path has a smaller MTU.",
-			verdict: fmt.Sprintf("Large segments of the %s vanish: the %d bytes in frame %d are never acknowledged, while smaller ones (up to %d bytes) pass and the %s goes on. A link on the path has a smaller MTU and drops them without a word.", x, r.len, r.first().Frame, e.LongestAcked, y)})
+			verdict: fmt.Sprintf("Large segments of the %s vanish: the %d bytes in frame %d are never acknowledged, while %s pass and the %s goes on. A link on the path has a smaller MTU and drops them without a word.", x, r.len, r.first().Frame, smaller(e), y)})
 		lossy := assumeLossy
 		lossy.Cost += 4 * (len(r.frames) - 1)
 		ss.add(story{cause: "loss-recovery", stands: report.StaysOpen, assumes: []Assumption{lossy}, says: "The path loses frames of any size."})
@@ -201,6 +201,14 @@ func (l *life) unheard(ss *stories, r *row, gaps report.Evidence) {
 	lossy := assumeLossy
 	lossy.Cost += 2 * (len(r.frames) - 1)
 	ss.add(story{cause: "loss-recovery", stands: report.StaysOpen, assumes: []Assumption{lossy}, says: "The path loses many frames."})
+}
+
+// smaller words what did pass.
+func smaller(e *flow.End) string {
+	if e.LongestAcked == 0 {
+		return "smaller segments"
+	}
+	return fmt.Sprintf("smaller ones (up to %d bytes)", e.LongestAcked)
 }
 
 // tooBig: an ICMP error says that the segment does not fit a link.

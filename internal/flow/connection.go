@@ -72,6 +72,9 @@ type End struct {
 
 	// HasTS: this end's segments carried timestamps.
 	HasTS bool
+	// OptionsCut: segments of this end were captured without all their options: that no
+	// timestamp was seen does not mean that there was none.
+	OptionsCut bool
 	// TSOffered, WScaleOffered, SACKOffered: its SYN or SYN-ACK carried the option.
 	TSOffered, WScaleOffered, SACKOffered bool
 	// FastOpen: the same of TCP Fast Open (RFC 7413).
@@ -157,6 +160,9 @@ type Frame struct {
 	// HasOptions: it carried TCP options at all (a kernel does not look at a
 	// timestamp where there are none).
 	HasOptions bool
+	// OptionsCut: not all of its options were captured: one that is not there may
+	// have been sent.
+	OptionsCut bool
 	// MSS (0: none), WScale and SACKPermitted are options of a SYN or SYN-ACK.
 	MSS                      uint16
 	WScale                   uint8

@@ -37,7 +37,8 @@ const (
 	frameListener = 1 << (15 - iota) // sent by the listener
 	frameTS
 	frameOptions
-	frameFlags = 1<<13 - 1
+	frameCut
+	frameFlags = 1<<12 - 1
 )
 
 // Bits above the shift in packedFrame.wscale.
@@ -157,6 +158,9 @@ func (p *packedFrame) pack(s *segment.Segment, e Side) {
 	if s.Options != 0 || len(s.RawOptions) > 0 {
 		fl |= frameOptions
 	}
+	if s.Options.Has(segment.OptCut) {
+		fl |= frameCut
+	}
 	p.timeHigh, p.timeLow = uint32(s.Time>>32), uint32(s.Time)
 	p.frame, p.sourceFrame, p.source = uint32(s.Frame), uint32(s.SourceFrame), s.Source
 	p.seq, p.ack, p.window, p.ipid, p.flags = s.Seq, s.Ack, s.Window, s.IPID, fl
@@ -244,6 +248,7 @@ func (t *Table) unpackFrame(f *Frame, p *packedFrame) {
 		f.Doubt |= segment.FlagsUnsaid
 	}
 	f.MSS, f.WScale, f.HasWScale = p.mss, p.wscale&15, p.wscale&frameWScale != 0
+	f.OptionsCut = p.flags&frameCut != 0
 	f.Rebuilt = p.wscale&frameRebuilt != 0
 	f.SACKPermitted, f.FastOpen = p.wscale&frameSACK != 0, p.wscale&frameFastOpen != 0
 }

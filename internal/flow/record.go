@@ -159,6 +159,7 @@ const (
 	endRST                             // rare holds its RST
 	endLast                            // a segment of it moved the marks
 	endAny                             // a segment of it was seen
+	endCut                             // see End.OptionsCut
 	endFastOpen                        // a Fast Open option in its SYN or SYN-ACK
 )
 

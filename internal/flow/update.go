@@ -94,6 +94,8 @@ func (t *Table) update(n uint32, r *record, s *segment.Segment, e Side, print ui
 	if s.HasTS() {
 		h.bits |= endTS
 		h.tsVal = s.TSVal
+	} else if s.Options.Has(segment.OptCut) {
+		h.bits |= endCut
 	}
 	if !t.linesOnly {
 		t.updateEcr(r, d, s, e)

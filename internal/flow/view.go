@@ -67,7 +67,7 @@ func (t *Table) viewEnd(r *record, e Side, v *End) {
 		v.Last = Mark{h.lastAck, Point{t.widen(h.lastFrame), h.lastTime}}
 	}
 	v.HasTS, v.HasLastWindow = has(endTS), has(endWindow)
-	v.FastOpen = has(endFastOpen)
+	v.FastOpen, v.OptionsCut = has(endFastOpen), has(endCut)
 	v.TSOffered, v.WScaleOffered, v.SACKOffered = has(endTSOffered), has(endWSOffered), has(endSACKOffered)
 	v.TSVal = h.tsVal
 	v.FirstWindow, v.LastWindow, v.WScale, v.MSS, v.TTL = h.firstWindow, h.lastWindow, h.wscale, h.mss, h.ttl

@@ -91,6 +91,9 @@ var (
 		if c.Segment.HasTS() {
 			return kernel.YesIf(true, "TSval %s", c.Segment.TSVal)
 		}
+		if c.Segment.Options.Has(segment.OptCut) {
+			return kernel.Missing("the segment's options", "the capture cut the segment's options")
+		}
 		return kernel.YesIf(false, "no timestamp")
 	}}
 	older = clause{Says: "its timestamp is older than that by more than 1", Ask: func(c *Case) kernel.Reading {

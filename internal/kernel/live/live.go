@@ -211,6 +211,9 @@ var (
 		return kernel.YesIf(!c.Segment.Seq.Before(c.RcvNxt.Num), "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
 	}}
 	pawsOld = clause{Says: "its timestamp is older than ts_recent (PAWS)", Ask: func(c *Case) kernel.Reading {
+		if !c.Segment.HasTS() && c.Segment.Options.Has(segment.OptCut) && c.HasTS != kernel.No {
+			return kernel.Missing("the segment's options", "the capture cut the segment's options")
+		}
 		if !c.Segment.HasTS() || c.HasTS == kernel.No {
 			return kernel.YesIf(false, "no timestamps to compare")
 		}
