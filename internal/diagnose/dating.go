@@ -256,16 +256,24 @@ func (e *Engine) peersHint(addr segment.Addr) []hint {
 	return nil
 }
 
+// tickRates are the ticks a second that TSvals count.
+var tickRates = [...]int64{1000, 300, 250, 100, 1000000}
+
 // oneLine tells whether two TSvals may come from one clock without an offset.
 func oneLine(a, b flow.TSSample, elapsed time.Duration) bool {
-	for _, hz := range []int64{1000, 300, 250, 100, 1000000} {
-		want := elapsed.Nanoseconds() * hz / 1e9
-		slack := 20*hz/1000 + 2 + want/1000
-		if d := int64(b.TSVal.Sub(a.TSVal)) - want; d >= -slack && d <= slack {
+	for _, hz := range tickRates {
+		if oneLineAt(a, b, elapsed, hz) {
 			return true
 		}
 	}
 	return false
+}
+
+func oneLineAt(a, b flow.TSSample, elapsed time.Duration, hz int64) bool {
+	want := elapsed.Nanoseconds() * hz / 1e9
+	slack := 20*hz/1000 + 2 + want/1000
+	d := int64(b.TSVal.Sub(a.TSVal)) - want
+	return d >= -slack && d <= slack
 }
 
 func (e *Engine) samples(addr segment.Addr, ends []*flow.End) []flow.TSSample {

@@ -221,6 +221,7 @@ func (e *Engine) explain(c *flow.Connection) []*finding {
 		if f == nil {
 			continue
 		}
+		f.q = q
 		if same := findSame(out, f); same != nil {
 			same.merge(f)
 			continue

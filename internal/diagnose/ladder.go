@@ -20,8 +20,11 @@ type rung struct {
 	time int64
 }
 
+// stretch is the time that a ladder spans, in nanoseconds since the Unix epoch.
+type stretch struct{ from, to int64 }
+
 // ladder lays the deciding frames of all incarnations out in order.
-func ladder(conns []*flow.Connection, f *finding) []report.Step {
+func ladder(conns []*flow.Connection, f *finding) ([]report.Step, stretch) {
 	var rungs []rung
 	client := f.c.Ends[flow.Opener].Endpoint
 	for i, c := range conns {
@@ -43,7 +46,10 @@ func ladder(conns []*flow.Connection, f *finding) []report.Step {
 		}
 		out = append(out, r.step)
 	}
-	return out
+	if len(rungs) == 0 {
+		return nil, stretch{}
+	}
+	return out, stretch{rungs[0].time, rungs[len(rungs)-1].time}
 }
 
 func at(t, zero int64) float64 { return float64(t-zero) / 1e9 }
@@ -56,12 +62,9 @@ func rungsOf(c *flow.Connection, n int, client segment.Endpoint, f *finding) []r
 		}
 		return "server"
 	}
-	add := func(s flow.Side, frame uint64, t int64, text, says string) {
-		asked := false
-		for _, a := range f.frames {
-			asked = asked || a == frame
-		}
-		out = append(out, rung{report.Step{Frame: frame, From: name(s), Segment: text, Note: says, Asked: asked, Incarnation: n}, t})
+	add := func(fr *flow.Frame) {
+		out = append(out, rung{report.Step{Frame: fr.Frame, From: name(fr.From), Segment: frameText(c, fr), Fields: fieldsOf(c, fr),
+			Asked: slices.Contains(f.frames, fr.Frame), Incarnation: n}, fr.Time})
 	}
 	kept := map[uint64]bool{}
 	for i := range c.Frames {
@@ -71,7 +74,8 @@ func rungsOf(c *flow.Connection, n int, client segment.Endpoint, f *finding) []r
 		e := &c.Ends[s]
 		if e.ISN.Seen() && !e.ISNImplied && !kept[e.ISN.Frame] {
 			fr := handshakeFrame(c, s)
-			add(s, e.ISN.Frame, e.ISN.Time, frameText(c, &fr), "")
+			fr.Frame, fr.Time = e.ISN.Frame, e.ISN.Time
+			add(&fr)
 		}
 	}
 	if len(c.Frames) > 0 && !c.Ends[flow.Opener].FIN.Seen() && !c.Ends[flow.Listener].FIN.Seen() && c.State < flow.HalfClosed && c.Previous == nil {
@@ -81,13 +85,12 @@ func rungsOf(c *flow.Connection, n int, client segment.Endpoint, f *finding) []r
 		out = append(out, lastRung(c, n, name)...)
 	}
 	for i := range c.Frames {
-		fr := &c.Frames[i]
-		add(fr.From, fr.Frame, fr.Time, frameText(c, fr), "")
+		add(&c.Frames[i])
 	}
 	for i := range c.Troubles {
 		if fr := &c.Troubles[i]; !kept[fr.Frame] {
 			kept[fr.Frame] = true
-			add(fr.From, fr.Frame, fr.Time, frameText(c, fr), "")
+			add(fr)
 		}
 	}
 	// A frame asked about that was not kept is known by the mark that it moved.
@@ -99,7 +102,7 @@ func rungsOf(c *flow.Connection, n int, client segment.Endpoint, f *finding) []r
 		}{{e.RcvNxt, "acknowledges up to %s"}, {e.SndNxt, "sends up to %s"}} {
 			if m.Seen() && !kept[m.Frame] && m.Frame != e.ISN.Frame && slices.Contains(f.frames, m.Frame) {
 				kept[m.Frame] = true
-				add(flow.Side(s), m.Frame, m.Time, "", fmt.Sprintf(m.says, m.Num))
+				out = append(out, rung{report.Step{Frame: m.Frame, From: name(flow.Side(s)), Note: fmt.Sprintf(m.says, m.Num), Asked: true, Incarnation: n}, m.Time})
 			}
 		}
 	}

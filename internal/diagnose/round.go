@@ -161,6 +161,11 @@ func (q *asked) elapsed(p flow.Point) time.Duration { return q.r().syn.Point().S
 // before the SYN asked about, in order: those of the old connection, of attempts
 // in between, and of this attempt.
 func (q *asked) between(after flow.Point) []flow.Frame {
+	return q.betweenUntil(after, q.r().syn.Frame)
+}
+
+// betweenUntil is the same up to another frame.
+func (q *asked) betweenUntil(after flow.Point, until uint64) []flow.Frame {
 	var chain []*flow.Connection
 	for x := q.c; x != nil && x != q.whole; x = x.Previous {
 		chain = append(chain, x)
@@ -171,7 +176,7 @@ func (q *asked) between(after flow.Point) []flow.Frame {
 	for i := len(chain) - 1; i >= 0; i-- {
 		x := chain[i]
 		for _, f := range x.Frames {
-			if f.Frame > after.Frame && f.Frame < q.r().syn.Frame && x.Ends[f.From].Endpoint == peer {
+			if f.Frame > after.Frame && f.Frame < until && x.Ends[f.From].Endpoint == peer {
 				out = append(out, f)
 			}
 		}

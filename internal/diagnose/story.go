@@ -185,6 +185,8 @@ type finding struct {
 	// explainsEnd: how the connection ended follows from it.
 	explainsEnd bool
 	aftermath   []story
+	// q is the question of a SYN on a four-tuple with a past; nil for any other.
+	q *asked
 }
 
 // merge takes another SYN with the same answer into the finding.
@@ -225,7 +227,7 @@ func (f *finding) result(c *flow.Connection) Result {
 	for _, x := range conns {
 		out.ConnectionIDs = append(out.ConnectionIDs, connID(x))
 	}
-	out.Ladder = ladder(conns, f)
+	f.draw(&out, conns)
 	return Result{Finding: out, Connections: conns}
 }
 

@@ -27,7 +27,7 @@ func (q *asked) takenOver(f *finding) *finding {
 		return nil // its own TIME_WAIT is over: nothing to ask
 	}
 	ss := q.takeOverStories(h)
-	g := &finding{question: "port-taken-over", c: q.c, past: q.chain(), time: q.now(), frames: []uint64{q.r().syn.Frame}}
+	g := &finding{question: "port-taken-over", c: q.c, past: q.chain(), time: q.now(), frames: []uint64{q.r().syn.Frame}, q: q}
 	g.asks = fmt.Sprintf("Why could the client open from the same port again in frame %d, %s after a close that left it in TIME_WAIT?", q.r().syn.Frame, seconds(q.elapsed(h.since)))
 	g.verdict = ss.judge()
 	g.stories = ss.list
