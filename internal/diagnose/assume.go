@@ -96,6 +96,8 @@ var (
 	assumeReplyLost  = Assumption{"the SYN-ACK does not reach the client", 2, "it is never acknowledged", false}
 	assumeOpenerGone = Assumption{"the opener does not exist, or no longer wants the connection", 7, "floods and scans do that", false}
 
+	assumeOldTimer = Assumption{"the listener's first timeout is 3 s (kernels up to 3.0)", 9, "old", false}
+
 	// Closing.
 	assumeNeverClosed = Assumption{"the application has not called close", 2, "the FIN was acknowledged, so its kernel knows", false}
 	assumeOnPurpose   = Assumption{"the application wants the other direction open", 8, "shutdown on one side only", false}
@@ -111,6 +113,7 @@ var (
 	assumeMTU        = Assumption{"a link on the path is too narrow for the segment, and says nothing", 2, "a tunnel or a switch with a smaller MTU", false}
 	assumeMTUSilent  = Assumption{"only the large segment is lost, and the peer has nothing to say", 6, "nothing comes back either way", false}
 	assumeLossy      = Assumption{"the path loses frames", 2, "congestion, or a bad link", false}
+	assumeOneDropped = Assumption{"this one segment is dropped again and again", 5, "a filter of content, a bad checksum; or more is lost than this", false}
 	assumeBusyReader = Assumption{"the application does not read", 1, "its receive buffer is full", false}
 
 	assumeReuse    = Assumption{"net.ipv4.tcp_tw_reuse lets the opener take over its own TIME_WAIT", 4, "often set on clients", false}

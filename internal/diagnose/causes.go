@@ -190,6 +190,8 @@ var stuckCauses = []Cause{
 	{"final-ack-ignored", "the accept queue is full: the last ACK of the handshake is ignored", report.ServerApplication, report.Problem,
 		[]report.Settle{on("server", "ss -ltn; nstat -az TcpExtListenOverflows TcpExtListenDrops", "Recv-Q above Send-Q, or the counters grow", "final-ack-ignored")},
 		[]string{"Let the application accept faster, or raise its backlog and net.core.somaxconn."}},
+	{"defer-accept", "the listener waits for data before it accepts (TCP_DEFER_ACCEPT)", report.Nobody, report.Notice,
+		[]report.Settle{on("server", "strace -f -e trace=setsockopt -p PID   (or the listener's configuration)", "TCP_DEFER_ACCEPT is set", "defer-accept")}, nil},
 	{"nothing-wrong", "the capture ends before anything could follow", report.Nobody, report.Harmless,
 		[]report.Settle{on("server", "ss -tn", "ESTAB for this four-tuple", "nothing-wrong")}, nil},
 	{"syn-cookie", "the SYN-ACK was a cookie", report.Nobody, report.Harmless,

@@ -96,6 +96,7 @@ var stalledCauses = []Cause{
 		[]report.Settle{on("other", "uptime -s", "a start after the connection was opened", "half-open")}, []string{"How soon the sender notices is set by its timer: TCP_USER_TIMEOUT and keep-alives shorten it (tcp_retries2 only where neither is set)."}},
 	{"large-segments-lost", "large segments vanish while small ones pass (MTU)", report.Path, report.Problem,
 		[]report.Settle{on("actor", "ping -M do -s 1472 PEER; tracepath PEER", "a smaller MTU on the path, or no answer", "large-segments-lost")}, []string{"Set the same MTU on every link of the path, let ICMP \"fragmentation needed\" through, or clamp the MSS (and see net.ipv4.tcp_mtu_probing)."}},
+	{"segment-dropped", "one segment is dropped each time it is sent", report.Path, report.Problem, nil, filterAdvice},
 	{"direction-dead", "one direction no longer arrives", report.Path, report.Problem, nil, filterAdvice},
 	{"loss-recovery", "frames were lost and repeated until they arrived", report.Path, report.Notice, nil, nil},
 	{"tail-loss", "the last segment was lost, which only a timer notices", report.Path, report.Notice, nil, nil},

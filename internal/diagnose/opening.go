@@ -201,7 +201,19 @@ func (e *Engine) finalACKIgnored(c *flow.Connection) *finding {
 	f := &finding{question: "connect-stuck", c: c, time: o.ISN.Time, frames: append([]uint64{o.ISN.Frame, l.ISN.Frame, o.RcvNxt.Frame}, repeats...)}
 	f.asks = fmt.Sprintf("Why did the SYN-ACK come again in frame %d, though frame %d acknowledges it?", repeats[0], o.RcvNxt.Frame)
 	ss := &stories{}
-	ss.add(story{cause: "final-ack-ignored", stands: report.StaysOpen,
+	var full []Assumption
+	// A deferring listener has taken the ACK and repeats its SYN-ACK only when its time
+	// is nearly over; one that ignores the ACK repeats it by its first timeout.
+	if late := pointOf(c, repeats[0]).Since(l.ISN.Point) > 2500*time.Millisecond; o.Bytes == 0 && late {
+		full = []Assumption{assumeOldTimer}
+		ss.add(story{cause: "defer-accept", stands: report.StaysOpen,
+			says:     "The listener waits for data (TCP_DEFER_ACCEPT): a bare ACK does not open the connection for it, and it asks again when its time is nearly over.",
+			verdict:  "The listener uses TCP_DEFER_ACCEPT: it took the bare ACK, waits for the client's first data, and repeats its SYN-ACK when its time is nearly over. The client sent nothing.",
+			evidence: []report.Evidence{{Says: fmt.Sprintf("the first repeat comes %s after the SYN-ACK, and the client sent no data", seconds(pointOf(c, repeats[0]).Since(l.ISN.Point))), Answer: "yes", Frames: frameList(l.ISN.Frame, repeats[0]), Source: "net/ipv4/inet_connection_sock.c syn_ack_recalc"}}})
+	} else {
+		ss.add(ruledOut("defer-accept", "A listener that waits for data (TCP_DEFER_ACCEPT) does not repeat its SYN-ACK so soon, or the client has sent some.", noteNo(fmt.Sprintf("the first repeat comes %s after the SYN-ACK", seconds(pointOf(c, repeats[0]).Since(l.ISN.Point))), repeats[0])))
+	}
+	ss.add(story{cause: "final-ack-ignored", stands: report.StaysOpen, assumes: full,
 		says:     "The server ignored the client's last ACK: its accept queue is full, so it repeats the SYN-ACK and waits for room.",
 		verdict:  fmt.Sprintf("The server ignored the ACK in frame %d and repeated its SYN-ACK: its accept queue is full, because the application does not accept connections fast enough. The client believes that it is connected.", o.RcvNxt.Frame),
 		evidence: []report.Evidence{{Says: fmt.Sprintf("the client acknowledged %s, and the SYN-ACK with ISN %s came again", o.RcvNxt.Num, l.ISN.Num), Answer: "yes", Frames: frameList(append([]uint64{o.RcvNxt.Frame}, repeats...)...), Source: "net/ipv4/tcp_ipv4.c tcp_v4_syn_recv_sock (ListenOverflows)"}}})
@@ -213,6 +225,16 @@ func (e *Engine) finalACKIgnored(c *flow.Connection) *finding {
 	q := &asked{e: e, c: c, p: c, server: e.view("server", l.Addr, l), client: e.view("client", o.Addr, o)}
 	q.dress(f, "server")
 	return f
+}
+
+// pointOf returns when a kept frame was seen.
+func pointOf(c *flow.Connection, frame uint64) flow.Point {
+	for i := range c.Frames {
+		if c.Frames[i].Frame == frame {
+			return c.Frames[i].Point()
+		}
+	}
+	return flow.Point{}
 }
 
 func (ss *stories) rename(from, to, says string) {

@@ -256,24 +256,30 @@ func (q *resetCase) afterBoth(ss *stories) {
 // afterOwnFIN: the sender of the RST had closed, its peer had not.
 func (q *resetCase) afterOwnFIN(ss *stories) {
 	ex, ey := q.end(q.x), q.end(q.y)
-	late := ey.SndNxt.Seen() && ey.SndNxt.Frame > ex.FIN.Frame && ey.SndNxt.Num.After(ex.FINAck.Num)
+	late := q.late()
 	gap := q.trigger.Since(ex.FIN.Point)
 	switch {
 	case q.readOn():
 		q.quitReading(ss)
+	case late && q.inFlight():
+		ss.add(story{cause: "crossing", stands: report.StaysOpen,
+			says: "The application closed while the peer was still sending: it did not want the rest.",
+			verdict: fmt.Sprintf("The %s closed (FIN in frame %d) while the %s was still sending: it did not want the rest, as when a download is stopped. What was under way met a closed socket, and the kernel answered with a RST.",
+				name(q.x), ex.FIN.Frame, name(q.y)),
+			evidence: []report.Evidence{note(fmt.Sprintf("the %s's data (frame %d) was sent within a round trip of the FIN: it could not know", name(q.y), q.dataFrame()), ex.FIN.Frame, q.dataFrame())}})
 	case late && ex.FINAcked.Seen() && ex.FINAcked.Frame <= ey.SndNxt.Frame:
 		ss.add(story{cause: "data-after-close", stands: report.StaysOpen, proven: q.exactAnswer(),
 			says: "Data arrived after the application was gone: the kernel answers with a RST, because nobody will ever read it.",
 			verdict: fmt.Sprintf("The %s had closed (FIN in frame %d, acknowledged in frame %d); then the %s sent data (frame %d), and as nobody is left to read it the %s's kernel answered with a RST.",
-				name(q.x), ex.FIN.Frame, ex.FINAcked.Frame, name(q.y), ey.SndNxt.Frame, name(q.x)),
+				name(q.x), ex.FIN.Frame, ex.FINAcked.Frame, name(q.y), q.dataFrame(), name(q.x)),
 			evidence: []report.Evidence{note(fmt.Sprintf("the %s's FIN was acknowledged, at the latest with the data itself", name(q.x)), ex.FIN.Frame, ex.FINAcked.Frame),
-				{Says: fmt.Sprintf("the data ends at %s, beyond %s which the FIN acknowledged", ey.SndNxt.Num, ex.FINAck.Num), Answer: "yes", Frames: frameList(ey.SndNxt.Frame, q.r.Frame), Source: "net/ipv4/tcp_input.c tcp_rcv_state_process (TCPAbortOnData)"}}})
+				{Says: fmt.Sprintf("the data ends at %s, beyond %s which the FIN acknowledged", ey.SndNxt.Num, ex.FINAck.Num), Answer: "yes", Frames: frameList(q.dataFrame(), q.r.Frame), Source: "net/ipv4/tcp_input.c tcp_rcv_state_process (TCPAbortOnData)"}}})
 	case late:
 		ss.add(story{cause: "crossing", stands: report.StaysOpen,
 			says: "The data and the FIN crossed: each side sent before it could know of the other.",
 			verdict: fmt.Sprintf("The %s closed (FIN in frame %d) just as the %s sent more data (frame %d): the two crossed, and the data met a closed socket. On a connection that is kept alive this is the race between the idle timeout of one side and the next request of the other.",
-				name(q.x), ex.FIN.Frame, name(q.y), ey.SndNxt.Frame),
-			evidence: []report.Evidence{note(fmt.Sprintf("the data in frame %d does not acknowledge the FIN in frame %d", ey.SndNxt.Frame, ex.FIN.Frame), ex.FIN.Frame, ey.SndNxt.Frame)}})
+				name(q.x), ex.FIN.Frame, name(q.y), q.dataFrame()),
+			evidence: []report.Evidence{note(fmt.Sprintf("the data in frame %d does not acknowledge the FIN in frame %d", q.dataFrame(), ex.FIN.Frame), ex.FIN.Frame, q.dataFrame())}})
 	case q.bare && gap > 2*time.Second:
 		ss.add(story{cause: "no-such-connection", stands: report.StaysOpen, assumes: []Assumption{assumeForgot},
 			says:    fmt.Sprintf("The %s had closed %s before and keeps nothing of the connection any more (FIN_WAIT2 runs out).", name(q.x), seconds(gap)),
@@ -286,6 +292,37 @@ func (q *resetCase) afterOwnFIN(ss *stories) {
 		ss.add(story{cause: "aborted-by-application", stands: report.StaysOpen, assumes: []Assumption{assumeLinger}, says: "The application did not wait for the peer's FIN: it closed with a timeout (SO_LINGER), or ended."})
 		ss.add(story{cause: "data-after-close", stands: report.StaysOpen, assumes: []Assumption{assumeUnseenData}, says: "Data that the capture does not show met the closed socket."})
 	}
+}
+
+// late: the peer sent more than the FIN of the RST's sender acknowledged.
+func (q *resetCase) late() bool {
+	ex, ey := q.end(q.x), q.end(q.y)
+	return ey.SndNxt.Seen() && ey.SndNxt.Frame > ex.FIN.Frame && ey.SndNxt.Num.After(ex.FINAck.Num)
+}
+
+// dataFrame is the peer's last kept frame with data before the RST.
+func (q *resetCase) dataFrame() uint64 {
+	for i := len(q.frames) - 1; i >= 0; i-- {
+		if f := &q.frames[i]; f.From == q.y && f.Len > 0 && f.Frame < q.r.Frame {
+			return f.Frame
+		}
+	}
+	return q.end(q.y).SndNxt.Frame
+}
+
+// inFlight: the peer was sending when the FIN left, and its first data behind it came within a round
+// trip, so that it could not heed it.
+func (q *resetCase) inFlight() bool {
+	ex, ey := q.end(q.x), q.end(q.y)
+	rtt := max(ex.SRTT, ey.SRTT)
+	for i := range q.frames {
+		f := &q.frames[i]
+		if f.From != q.y || f.Frame < ex.FIN.Frame || f.Len == 0 || !f.End().After(ex.FINAck.Num) {
+			continue
+		}
+		return ey.Bytes > uint64(f.Len) && ex.FINAck.Num.Sub(ey.ISN.Num) > 1 && f.Point().Since(ex.FIN.Point) < 2*rtt+2*time.Millisecond && ey.BeforeEnd.Seen() && ex.FIN.Since(ey.BeforeEnd) < 2*rtt+50*time.Millisecond
+	}
+	return false
 }
 
 // exactAnswer: the RST has the form of a kernel's answer to a segment: without ACK, at
@@ -473,6 +510,11 @@ func (q *resetCase) idle(ss *stories) {
 // weigh says how much the reset matters: where no data was under way it cuts nothing off.
 func (q *resetCase) weigh(f *finding) {
 	ex, ey := q.end(q.x), q.end(q.y)
+	if f.verdict.cause == "crossing" && q.x == flow.Listener && q.xFIN && q.late() && q.inFlight() {
+		// What a client uploads may matter to it; a download that is stopped does not.
+		f.severity, f.fault = report.Notice, report.ServerApplication
+		return
+	}
 	switch cause := f.verdict.cause; {
 	case ex.Bytes == 0 && ey.Bytes == 0 && !q.c.MidStream && (q.x == flow.Opener && !q.patient() || q.yFIN) && !q.answeredLate() && cause != "middlebox-reset":
 		f.severity = report.Harmless

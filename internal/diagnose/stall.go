@@ -41,8 +41,13 @@ func (r *row) numbers() []uint64 {
 // rows gathers the repeats by what they repeat.
 func (l *life) rows() []row {
 	var out []row
+	rebuilt := map[uint64]bool{}
 	for i := range l.c.Troubles {
 		f := &l.c.Troubles[i]
+		if f.Rebuilt && rebuilt[f.Frame] {
+			continue // its later part is sent again by itself
+		}
+		rebuilt[f.Frame] = rebuilt[f.Frame] || f.Rebuilt
 		if f.Len == 0 || f.Flags&(segment.SYN|segment.RST) != 0 {
 			continue
 		}
@@ -196,6 +201,8 @@ func (l *life) unheard(ss *stories, r *row, gaps report.Evidence) {
 		return
 	}
 	ss.add(ruledOut("large-segments-lost", "Segments of that size were delivered.", noteNo(fmt.Sprintf("%d bytes; up to %d were acknowledged", r.len, e.LongestAcked), r.first().Frame)))
+	ss.add(story{cause: "segment-dropped", stands: report.StaysOpen, assumes: []Assumption{assumeOneDropped}, evidence: []report.Evidence{gaps, goes},
+		says: fmt.Sprintf("Something on the path drops this one segment of the %s each time, and may let others pass: a filter of content, a broken checksum.", x)})
 	ss.add(story{cause: "direction-dead", stands: report.StaysOpen, assumes: []Assumption{assumeSilentPath}, evidence: []report.Evidence{gaps, goes},
 		says: fmt.Sprintf("What the %s sends no longer arrives, the other direction still works: a box on the path drops it, or a route changed.", x), verdict: fmt.Sprintf("What the %s sends no longer arrives, while the %s is still heard: a box on the path drops one direction.", x, y)})
 	lossy := assumeLossy
@@ -233,6 +240,20 @@ func (l *life) recovered(ss *stories, r *row, gaps report.Evidence) {
 	tail := r.end == e.SndNxt.Num || r.fin || r.first().Rebuilt
 	ev := []report.Evidence{gaps, note(fmt.Sprintf("the %s acknowledged it in the end", y), l.end(x.Other()).RcvNxt.Frame)}
 	cause, says := "loss-recovery", "Frames were lost, and repeated until they arrived."
+	if last := r.last(); r.first().Len > 500 && last.Len < r.first().Len && last.Len > 0 {
+		ev = append(ev, note(fmt.Sprintf("the first sendings have %d bytes, the last %d", r.first().Len, last.Len), r.first().Frame, last.Frame))
+		for _, n := range l.icmpAbout(r.from) {
+			if _, cause := icmpWords(&n); cause == "large-segments-lost" {
+				ev = append(ev, icmpEvidence(&n))
+			}
+		}
+		ss.add(story{cause: "large-segments-lost", stands: report.StaysOpen, evidence: ev, says: "The segment was too long for a link on the path; the sender found out and sent it in smaller pieces.",
+			verdict: fmt.Sprintf("The segment of %d bytes was too long for a link on the path; the %s found out (an ICMP error, or by probing) and sent it in pieces of %d, which arrived. It took %s.", r.first().Len, name(x), last.Len, seconds(r.span()))})
+		lost := assumeLostAgain
+		lost.Cost += 3 // and cut otherwise by chance
+		ss.add(story{cause: cause, stands: report.StaysOpen, assumes: []Assumption{lost}, says: says})
+		return
+	}
 	if tail {
 		cause, says = "tail-loss", "The last segment was lost, and only the timer can notice that."
 	}
@@ -306,8 +327,11 @@ func (l *life) zeroWindow() *finding {
 	if times > 1 {
 		f.verdict.says += fmt.Sprintf(" It closed its window %d times.", times)
 	}
-	if !never && longest < time.Second {
-		f.severity = report.Notice
+	if !never && longest < time.Second || len(worst) == 0 {
+		f.severity = report.Notice // nobody is seen to wait for it
+	}
+	if r := l.c.EndedAt; never && l.c.State == flow.Reset {
+		f.verdict.says += fmt.Sprintf(" In the end the connection was reset (frame %d).", r.Frame)
 	}
 	return f
 }
