@@ -1,10 +1,7 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,17 +11,15 @@ import (
 
 	"github.com/tcpwhy/tcpwhy"
 	"github.com/tcpwhy/tcpwhy/internal/report"
-	"github.com/tcpwhy/tcpwhy/internal/report/text"
 )
 
 // explainFlags are the flags of explain, and of the root command that stands for it.
 type explainFlags struct {
-	format, color string
-	facts, files  []string
-	only, flows   []string
-	since, until  string
-	all, exitCode bool
-	output        string
+	presentation
+	facts, files []string
+	only, flows  []string
+	since, until string
+	exitCode     bool
 }
 
 func (a *app) explainCommand() *cobra.Command {
@@ -61,24 +56,22 @@ server, are a line each; --all writes all in full.`,
   tcpwhy explain --facts 10.0.0.2=sysctl.txt client.pcap server.pcap
   tcpwhy explain --only reset,stalled --flow '10.0.0.1-10.0.0.2:443' trace.pcap
   tcpwhy explain --since 09:30:00 --until 09:31:00 trace.pcap
-  tcpwhy explain --format json -o report.json trace.pcapng
+  tcpwhy explain --format json trace.pcapng
+  tcpwhy explain --anonymize -o ticket.html trace.pcapng
   tcpdump -i any -U -w - tcp | tcpwhy explain -`,
 		Args: cobra.ArbitraryArgs, // checked in runExplain, which words it better
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runExplain(cmd, args, &f) },
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	addChoice(cmd, &f.format, "format", "how to write the report", "text", "json")
 	fs.StringArrayVar(&f.facts, "fact", nil, "what is known about an end, `WHO:NAME=VALUE`; may be repeated")
 	fs.StringArrayVar(&f.files, "facts", nil, "a file of what an end printed (sysctl -a), `WHO=FILE`; may be repeated")
 	fs.StringSliceVar(&f.only, "only", nil, "findings of these questions or causes, `SLUG,…`")
 	fs.StringArrayVar(&f.flows, "flow", nil, "findings between these ends, `ADDR:PORT-ADDR:PORT`; may be repeated")
 	fs.StringVar(&f.since, "since", "", "findings at this `TIME` or later")
 	fs.StringVar(&f.until, "until", "", "findings at this `TIME` or earlier")
-	fs.BoolVar(&f.all, "all", false, "write every finding in full")
+	addPresentation(cmd, &f.presentation, formats...)
 	fs.BoolVar(&f.exitCode, "exit-code", false, "exit with 3 if a finding that is more than harmless is reported")
-	addChoice(cmd, &f.color, "color", "when to use colour; auto: on a terminal", "auto", "always", "never")
-	fs.StringVarP(&f.output, "output", "o", "", "write to `FILE` instead of standard output")
 	// It fails only for a flag that does not exist or was registered twice.
 	if err := cmd.RegisterFlagCompletionFunc("only", completeOnly); err != nil {
 		panic(err)
@@ -116,6 +109,7 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 	if err := checkFiles(paths, a.terminalWidth(a.stdin) > 0); err != nil {
 		return err
 	}
+	f.settle(cmd)
 	if err := checkOutput(f.output, paths); err != nil {
 		return err
 	}
@@ -126,39 +120,14 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 	if err != nil {
 		return err
 	}
-	if err := a.write(f, r); err != nil {
+	r.MadeBy = madeBy()
+	if err := a.writeReport(&f.presentation, r); err != nil {
 		return err
 	}
 	if f.exitCode && slices.ContainsFunc(r.Findings, func(x report.Finding) bool { return x.Matters() }) {
 		return errFindings
 	}
 	return nil
-}
-
-// write presents the report where it is wanted.
-func (a *app) write(f *explainFlags, r *report.Report) (err error) {
-	var w = a.stdout
-	if f.output != "" {
-		file, ferr := os.Create(f.output)
-		if ferr != nil {
-			return ferr
-		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-		w = file
-	}
-	if f.format == "json" {
-		return writeJSON(w, r)
-	}
-	width := a.terminalWidth(w)
-	return text.Write(w, r, text.Options{Color: useColor(f.color, width > 0, a.getenv), Width: textWidth(width), All: f.all})
-}
-
-// writeJSON writes one JSON object, indented: people read it too.
-func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false) // segments are full of "<mss 1460>"
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }
 
 // checkOutput refuses an output that cannot be written, before the work is

@@ -202,7 +202,19 @@ func TestOptionsReachTheEngine(t *testing.T) {
 // Every command has help with examples, and the examples are accepted as they stand.
 func TestExamplesRun(t *testing.T) {
 	engine := func(context.Context, []string, tcpwhy.Options) (*report.Report, error) { return &report.Report{}, nil }
-	t.Chdir(t.TempDir()) // one of them writes a file, one reads facts
+	saved, err := os.ReadFile("../../internal/report/text/testdata/certain.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir()) // some of them write a file, one reads facts, some read a report
+	for _, name := range []string{"report.json", "report.html"} {
+		if err := os.WriteFile("saved.json", saved, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code, _, stderr := in(t, engine, "render", "-o", name, "saved.json"); code != 0 {
+			t.Fatal(stderr)
+		}
+	}
 	if err := os.WriteFile("sysctl.txt", []byte("net.ipv4.tcp_tw_recycle = 1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -109,3 +109,8 @@ func certaintyRank(c Certainty) int {
 	}
 	return 3
 }
+
+// Worse compares two verdicts, the worse one first: by severity, then by certainty.
+func Worse(a, b *Verdict) int {
+	return cmp.Or(cmp.Compare(severityRank(a.Severity), severityRank(b.Severity)), cmp.Compare(certaintyRank(a.Certainty), certaintyRank(b.Certainty)))
+}

@@ -338,11 +338,7 @@ func (p *printer) settle(ss []report.Settle) {
 // outcome writes what an answer of the command means, on a line of its own where the
 // command leaves no room.
 func (p *printer) outcome(l *line, col int, s *report.Settle) {
-	cond := s.If
-	if _, err := strconv.ParseUint(cond, 10, 64); err == nil {
-		cond = "= " + cond
-	}
-	whole := cond + " → " + s.Then
+	whole := condition(s.If) + " → " + s.Then
 	if col+utf8.RuneCountInString(Clean(whole)) > p.width {
 		if l.col > 0 {
 			l.end()
@@ -350,6 +346,14 @@ func (p *printer) outcome(l *line, col int, s *report.Settle) {
 		l, col = p.line(18, 22), 18
 	}
 	l.tab(col).words(plain, whole).end()
+}
+
+// condition words what a command shows: a bare number is the value of a setting.
+func condition(s string) string {
+	if _, err := strconv.ParseUint(s, 10, 64); err == nil {
+		return "= " + s
+	}
+	return s
 }
 
 func (p *printer) advice(as []string) {

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcpwhy/tcpwhy/internal/report"
+	"github.com/tcpwhy/tcpwhy/internal/report/anonymize"
+	"github.com/tcpwhy/tcpwhy/internal/report/html"
+	"github.com/tcpwhy/tcpwhy/internal/report/markdown"
+	"github.com/tcpwhy/tcpwhy/internal/report/text"
+)
+
+// formats are the forms that can be made of a report alone.
+var formats = []string{"text", "json", "html", "md"}
+
+// presentation is how a report is to be shown: the flags that explain and render share.
+type presentation struct {
+	format, color, output string
+	finding               string
+	all, anonymize        bool
+}
+
+// addPresentation adds those flags.
+func addPresentation(cmd *cobra.Command, p *presentation, formats ...string) {
+	fs := cmd.Flags()
+	addChoice(cmd, &p.format, "format", "how to write the report", formats...)
+	fs.StringVarP(&p.output, "output", "o", "", "write to `FILE` instead of standard output; its ending tells the format")
+	fs.StringVar(&p.finding, "finding", "", "only the finding of this `ID`, such as f3")
+	fs.BoolVar(&p.anonymize, "anonymize", false, "replace addresses and names of hosts and files, the same by the same")
+	fs.BoolVar(&p.all, "all", false, "write every finding in full (text)")
+	addChoice(cmd, &p.color, "color", "when to use colour; auto: on a terminal", "auto", "always", "never")
+}
+
+// settle completes what the flags say: without --format the file's ending chooses.
+func (p *presentation) settle(cmd *cobra.Command) {
+	if cmd.Flags().Changed("format") || p.output == "" {
+		return
+	}
+	ending := strings.TrimPrefix(filepath.Ext(p.output), ".")
+	if known, ok := cmd.Flags().Lookup("format").Value.(choice); ok && slices.Contains(known.allowed, ending) {
+		p.format = ending
+	}
+}
+
+// prepare makes of a report what is to be shown of it.
+func (p *presentation) prepare(r *report.Report) (*report.Report, error) {
+	if p.finding != "" {
+		one, err := selectFinding(r, p.finding)
+		if err != nil {
+			return nil, err
+		}
+		r = one
+	}
+	if p.anonymize {
+		r = new(anonymize.Mapping).Report(r)
+	}
+	return r, nil
+}
+
+// selectFinding returns a copy of the report with one of its findings.
+func selectFinding(r *report.Report, id string) (*report.Report, error) {
+	i := slices.IndexFunc(r.Findings, func(f report.Finding) bool { return f.ID == id })
+	if i < 0 {
+		hint := "there are no findings"
+		if n := len(r.Findings); n > 0 {
+			hint = "there are " + r.Findings[0].ID + " to " + r.Findings[n-1].ID
+		}
+		return nil, &usageError{err: fmt.Errorf("--finding: there is no finding %q", id), hint: hint}
+	}
+	out := *r
+	out.Findings = r.Findings[i : i+1]
+	out.HiddenFindings += len(r.Findings) - 1
+	out.Summary = report.Summarize(out.Findings)
+	out.Connections = slices.DeleteFunc(slices.Clone(r.Connections), func(c report.Connection) bool {
+		return !slices.Contains(r.Findings[i].ConnectionIDs, c.ID)
+	})
+	return &out, nil
+}
+
+// writeReport writes the report where it is wanted.
+func (a *app) writeReport(p *presentation, r *report.Report) error {
+	r, err := p.prepare(r)
+	if err != nil {
+		return err
+	}
+	if p.output == "" {
+		return a.writeFormat(a.stdout, p, r)
+	}
+	return writeFile(p.output, func(w io.Writer) error { return a.writeFormat(w, p, r) })
+}
+
+func (a *app) writeFormat(w io.Writer, p *presentation, r *report.Report) error {
+	switch p.format {
+	case "json":
+		return writeJSON(w, r)
+	case "html":
+		return html.Write(w, r, html.Options{RenderedBy: madeBy()})
+	case "md":
+		return markdown.Write(w, r, markdown.Options{})
+	}
+	width := a.terminalWidth(w)
+	return text.Write(w, r, text.Options{Color: useColor(p.color, width > 0, a.getenv), Width: textWidth(width), All: p.all})
+}
+
+// madeBy is how this program names itself in a report.
+func madeBy() string { return "tcpwhy " + readVersion().Version }
+
+// writeJSON writes one JSON object, indented: people read it too.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false) // segments are full of "<mss 1460>"
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// writeFile writes a file as a whole: it appears under its name when it is complete,
+// and an older one is left alone if that fails. What is no file of the usual kind (a pipe,
+// a device), or stands where no file can be made, is written to directly.
+func writeFile(path string, write func(io.Writer) error) error {
+	if to, err := filepath.EvalSymlinks(path); err == nil {
+		path = to
+	}
+	mode := fs.FileMode(0o666)
+	if info, err := os.Stat(path); err == nil {
+		if !info.Mode().IsRegular() {
+			return writeDirectly(path, write)
+		}
+		mode = info.Mode().Perm()
+	}
+	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+strconv.Itoa(os.Getpid())+".tmp")
+	f, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+	if errors.Is(err, fs.ErrPermission) {
+		return writeDirectly(path, write)
+	}
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(write(f), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(temp))
+	}
+	return os.Rename(temp, path)
+}
+
+func writeDirectly(path string, write func(io.Writer) error) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}
