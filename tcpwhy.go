@@ -247,6 +247,9 @@ func observations(o flow.Observed, st capture.Stats) []report.Warning {
 	if st.Tunnelled > 0 {
 		add("tunnels", st.FirstTunnelled, "%d segments were inside tunnels; what is told is of the connections within", st.Tunnelled)
 	}
+	if o.MidStream > 0 {
+		add("no-handshake", 0, "%d connections began before the capture: their window scales, and what was agreed when they were opened, are not known", o.MidStream)
+	}
 	if o.OneSided > 0 {
 		add("one-sided", 0, "of %d connections the capture shows one direction only: what the other end sent is not known", o.OneSided)
 	}

@@ -142,6 +142,8 @@ type Observed struct {
 	// Unseen those of which an end acknowledges bytes that were never seen; both count
 	// a connection when it is over or forgotten. FirstUnseen is the last frame of the first.
 	OneSided, Unseen, FirstUnseen uint64
+	// MidStream counts connections that were established before the capture shows them.
+	MidStream uint64
 	// Longest is the longest payload of a segment in bytes.
 	Longest uint32
 }
@@ -151,6 +153,9 @@ func (t *Table) Observed() Observed { return t.observed }
 
 // observe counts a connection that is over.
 func (t *Table) observe(r *record) {
+	if r.bits&(bitMidStream|bitNeverAsked) == bitMidStream|bitNeverAsked {
+		t.observed.MidStream++
+	}
 	o, l := r.hasAny(Opener), r.hasAny(Listener)
 	if o != l && r.hot[Opener].segs+r.hot[Listener].segs > 2 && r.state >= Established {
 		t.observed.OneSided++
