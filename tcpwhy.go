@@ -179,12 +179,14 @@ func (s *sink) report(r *capture.Reader, t *flow.Table, sel *selection) (*Report
 	if st.Packets > 0 {
 		out.Capture.First, out.Capture.Last = report.FormatTime(st.First), report.FormatTime(st.Last)
 	}
-	misses := false
+	misses, timeless := false, false
 	for _, w := range st.Warnings {
 		out.Capture.Warnings = append(out.Capture.Warnings, report.Warning{Code: w.Code, Says: w.Says, Frame: w.Frame})
 		switch w.Code {
 		case "capture-drops", "capture-cut-short", "capture-broken":
 			misses = true
+		case "times-missing":
+			timeless = true
 		}
 	}
 	for _, k := range st.Skipped {
@@ -193,7 +195,7 @@ func (s *sink) report(r *capture.Reader, t *flow.Table, sel *selection) (*Report
 		}
 	}
 	out.Capture.Warnings = append(out.Capture.Warnings, observations(t.Observed(), st)...)
-	results := s.engine.Answer(diagnose.Capture{Last: st.Last, Misses: misses, Connections: t.Connections()})
+	results := s.engine.Answer(diagnose.Capture{Last: st.Last, Misses: misses, Timeless: timeless, Connections: t.Connections()})
 	return out, s.findings(out, r, sel, st.First, results)
 }
 

@@ -96,6 +96,7 @@ var (
 	assumeReplyLost  = Assumption{"the SYN-ACK does not reach the client", 2, "it is never acknowledged", false}
 	assumeOpenerGone = Assumption{"the opener does not exist, or no longer wants the connection", 7, "floods and scans do that", false}
 
+	assumeLongAgo  = Assumption{"much time passed between the two connections", 6, "the text tells no times", false}
 	assumeOldTimer = Assumption{"the listener's first timeout is 3 s (kernels up to 3.0)", 9, "old", false}
 
 	// Closing.

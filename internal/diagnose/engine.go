@@ -28,6 +28,8 @@ type Capture struct {
 	Last int64
 	// Misses: the capture itself reports that it lost frames or was cut.
 	Misses bool
+	// Timeless: it is a text without times; the order of its frames is all that they tell.
+	Timeless bool
 	// Connections is how many connections it holds.
 	Connections uint64
 }

@@ -227,6 +227,20 @@ func (e *Engine) finalACKIgnored(c *flow.Connection) *finding {
 	return f
 }
 
+// forgetTimes takes back what only times prove or rule out.
+func (ss *stories) forgetTimes() {
+	for i := range ss.list {
+		s := &ss.list[i]
+		s.proven = false
+		switch s.cause {
+		case "time-wait-expired", "own-time-wait-expired":
+			if !s.standing() {
+				*s = story{cause: s.cause, stands: report.StaysOpen, assumes: []Assumption{assumeLongAgo}, says: "Enough time may have passed: the text does not tell."}
+			}
+		}
+	}
+}
+
 // pointOf returns when a kept frame was seen.
 func pointOf(c *flow.Connection, frame uint64) flow.Point {
 	for i := range c.Frames {
@@ -287,6 +301,10 @@ func (q *asked) answer() *finding {
 		}
 	}
 	ss.assumeKernels(q.server)
+	if q.e.capture.Timeless {
+		ss.forgetTimes()
+		f.warnings = append(f.warnings, report.Warning{Code: "times-missing", Says: "the text tells no times: how long the old connection had been over is not known (tcpdump -tttt; Wireshark: a Time column)"})
+	}
 	f.verdict = ss.judge()
 	f.stories = ss.list
 	q.aftermath(f)
@@ -299,6 +317,8 @@ func (q *asked) answer() *finding {
 func (q *asked) sinceWords() string {
 	e, p := q.old()
 	switch {
+	case q.e.capture.Timeless && (e.FIN.Seen() || p.FIN.Seen() || q.p.EndedAt.Seen()):
+		return "some time after the old connection's end"
 	case q.p.State == flow.Reset && q.p.EndedAt.Seen():
 		return fmt.Sprintf("%s after a reset", seconds(q.elapsed(q.p.EndedAt)))
 	case e.FIN.Seen() && p.FIN.Seen():
