@@ -235,7 +235,8 @@ func (ss *stories) forgetTimes() {
 		switch s.cause {
 		case "time-wait-expired", "own-time-wait-expired":
 			if !s.standing() {
-				*s = story{cause: s.cause, stands: report.StaysOpen, assumes: []Assumption{assumeLongAgo}, says: "Enough time may have passed: the text does not tell."}
+				*s = story{cause: s.cause, stands: report.StaysOpen, assumes: []Assumption{assumeLongAgo}, says: "Enough time may have passed: the text does not tell.",
+					verdict: "TIME_WAIT was over, it seems: the text tells no times, and nothing else in it explains what happened."}
 			}
 		}
 	}
