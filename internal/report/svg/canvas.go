@@ -70,35 +70,42 @@ type canvas struct {
 
 func newCanvas(o Options) *canvas { return &canvas{o: o, w: o.width()} }
 
-// escape makes text of any string: markup, and characters that have no shape of their own.
-func escape(s string) string {
+// shown is a string as a picture shows it: what has no shape of its own is written as an
+// escape.
+func shown(s string) string {
+	plain := true
+	for _, r := range s {
+		plain = plain && visible(r)
+	}
+	if plain {
+		return s
+	}
 	var b strings.Builder
 	for len(s) > 0 {
 		r, n := utf8.DecodeRuneInString(s)
 		switch {
 		case r == utf8.RuneError && n == 1:
 			b.WriteString(`\x` + strconv.FormatUint(uint64(s[0])|0x100, 16)[1:])
-		case r == '&':
-			b.WriteString("&amp;")
-		case r == '<':
-			b.WriteString("&lt;")
-		case r == '>':
-			b.WriteString("&gt;")
-		case r == '"':
-			b.WriteString("&#34;")
-		case r == '\'':
-			b.WriteString("&#39;")
-		case r == '\n' || r == '\t':
-			b.WriteRune(r)
-		case !unicode.IsPrint(r) || r == '\uFFFE' || r == '\uFFFF':
-			b.WriteString(`\u{` + strconv.FormatInt(int64(r), 16) + "}")
-		default:
+		case visible(r):
 			b.WriteString(s[:n])
+		default:
+			b.WriteString(`\u{` + strconv.FormatInt(int64(r), 16) + "}")
 		}
 		s = s[n:]
 	}
 	return b.String()
 }
+
+// visible: the character may stand in a picture's XML as it is.
+func visible(r rune) bool {
+	return r >= ' ' && r < 0x7f || r == '\n' || r == '\t' || r != utf8.RuneError && unicode.IsPrint(r) && r != '\uFFFE' && r != '\uFFFF'
+}
+
+// markup are the characters that mean something in XML.
+var markup = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;")
+
+// escape makes text of any string.
+func escape(s string) string { return markup.Replace(shown(s)) }
 
 // num prints a coordinate.
 func num(v float64) string {
@@ -132,11 +139,6 @@ func (c *canvas) title(s string) {
 // width returns how wide a string is at most.
 func width(s string, size float64) float64 {
 	return float64(utf8.RuneCountInString(shown(s))) * size * charWidth
-}
-
-// shown is the string as it will be seen, markup aside.
-func shown(s string) string {
-	return strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">", "&#34;", `"`, "&#39;", "'").Replace(escape(s))
 }
 
 // text writes one line at a base line. anchor is start, middle or end.

@@ -215,7 +215,11 @@ func (l *ladder) frame(s *report.Step, y float64) float64 {
 	lines = append(lines, wrap(tokens(s), "  ", l.right-l.left-8, normal)...)
 	notes := wrap(strings.Fields(s.Note), " ", l.right-l.left-8, small)
 	height := float64(len(lines)+len(notes))*lineHeight + 12
-	l.tag("g", true, "id", l.o.ID+"frame-"+strconv.FormatUint(s.Frame, 10), "class", "row")
+	attrs := []string{"class", "row"}
+	if _, twice := l.frames[s.Frame]; !twice {
+		attrs = append(attrs, "id", l.o.ID+"frame-"+strconv.FormatUint(s.Frame, 10))
+	}
+	l.tag("g", true, attrs...)
 	l.title(hover(s))
 	if s.Asked {
 		l.rect(l.left+1, y+1, l.right-l.left-2, height-1, "asked", "rx", "3")

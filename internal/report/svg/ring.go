@@ -150,8 +150,12 @@ func (g *ring) point(marks []mark) {
 		taken = append(taken, [2]float64{x, y})
 		g.tag("g", true)
 		g.title(m.name + " " + strconv.FormatUint(uint64(m.value), 10) + "\n" + m.note)
-		x0, y0 := g.at(m.value, min(dist, g.radius)-5)
-		x1, y1 := g.at(m.value, max(dist-8, g.radius+5))
+		from, to := g.radius-5, max(dist-9, g.radius+5)
+		if dist < g.radius {
+			from, to = min(dist+9, g.radius-5), g.radius+5
+		}
+		x0, y0 := g.at(m.value, from)
+		x1, y1 := g.at(m.value, to)
 		if m.tolerance > 1<<24 {
 			g.path(g.arc(m.value-m.tolerance, 2*min(m.tolerance, 1<<31-2), g.radius-6), m.class, "stroke-width", "4")
 		}
