@@ -49,6 +49,8 @@ type Options struct {
 	Only         []string
 	Flows        []string
 	Since, Until string
+	// Progress, if not nil, is kept up to date while the captures are read.
+	Progress *Progress
 }
 
 // UsageError is a wrong option, such as a fact that cannot be read.
@@ -114,6 +116,9 @@ func read(ctx context.Context, r *capture.Reader, t *flow.Table, s *sink) error 
 		t.Add(batch[:n])
 		if !s.o.NoFindings {
 			s.beside(r, t, batch[:n])
+		}
+		if i%16 == 0 || err != nil || n < len(batch) {
+			s.o.Progress.note(r, errors.Is(err, io.EOF))
 		}
 		switch {
 		case errors.Is(err, io.EOF):

@@ -10,6 +10,7 @@ import (
 
 func (a *app) connectionsCommand() *cobra.Command {
 	var format string
+	var noProgress bool
 	cmd := &cobra.Command{
 		Use:   "connections FILE...",
 		Short: "List the connections, a line each",
@@ -30,11 +31,14 @@ is a JSON object.`,
 			if format == "json" {
 				form = text.JSONLines
 			}
+			// Lines on the same terminal would be torn by it.
+			progress, end := a.startProgress(noProgress || a.terminalWidth(a.stdout) > 0)
 			var r *report.Report
 			err := text.WriteConnections(a.stdout, form, func(emit func(*report.Connection) error) (err error) {
-				r, err = a.explain(cmd.Context(), paths, tcpwhy.Options{Connection: emit, NoFindings: true, Stdin: a.input(paths)})
+				r, err = a.explain(cmd.Context(), paths, tcpwhy.Options{Connection: emit, NoFindings: true, Stdin: a.input(paths), Progress: progress})
 				return err
 			})
+			end()
 			if err != nil {
 				return err
 			}
@@ -46,5 +50,6 @@ is a JSON object.`,
 		},
 	}
 	addChoice(cmd, &format, "format", "how to write the lines", "text", "json")
+	addProgressFlag(cmd, &noProgress)
 	return cmd
 }

@@ -20,6 +20,7 @@ type explainFlags struct {
 	only, flows  []string
 	since, until string
 	exitCode     bool
+	noProgress   bool
 }
 
 func (a *app) explainCommand() *cobra.Command {
@@ -72,6 +73,7 @@ server, are a line each; --all writes all in full.`,
 	fs.StringVar(&f.until, "until", "", "findings at this `TIME` or earlier")
 	addPresentation(cmd, &f.presentation, formats...)
 	fs.BoolVar(&f.exitCode, "exit-code", false, "exit with 3 if a finding that is more than harmless is reported")
+	addProgressFlag(cmd, &f.noProgress)
 	// It fails only for a flag that does not exist or was registered twice.
 	if err := cmd.RegisterFlagCompletionFunc("only", completeOnly); err != nil {
 		panic(err)
@@ -113,10 +115,12 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 	if err := checkOutput(f.output, paths); err != nil {
 		return err
 	}
+	progress, end := a.startProgress(f.noProgress)
 	r, err := a.explain(cmd.Context(), paths, tcpwhy.Options{
-		Facts: f.facts, FactFiles: f.files, Stdin: a.input(paths),
+		Facts: f.facts, FactFiles: f.files, Stdin: a.input(paths), Progress: progress,
 		Only: f.only, Flows: f.flows, Since: f.since, Until: f.until,
 	})
+	end()
 	if err != nil {
 		return err
 	}

@@ -51,6 +51,8 @@ type app struct {
 	terminalWidth func(stream any) int
 	// stream is stdin, once a command reads it.
 	stream atomic.Pointer[stream]
+	// meter is the line on the terminal that says how far the reading is, while there is one.
+	meter atomic.Pointer[meter]
 }
 
 type explainFunc func(ctx context.Context, paths []string, o tcpwhy.Options) (*tcpwhy.Report, error)
@@ -154,6 +156,9 @@ func suggestion(cmd *cobra.Command) string {
 
 // talk writes lines on stderr. A message may quote names that a stranger chose.
 func (a *app) talk(kind, message string) {
+	if m := a.meter.Load(); m != nil {
+		m.wipe()
+	}
 	for line := range strings.Lines(message) {
 		_, _ = fmt.Fprintf(a.stderr, "tcpwhy: %s: %s\n", kind, text.Clean(strings.TrimSuffix(line, "\n")))
 	}

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"unicode/utf8"
 
@@ -51,6 +52,8 @@ func (s *source) openFile(stdin io.Reader) error {
 	if st, err := f.Stat(); err == nil && st.IsDir() {
 		f.Close()
 		return fmt.Errorf("%s: is a directory: name the capture files in it", s.name)
+	} else if err == nil && st.Mode().IsRegular() {
+		s.device.size = st.Size()
 	}
 	s.device.r = f
 	s.closers = append(s.closers, f)
@@ -211,12 +214,16 @@ func (f closeFunc) Close() error {
 // device is the file or stream itself. It keeps its own failure, which a
 // decompressor would pass on as if the data were damaged.
 type device struct {
-	r   io.Reader
-	err error
+	r    io.Reader
+	err  error
+	size int64 // bytes of a regular file; 0: a stream, whose end is not known
+	// read is how many bytes came so far: a decompressor reads from a goroutine of its own.
+	read atomic.Int64
 }
 
 func (d *device) Read(b []byte) (int, error) {
 	n, err := d.r.Read(b)
+	d.read.Add(int64(n))
 	if err != nil && err != io.EOF {
 		d.err = err
 	}

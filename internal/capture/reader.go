@@ -175,6 +175,25 @@ func (r *Reader) Sources() []string {
 	return names
 }
 
+// Progress tells how many bytes of the files were read, and how many there are: as
+// they lie on the disk, packed where they are. total is 0 where one is a stream. It may be
+// called while another goroutine reads.
+func (r *Reader) Progress() (read, total int64) {
+	known := true
+	for _, s := range r.sources {
+		read += s.device.read.Load()
+		total += s.device.size
+		known = known && s.device.size > 0
+	}
+	if !known {
+		total = 0
+	}
+	return read, total
+}
+
+// Frames is how many records were read so far, of all files together: the number of the last.
+func (r *Reader) Frames() uint64 { return r.frames }
+
 // Locate finds the file that a merged frame number stands for, as an index into
 // Sources, and the number of the frame in it. It is not ok for frames not yet
 // read, and for the oldest ones where files alternate more than a few million times.
