@@ -34,9 +34,9 @@ type frame struct {
 }
 
 type rung struct {
-	Frame                                       uint64
-	Anchor, At, From, Arrow, Segment, Note, Ref string
-	Asked, Gap                                  bool
+	Frame                                uint64
+	Anchor, At, From, Segment, Note, Ref string
+	Asked, Gap                           bool
 }
 
 type cause struct {
@@ -190,12 +190,6 @@ func (at finder) ladder(r *report.Report, f *report.Finding, anchor string) []ru
 		x := rung{Frame: s.Frame, From: s.From, Segment: s.Segment, Note: s.Note, Asked: s.Asked, Gap: s.Frame == 0, Ref: own[s.Frame]}
 		if s.Frame != 0 || s.Time != "" {
 			x.At = strings.TrimSuffix(text.At(s.AtS), " s")
-		}
-		switch s.From {
-		case "client":
-			x.Arrow = "→"
-		case "server":
-			x.Arrow = "←"
 		}
 		if _, ok := at[s.Frame]; s.Frame != 0 && !ok {
 			x.Anchor = anchor + "-" + strconv.FormatUint(s.Frame, 10)

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/tcpwhy/tcpwhy/internal/report"
+	"github.com/tcpwhy/tcpwhy/internal/report/svg"
 	"github.com/tcpwhy/tcpwhy/internal/report/text"
 )
 
@@ -28,11 +29,13 @@ type Options struct {
 const (
 	// maxPictures is how many findings, the worst ones, are shown with pictures.
 	maxPictures = 50
-	// maxBytes is what a page may weigh without the report inside it. Findings beyond
-	// are told in the list only.
-	maxBytes = 3_500_000
-	// maxLines is how many connections are listed.
-	maxLines = 2000
+	// maxBytes is what the report inside a page and the findings told in full may weigh
+	// together. Findings beyond that are told in the list only.
+	maxBytes = 3_700_000
+	// minBytes is left for findings, however large the report is.
+	minBytes = 500_000
+	// maxLines is how many connections are listed, and how many findings.
+	maxLines = 1000
 )
 
 var (
@@ -44,43 +47,33 @@ var (
 	pageText string
 )
 
+// sheet is the page's style and that of its pictures, which have dark colours on a screen only.
+var sheet = style + strings.ReplaceAll(svg.Style, "@media(prefers", "@media screen and (prefers")
+
 var templates = template.Must(template.New("").Parse(pageText))
 
 // Write writes the page. Whatever a report says is text: nothing of it becomes markup,
 // an address to load or a script. It returns the error of w, if any.
 func Write(w io.Writer, r *report.Report, o Options) error {
+	// What is shown is what a reader of the JSON gets: bytes that are no UTF-8 are replaced.
+	r = report.MapStrings(r, func(s string) string { return strings.ToValidUTF8(s, "\ufffd") })
 	data, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	// What is shown is what a reader of the JSON gets: bytes that are no UTF-8 are replaced.
-	if r, err = again(data); err != nil {
-		return err
-	}
 	shown := report.MapStrings(r, text.Clean)
 	p := newPage(shown, o)
-	if err := p.findings(shown); err != nil {
+	p.DataType, p.Data = pack(data)
+	if err := p.findings(shown, max(maxBytes-len(p.Data), minBytes)); err != nil {
 		return err
 	}
-	p.DataType, p.Data = pack(data)
 	return templates.ExecuteTemplate(w, "page", p)
 }
 
-func again(data []byte) (*report.Report, error) {
-	r := &report.Report{}
-	return r, json.Unmarshal(data, r)
-}
-
-// csp is the page's Content-Security-Policy: its own style and script, by their hashes,
-// and those of the pictures; nothing else, from nowhere.
-func csp(styles ...string) string {
-	var b strings.Builder
-	b.WriteString("default-src 'none'; base-uri 'none'; form-action 'none'; style-src")
-	for _, s := range styles {
-		b.WriteString(" '" + hash(s) + "'")
-	}
-	b.WriteString("; script-src '" + hash(script) + "'")
-	return b.String()
+// csp is the page's Content-Security-Policy: its own style and script, by their hashes;
+// nothing else, from nowhere.
+func csp() string {
+	return "default-src 'none'; base-uri 'none'; form-action 'none'; style-src '" + hash(sheet) + "'; script-src '" + hash(script) + "'"
 }
 
 func hash(s string) string {
@@ -88,19 +81,19 @@ func hash(s string) string {
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// findings writes the findings in full, the worst first, for as long as there is room.
-func (p *page) findings(r *report.Report) error {
-	used := 0
-	short := 0
+// findings writes the findings in full, the worst first, for as long as there is room
+// for so many bytes of them.
+func (p *page) findings(r *report.Report, room int) error {
+	used, short := 0, 0
 	for n, i := range worstFirst(r) {
 		f := &r.Findings[i]
 		row := p.row(f, p.anchors[i])
-		if used < maxBytes {
+		if used < room {
 			var b bytes.Buffer
 			if err := templates.ExecuteTemplate(&b, "finding", p.finding(r, f, p.anchors[i], n < maxPictures)); err != nil {
 				return err
 			}
-			if used += b.Len(); used < maxBytes || n == 0 {
+			if used += b.Len(); used < room || n == 0 {
 				p.Findings = append(p.Findings, template.HTML(b.String())) //nolint:gosec // the template has escaped it
 				row.Full = true
 			}
@@ -108,17 +101,19 @@ func (p *page) findings(r *report.Report) error {
 		if !row.Full {
 			short++
 		}
-		p.Rows = append(p.Rows, row)
+		if n < maxLines {
+			p.Rows = append(p.Rows, row)
+		}
 	}
 	for i := range p.Groups {
-		if j := p.byID[p.Groups[i].First]; j > 0 {
+		if j := p.byID[p.Groups[i].First]; j > 0 && p.listed(p.anchors[j-1]) {
 			p.Groups[i].Anchor = p.anchors[j-1]
 		}
 	}
 	switch {
 	case short > 0:
 		p.Note = "The worst " + strconv.Itoa(len(p.Findings)) + " findings are told in full below, the first " + strconv.Itoa(min(maxPictures, len(p.Findings))) +
-			" with pictures. The other " + strconv.Itoa(short) + " are in the list above, and with all numbers in the report that this file carries."
+			" with pictures. The other " + strconv.Itoa(short) + " are in the report that this file carries, the worst of them in the list above."
 	case len(r.Findings) > maxPictures:
 		p.Note = "The worst " + strconv.Itoa(maxPictures) + " findings are shown with pictures, the others in words and numbers."
 	}

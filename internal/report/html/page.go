@@ -14,7 +14,8 @@ import (
 // page is what the template shows. Every string of it is text but for those of the
 // types of html/template.
 type page struct {
-	CSP, Generator, Title      string
+	CSP, Generator             string
+	Title, Heading             string
 	Style                      template.CSS
 	Script, Data               template.JS
 	DataType                   string
@@ -56,13 +57,14 @@ type connection struct {
 }
 
 type picture struct {
-	Anchor, Title string
-	SVG           template.HTML
+	Title string
+	// SVG is drawn for a wide page, Slim for a telephone; empty where one does for both.
+	SVG, Slim template.HTML
 }
 
 func newPage(r *report.Report, o Options) *page {
 	p := &page{
-		CSP: csp(style), Generator: generator(r, o), Title: title(r), Style: template.CSS(style), Script: template.JS(script), //nolint:gosec // our own files
+		CSP: csp(), Generator: generator(r, o), Title: title(r), Heading: "Why TCP did what it did", Style: template.CSS(sheet), Script: template.JS(script), //nolint:gosec // our own files
 		Sources: r.Capture.Sources, Numbers: text.Numbers(&r.Capture), Totals: text.Totals(r), Warnings: r.Capture.Warnings,
 		MadeBy: r.MadeBy, Schema: r.Schema, byID: map[string]int{},
 	}
@@ -140,6 +142,11 @@ func (p *page) row(f *report.Finding, anchor string) row {
 		ID: f.ID, Anchor: anchor, Asks: f.Asks, Says: f.Verdict.Says, Client: f.Flow.Client, Server: f.Flow.Server,
 		Severity: severityBadge(f.Verdict.Severity), Certainty: certaintyBadge(f.Verdict.Certainty),
 	}
+}
+
+// listed tells whether the finding of that anchor has a row.
+func (p *page) listed(anchor string) bool {
+	return slices.ContainsFunc(p.Rows, func(r row) bool { return r.Anchor == anchor })
 }
 
 func causeWord(c string) string {

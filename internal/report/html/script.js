@@ -31,9 +31,10 @@
   }
 
   // A sentence lights up its frames, a frame the sentences that rest on it.
-  const framesOf = (e) => (e.dataset.frames || e.dataset.frame || '').split(' ').filter(Boolean);
+  // The row of frame 12 in a picture has an id that ends in frame-12.
+  const framesOf = (e) => (e.dataset.frames || e.dataset.frame || e.id.replace(/^.*frame-/, '')).split(' ').filter(Boolean);
   for (const article of all(document, 'article')) {
-    const marked = all(article, '[data-frame],[data-frames]');
+    const marked = all(article, '[data-frame],[data-frames],.row');
     const light = (from, on) => {
       const frames = framesOf(from);
       for (const e of marked) {
