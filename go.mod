@@ -18,7 +18,7 @@ require (
 )
 
 require (
-	golang.org/x/net v0.55.0 // indirect
+	golang.org/x/net v0.55.0
 	golang.org/x/sys v0.49.0
 	pgregory.net/rapid v1.3.0
 )
