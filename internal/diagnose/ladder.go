@@ -32,6 +32,8 @@ func ladder(conns []*flow.Connection, f *finding) ([]report.Step, stretch) {
 	}
 	// Connections overlap, and repeats of a SYN are kept beside what came after them.
 	slices.SortStableFunc(rungs, func(a, b rung) int { return cmp.Compare(a.time, b.time) })
+	// A frame that two connections keep has one rung.
+	rungs = slices.CompactFunc(rungs, func(a, b rung) bool { return a.step.Frame != 0 && a.step.Frame == b.step.Frame })
 	rungs = cutMiddle(rungs, f)
 	var out []report.Step
 	for i, r := range rungs {
@@ -72,7 +74,8 @@ func rungsOf(c *flow.Connection, n int, client segment.Endpoint, f *finding) []r
 	}
 	for _, s := range []flow.Side{flow.Opener, flow.Listener} {
 		e := &c.Ends[s]
-		if e.ISN.Seen() && !e.ISNImplied && !kept[e.ISN.Frame] {
+		repeated := slices.ContainsFunc(c.Troubles, func(fr flow.Frame) bool { return fr.Frame == e.ISN.Frame })
+		if e.ISN.Seen() && !e.ISNImplied && !kept[e.ISN.Frame] && !repeated {
 			fr := handshakeFrame(c, s)
 			fr.Frame, fr.Time = e.ISN.Frame, e.ISN.Time
 			add(&fr)
