@@ -42,7 +42,8 @@ States and their keys; a number that is left out is not known:
 ` + stateHelp() + `
 Numbers are as on the wire. ts_recent=none: the connection had no timestamps.
 last_ack, ts_stored and gate_stored are seconds before the segment. gate_ts is
-what tcp_tw_recycle remembers of the peer's address. isn and irs are the own
+what tcp_tw_recycle remembers of the peer's address; left_isn is what a SYN
+that was dropped left behind on that processor. isn and irs are the own
 and the peer's first number; first_tsval and last_tsval the own timestamps of
 the first and the latest SYN or SYN-ACK. Where TIME_WAIT answers a SYN with an
 ACK, what the opener does then is followed too. What is usual for a host is taken for

@@ -117,7 +117,7 @@ func (q *asked) leftOver(s story) story {
 		return ruledOut(s.cause, "A listener would have drawn a fresh ISN; this one is the old snd_nxt + 65537.", q.inheritedEvidence())
 	}
 	s.stands, s.kernels, s.proven = report.StaysOpen, fit, false
-	s.assumes = append(append([]Assumption{}, s.assumes...), Assumption{"the ISN was left over from that SYN", 8, "seen after SYN+FIN on kernels 6.10 to 6.18.33 and 7.0.10", false})
+	s.assumes = append(append([]Assumption{}, s.assumes...), Assumption{"the ISN was left over from that SYN", 8, "seen after SYN+FIN on kernels 6.12.43, 6.12.113, 6.16.12 and 6.18.15", false})
 	s.evidence = append(s.evidence, q.inheritedEvidence(), report.Evidence{Says: "such kernels leave the ISN chosen for a dropped SYN to the next one", Answer: "yes", Source: kernel.LeavesISN.From})
 	return s
 }

@@ -13,7 +13,7 @@ var (
 	// listener and the choice is lost.
 	KeepsISN = Behaviour{
 		ID: "keeps-isn", Says: "answers an IPv4 SYN accepted in TIME_WAIT with snd_nxt + 65537",
-		From:  "tcp_v4_rcv, tcp_conn_request; run on 3.10.el7, 3.16, 4.9, 4.19, 5.10, 6.1, 6.12, 6.18, 7.2",
+		From:  "tcp_v4_rcv, tcp_conn_request; run on 3.10.el7, 3.16, 4.9, 4.19, 5.10, 6.1, 6.12, 6.16, 6.18, 7.2",
 		First: Yes,
 		Changes: []Change{
 			{V(4, 14, 5), V(4, 14, 277), No},
@@ -25,7 +25,7 @@ var (
 	// KeepsISN6 is the same for IPv6.
 	KeepsISN6 = Behaviour{
 		ID: "keeps-isn-ipv6", Says: "answers an IPv6 SYN accepted in TIME_WAIT with snd_nxt + 65537",
-		From:  "tcp_v6_rcv, tcp_conn_request; run on 5.10, 6.1, 6.12, 6.18, 7.2",
+		From:  "tcp_v6_rcv, tcp_conn_request; run on 5.10, 6.1, 6.12, 6.16, 6.18, 7.2",
 		First: Yes,
 		Changes: []Change{
 			{V(3, 19, 8), V(4, 1, 52), No},
@@ -34,13 +34,18 @@ var (
 		RHEL8: No,
 	}
 	// LeavesISN: a SYN that the listener drops leaves the chosen ISN to the
-	// next SYN on that processor (CVE-2026-64024).
+	// next SYN on that processor (CVE-2026-64024). Each stable series got the
+	// repair at a patch level of its own.
 	LeavesISN = Behaviour{
 		ID: "leaves-isn", Says: "leaves the ISN chosen for a SYN that the listener then drops to the next SYN on that processor",
-		From:    "run on 6.12.43 (yes), 6.12.117, 6.18.44, 7.2.13 (no)",
-		First:   No,
-		Changes: []Change{{end(6, 6), V(6, 12, 43), Yes}, {V(6, 12, 43), V(6, 12, 117), No}, {end(6, 12), V(6, 18, 44), No}, {end(6, 18), V(7, 2, 13), No}},
-		RHEL6:   No, RHEL7: No, RHEL8: No,
+		From:  "tcp_conn_request, the per-CPU tcp_tw_isn; run on 6.12.43, 6.12.113, 6.16.12, 6.18.15 (yes), 6.12.115, 6.12.117, 6.18.44, 7.2.13 (no)",
+		First: No,
+		Changes: []Change{
+			{end(6, 6), V(6, 12, 43), Yes}, {V(6, 12, 113), V(6, 12, 115), No},
+			{end(6, 12), V(6, 16, 12), Yes}, {V(6, 18, 15), V(6, 18, 44), No},
+			{end(6, 18), V(7, 2, 13), No},
+		},
+		RHEL6: No, RHEL7: No, RHEL8: No,
 	}
 	// LimitsACKs: one ACK per tcp_invalid_ratelimit (500 ms).
 	LimitsACKs = Behaviour{

@@ -46,7 +46,8 @@ var candidates = []candidate{
 	{mainline(6, 12, 43), "early 6.12.y", "early 6.12.y"},
 	{mainline(6, 12, 117), "late 6.12.y", "late 6.12.y"},
 	{mainline(6, 13, 7), "6.13", "6.13"},
-	{mainline(6, 14, 0), "6.14", "6.17"},
+	{mainline(6, 14, 0), "6.14", "6.15"},
+	{mainline(6, 16, 12), "6.16", "6.17"},
 	{mainline(6, 18, 18), "early 6.18.y", "early 6.18.y"},
 	{mainline(6, 18, 44), "late 6.18.y", "late 6.18.y"},
 	{mainline(6, 19, 0), "6.19", "6.19"},
@@ -97,7 +98,7 @@ func Words(set []Profile) string {
 	for _, p := range set {
 		in[p] = true
 	}
-	const mainlines = 39
+	const mainlines = 40
 	var out []string
 	for i := 0; i < len(candidates); i++ {
 		c := candidates[i]

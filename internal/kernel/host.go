@@ -82,6 +82,9 @@ const (
 	ISNFresh
 	// ISNCookie: a SYN cookie.
 	ISNCookie
+	// ISNLeftOver: snd_nxt + 65537 of a TIME_WAIT that has nothing to do with
+	// this SYN.
+	ISNLeftOver
 )
 
 // Reply is a prediction to the field; a number that is not Known is not predicted.

@@ -67,6 +67,7 @@ func originOf(r kernel.Reply) string {
 	}
 	return [...]string{
 		kernel.ISNUnknown: "", kernel.ISNInherited: Inherited.String(), kernel.ISNFresh: ClockLine.String(), kernel.ISNCookie: Cookie.String(),
+		kernel.ISNLeftOver: LeftOver.String(),
 	}[r.ISN]
 }
 

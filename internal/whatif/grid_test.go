@@ -120,7 +120,7 @@ func listenCases() (out []variant[listen.Case]) {
 		for _, s := range gridSegments() {
 			for _, other := range []bool{false, true} {
 				g := listen.Gate{TS: known(1900), Stored: gridNow - int64(time.Second), OtherAddress: other}
-				c := &listen.Case{Host: h, Segment: s, Now: gridNow, Gate: g}
+				c := &listen.Case{Host: h, Segment: s, Now: gridNow, Gate: g, LeftISN: known(7)}
 				out = append(out, variant[listen.Case]{c, &c.Host.Profile})
 			}
 		}

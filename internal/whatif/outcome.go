@@ -32,6 +32,7 @@ var isnWords = [...]string{
 	kernel.ISNInherited: "snd_nxt + 65537",
 	kernel.ISNFresh:     "from the clock line",
 	kernel.ISNCookie:    "a cookie",
+	kernel.ISNLeftOver:  "left over from a SYN that was dropped",
 }
 
 func replyOf(r kernel.Reply) *Reply {

@@ -300,7 +300,7 @@ const (
 
 var kinds = map[string]kind{
 	"rcv_nxt": number, "snd_nxt": number, "rcv_wnd": number, "isn": number, "irs": number, "iss": number,
-	"first_tsval": number, "last_tsval": number, "gate_ts": number, "ts_recent": stamp, "wscale": shift,
+	"first_tsval": number, "last_tsval": number, "gate_ts": number, "left_isn": number, "ts_recent": stamp, "wscale": shift,
 	"last_ack": ago, "ts_stored": ago, "gate_stored": ago, "rto": timeout,
 	"snd_una": number, "snd_wl1": number, "peer_wnd": size, "max_window": number, "bytes_acked": number,
 	"ahead": number, "ahead_end": number, "orphan": yesNo, "unread": yesNo, "sack": yesNo, "memory": yesNo,

@@ -43,7 +43,7 @@ var (
 	finWait2Keys = append(slices.Clone(liveKeys), "ts_stored")
 	connKeys     = append(slices.Clone(liveKeys), "snd_una", "snd_wl1", "peer_wnd", "max_window", "bytes_acked", "rto", "orphan", "unread", "sack", "memory", "ahead", "ahead_end")
 	synRecvKeys  = append(slices.Clone(liveKeys), "isn", "irs", "first_tsval", "last_tsval")
-	gateKeys     = []string{"gate_ts", "gate_stored", "gate_other"}
+	listenKeys   = []string{"gate_ts", "gate_stored", "gate_other", "left_isn"}
 	synSentKeys  = []string{"iss", "first_tsval", "last_tsval", "repeated", "data", "inherits", "ts_recent"}
 )
 
@@ -61,7 +61,7 @@ func states() []*state {
 		liveState("closing", live.Closing),
 		liveState("last-ack", live.LastAck),
 		{"syn-recv", "SYN_RECV", synRecvKeys, every, "", "ts_recent=NUMBER (or none), first_tsval=NUMBER and last_tsval=NUMBER of the SYN-ACKs", func(q *Question) []Stage { return q.live(live.SynRecv) }},
-		{"listen", "no socket on the four-tuple, but a listener", gateKeys, bareSYN, onlyBareSYN, "gate_ts=NUMBER, gate_stored=SECONDS ago", func(q *Question) []Stage { return []Stage{q.listener(q.gate())} }},
+		{"listen", "no socket on the four-tuple, but a listener", listenKeys, bareSYN, onlyBareSYN, "gate_ts=NUMBER, gate_stored=SECONDS ago", func(q *Question) []Stage { return []Stage{q.listener(q.gate())} }},
 		{"none", "no socket, and nobody listens", nil, bareSYN, onlyBareSYN, "", (*Question).nobody},
 		{"syn-sent", "SYN_SENT", synSentKeys, every, "", "first_tsval=NUMBER, last_tsval=NUMBER, ts_recent=NUMBER", (*Question).synSent},
 		{"own-time-wait", "the host's own TIME_WAIT, onto which it calls connect()", []string{"snd_nxt", "ts_recent", "ts_stored", "bound", "loopback", "fin_wait2"}, nil, "", tsRecent, (*Question).ownTimeWait},
@@ -223,7 +223,7 @@ func (q *Question) listener(g listen.Gate) Stage {
 	if g.Stored == 0 {
 		g = listen.Gate{} // a timestamp without its time says nothing
 	}
-	c := &listen.Case{Host: q.host, Gate: g, Segment: q.segment, Now: q.now()}
+	c := &listen.Case{Host: q.host, Gate: g, LeftISN: q.values.num("left_isn"), Segment: q.segment, Now: q.now()}
 	return stageOf(listen.Decide(c), listenOutcome)
 }
 

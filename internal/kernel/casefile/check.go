@@ -152,7 +152,7 @@ func Reply(r kernel.Reply) string {
 	case kernel.NoReply:
 		return r.Kind.String()
 	case kernel.ReplySYNACK:
-		from := [...]string{"origin unknown", "inherited", "clock line", "cookie"}[r.ISN]
+		from := [...]string{"origin unknown", "inherited", "clock line", "cookie", "left over"}[r.ISN]
 		return fmt.Sprintf("%s seq %s (%s) ack %s", r.Kind, Num(r.Seq), from, Num(r.Ack))
 	case kernel.ReplyRST:
 		if !r.HasACK {

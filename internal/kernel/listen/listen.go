@@ -28,8 +28,12 @@ type Gate struct {
 
 // Case is a SYN that meets no socket, its host, and what the gate remembers.
 type Case struct {
-	Host    kernel.Host
-	Gate    Gate
+	Host kernel.Host
+	Gate Gate
+	// LeftISN is the ISN that TIME_WAIT chose for a SYN which the listener then
+	// dropped, the last one on this processor. Not Known: there is none, which is
+	// what a host is taken for unless something tells otherwise.
+	LeftISN kernel.Num
 	Segment segment.Segment
 	Now     int64 // ns
 }
@@ -47,7 +51,7 @@ type clause = kernel.Clause[Case]
 
 // Rules is every rule for a SYN without a socket, in the order of the kernel.
 func Rules() []*Rule {
-	return []*Rule{&noListener, &synFIN, &queueFull, &cookie, &gateOlder, &gateNoTimestamp, &accept}
+	return []*Rule{&noListener, &synFIN, &queueFull, &leftOver, &cookie, &gateOlder, &gateNoTimestamp, &accept}
 }
 
 // Decide asks them.
@@ -121,6 +125,21 @@ var synFIN = Rule{
 		return kernel.YesIf(c.Segment.Flags.Has(segment.FIN), "flags %s", c.Segment.Flags)
 	}}, behaviour(&kernel.DropsSYNFIN)},
 	Then: func(*Case) Outcome { return Outcome{"syn-fin", kernel.Reply{}} },
+}
+
+// It stands before cookies: a SYN that finds such a number is not asked whether the
+// SYN queue has room.
+var leftOver = Rule{
+	ID: "left-over", Says: "A SYN gets the ISN that a dropped one left behind.", From: connRequest + ", the per-CPU tcp_tw_isn",
+	When: []clause{{Says: "a dropped SYN left an ISN on this processor", Ask: func(c *Case) kernel.Reading {
+		if !c.LeftISN.Known {
+			return kernel.YesIf(false, "none is left")
+		}
+		return kernel.YesIf(true, "%s is left", c.LeftISN.Num)
+	}}, behaviour(&kernel.LeavesISN)},
+	Then: func(c *Case) Outcome {
+		return Outcome{"left-over", kernel.Reply{Kind: kernel.ReplySYNACK, Seq: c.LeftISN, Ack: kernel.Known(c.Segment.Seq.Add(1)), ISN: kernel.ISNLeftOver}}
+	},
 }
 
 var cookie = Rule{

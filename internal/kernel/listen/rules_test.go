@@ -12,7 +12,7 @@ import (
 )
 
 // The case files: "gate ts=900 stored=-10s" is what tcp_tw_recycle remembers of
-// the peer's address.
+// the peer's address, "left isn=7" what a dropped SYN left behind.
 func TestCases(t *testing.T) {
 	casefile.Check(t, casefile.State[listen.Case, listen.Outcome]{
 		Rules: listen.Rules(), Build: build, Decide: listen.Decide, Show: show,
@@ -27,7 +27,8 @@ func TestCases(t *testing.T) {
 func build(c *casefile.Case) *listen.Case {
 	s := c.On("gate")
 	return &listen.Case{
-		Host: c.Host(), Gate: listen.Gate{TS: s.Num("ts"), Stored: s.Time("stored"), OtherAddress: s.Answer("other_address") == kernel.Yes}, Segment: c.Segment, Now: c.At,
+		Host: c.Host(), Gate: listen.Gate{TS: s.Num("ts"), Stored: s.Time("stored"), OtherAddress: s.Answer("other_address") == kernel.Yes},
+		LeftISN: c.On("left").Num("isn"), Segment: c.Segment, Now: c.At,
 	}
 }
 

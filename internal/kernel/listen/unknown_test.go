@@ -42,6 +42,9 @@ func draw(r *rand.Rand) *listen.Case {
 		Segment: segment.Segment{Seq: seq.Of(r.Uint32()), Flags: segment.SYN, Len: pick(0, 0, 10)},
 		Now:     casefile.Start,
 	}
+	if r.IntN(4) == 0 {
+		c.LeftISN = kernel.Known(seq.Of(r.Uint32()))
+	}
 	if r.IntN(8) == 0 {
 		c.Segment.Flags |= segment.FIN
 	}
