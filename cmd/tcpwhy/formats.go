@@ -22,12 +22,12 @@ import (
 )
 
 // formats are the forms that can be made of a report alone.
-var formats = []string{"text", "json", "html", "md"}
+var formats = []string{"text", "json", "html", "md", "svg"}
 
 // presentation is how a report is to be shown: the flags that explain and render share.
 type presentation struct {
 	format, color, output string
-	finding               string
+	finding, picture      string
 	all, anonymize        bool
 }
 
@@ -37,6 +37,7 @@ func addPresentation(cmd *cobra.Command, p *presentation, formats ...string) {
 	addChoice(cmd, &p.format, "format", "how to write the report", formats...)
 	fs.StringVarP(&p.output, "output", "o", "", "write to `FILE` instead of standard output; its ending tells the format")
 	fs.StringVar(&p.finding, "finding", "", "only the finding of this `ID`, such as f3")
+	addChoice(cmd, &p.picture, "picture", "which picture svg is, of the finding or the first", pictures...)
 	fs.BoolVar(&p.anonymize, "anonymize", false, "replace addresses and names of hosts and files, the same by the same")
 	fs.BoolVar(&p.all, "all", false, "write every finding in full (text)")
 	addChoice(cmd, &p.color, "color", "when to use colour; auto: on a terminal", "auto", "always", "never")
@@ -108,6 +109,8 @@ func (a *app) writeFormat(w io.Writer, p *presentation, r *report.Report) error 
 		return html.Write(w, r, html.Options{RenderedBy: madeBy()})
 	case "md":
 		return markdown.Write(w, r, markdown.Options{})
+	case "svg":
+		return writePicture(w, p.picture, r)
 	}
 	width := a.terminalWidth(w)
 	return text.Write(w, r, text.Options{Color: useColor(p.color, width > 0, a.getenv), Width: textWidth(width), All: p.all})

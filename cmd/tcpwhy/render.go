@@ -22,6 +22,7 @@ the saved report says. The page carries the whole report, so that nothing is los
 on the way. A capture with comments (pcapng) needs the capture, see explain.`,
 		Example: `  tcpwhy render report.html
   tcpwhy render report.html --format md --finding f1
+  tcpwhy render report.html --picture ladder -o ladder.svg
   tcpwhy render report.json --anonymize -o ticket.html`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -64,7 +64,11 @@ func Write(w io.Writer, r *report.Report, o Options) error {
 	shown := report.MapStrings(r, text.Clean)
 	p := newPage(shown, o)
 	p.DataType, p.Data = pack(data)
-	if err := p.findings(shown, max(maxBytes-len(p.Data), minBytes)); err != nil {
+	room := maxBytes - len(p.Data)
+	for _, o := range p.Overview {
+		room -= len(o.SVG)
+	}
+	if err := p.findings(shown, max(room, minBytes)); err != nil {
 		return err
 	}
 	return templates.ExecuteTemplate(w, "page", p)

@@ -65,7 +65,7 @@ type picture struct {
 func newPage(r *report.Report, o Options) *page {
 	p := &page{
 		CSP: csp(), Generator: generator(r, o), Title: title(r), Heading: "Why TCP did what it did", Style: template.CSS(sheet), Script: template.JS(script), //nolint:gosec // our own files
-		Sources: r.Capture.Sources, Numbers: text.Numbers(&r.Capture), Totals: text.Totals(r), Warnings: r.Capture.Warnings,
+		Sources: r.Capture.Sources, Numbers: text.Numbers(&r.Capture), Totals: text.Totals(r), Warnings: r.Capture.Warnings, Overview: overview(r),
 		MadeBy: r.MadeBy, Schema: r.Schema, byID: map[string]int{},
 	}
 	if o.RenderedBy != r.MadeBy {

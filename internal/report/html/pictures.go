@@ -10,7 +10,27 @@ import (
 const (
 	broad = 1000 // pixels
 	slim  = 340
+	// maxOverview is what the overview may weigh, in bytes.
+	maxOverview = 500_000
 )
+
+// overview draws the connections over time, where there are several.
+func overview(r *report.Report) []picture {
+	if len(r.Connections) < 3 {
+		return nil
+	}
+	draw := func(width int, id string) template.HTML {
+		return template.HTML(svg.Overview(r, svg.Options{Width: width, ID: id, Embedded: true})) //nolint:gosec // svg escapes
+	}
+	p := picture{Title: "The connections that are named, over time", SVG: draw(broad, "o-")}
+	switch n := len(p.SVG); {
+	case n == 0, n > maxOverview:
+		return nil
+	case n < maxOverview/8:
+		p.Slim = draw(slim, "os-")
+	}
+	return []picture{p}
+}
 
 // picturesOf draws what there is to draw of a finding.
 func picturesOf(f *report.Finding, anchor string) []picture {
@@ -21,6 +41,8 @@ func picturesOf(f *report.Finding, anchor string) []picture {
 	}{
 		{"The deciding frames, and what each end was", "l", svg.Ladder},
 		{"The sequence numbers that decide, on the circle of 2^32", "r", svg.Ring},
+		{"Initial sequence numbers and timestamps against the host's clocks", "c", svg.Clock},
+		{"Sequence numbers over time", "s", svg.TimeSequence},
 	} {
 		draw := func(width int, id string) template.HTML {
 			return template.HTML(d.draw(f, svg.Options{Width: width, ID: anchor + "-" + id + "-", Embedded: true})) //nolint:gosec // svg escapes
