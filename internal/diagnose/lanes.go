@@ -81,8 +81,8 @@ func (f *finding) lanes(conns []*flow.Connection, t stretch) []report.Lane {
 // lane adds what one connection makes of an end.
 func (f *finding) lane(l *lane, c *flow.Connection, end segment.Endpoint) {
 	s := sideOf(c, end)
-	if c.Ends[s].Endpoint != end {
-		return // the other half of a connection whose addresses are translated
+	if other := f.c.Ends[sideOf(f.c, end).Other()].Endpoint; c.Ends[s].Endpoint != end || c.Ends[s.Other()].Endpoint != other {
+		return // what came from another address, or to one
 	}
 	q := f.q
 	asked := q != nil && end == q.c.Ends[flow.Listener].Endpoint
@@ -94,14 +94,18 @@ func (f *finding) lane(l *lane, c *flow.Connection, end segment.Endpoint) {
 			f.holds(l)
 			return
 		}
-		l.rests(q.p, s, q.client.likeliest(orAny(nil, q.client)), q.c.First.Time)
+		l.rests(q.p, s, q.client, q.c.First.Time)
+		if n := len(l.spans); n > 0 && !slices.Contains([]string{stateClosed, stateTimeWait, stateSynSent}, l.spans[n-1].State) {
+			// An end that still held it would not open again: when it lost it is not known.
+			l.begin(stateUnknown, later(q.p.Ends[s].Last.Point, flow.Point{Frame: l.spans[n-1].Frame, Time: l.t.from + int64(l.spans[n-1].FromS*1e9)})).Frame = 0
+		}
 	case asked && c != q.c:
 		// What the end held answers the attempts in between: see holds.
 	default:
 		l.assumed = false
 		l.opens(c, s)
 		l.closes(c, s)
-		l.rests(c, s, kernel.Profile{}, l.t.to)
+		l.rests(c, s, hostView{}, l.t.to)
 	}
 }
 
@@ -152,21 +156,22 @@ func (l *lane) closes(c *flow.Connection, s flow.Side) {
 	l.begin(live.FinWait1.String(), e.FIN.Point)
 	switch {
 	case p.FIN.Seen() && (!e.FINAcked.Seen() || e.FINAcked.Frame > p.FIN.Frame):
-		l.begin(live.Closing.String(), p.FIN.Point)
+		l.begin(live.Closing.String(), later(e.FIN.Point, p.FIN.Point))
 	case e.FINAcked.Seen() && e.FINAcked.Frame != p.FIN.Frame:
 		l.begin(live.FinWait2.String(), e.FINAcked)
 	}
 }
 
 // rests adds what an end whose doing is not asked about holds after that.
-func (l *lane) rests(c *flow.Connection, s flow.Side, p kernel.Profile, until int64) {
-	if s == flow.Opener && !c.MidStream && !c.Ends[s.Other()].ISN.Seen() {
-		if r := c.Ends[s.Other()].RST; r.Seen() {
-			l.begin(stateClosed, r.Point)
+func (l *lane) rests(c *flow.Connection, s flow.Side, v hostView, until int64) {
+	e, p := &c.Ends[s], &c.Ends[s.Other()]
+	if s == flow.Opener && !c.MidStream && (!p.ISN.Seen() || c.State < flow.Established) {
+		if p.RST.Seen() {
+			l.begin(stateClosed, p.RST.Point)
 		}
 		return // a SYN that was not answered is repeated
 	}
-	if s == flow.Listener && !c.MidStream && !c.Ends[s].ISN.Seen() {
+	if s == flow.Listener && !c.MidStream && !e.ISN.Seen() {
 		return
 	}
 	h := holdingsAt(c, s, math.MaxUint64)[0]
@@ -175,10 +180,15 @@ func (l *lane) rests(c *flow.Connection, s flow.Side, p kernel.Profile, until in
 		return
 	}
 	l.holding(h)
-	if h.kind == twTrue {
-		l.timer(h.tw.Armed, h.tw.Armed, timeWaitBounds(p))
-		l.expire(until)
+	switch h.kind {
+	case twTrue:
+		l.timer(h.tw.Armed, h.tw.Armed, timeWaitBounds(v.likeliest(orAny(nil, v))))
+	case twOrphan:
+		l.timer(h.since.Time, h.since.Time, v.orphanBounds())
+	case nothing, alive:
+		return
 	}
+	l.expire(until)
 }
 
 // holding begins what an end holds.
@@ -265,7 +275,7 @@ func (f *finding) holds(l *lane) {
 	}
 	l.holding(h)
 	if h.kind == twOrphan {
-		l.timer(h.since.Time, h.since.Time, q.orphanBounds())
+		l.timer(h.since.Time, h.since.Time, q.server.orphanBounds())
 	}
 	st := q.replayFrames(h, host, frames)
 	f.armed(l, h, &st, p)
@@ -278,6 +288,9 @@ func (f *finding) holds(l *lane) {
 	l.expire(end)
 	if n := len(l.spans); n > 0 && s != nil && f.verdict.certainty != report.Certain {
 		l.spans[n-1].Note = "as " + s.cause + " has it"
+		if q.c.Ends[flow.Listener].ISN.Seen() && l.spans[n-1].State != stateClosed && !slices.Contains([]string{"time-wait-sequence", "time-wait-timestamp"}, s.cause) {
+			l.spans[n-1].Note = "ended unseen, or met no more: " + s.cause
+		}
 	}
 }
 
@@ -341,8 +354,8 @@ func (f *finding) recycledSpan(l *lane, armed int64) {
 
 // orphanBounds are how long an orphan spends in FIN_WAIT2: tcp_fin_timeout, if it was
 // given, or its default, by kernel and HZ.
-func (q *asked) orphanBounds() bounds {
-	t := q.server.facts.millis(kernel.FactFinTimeout, 0).Duration * 1000 // the sysctl is in seconds
+func (v hostView) orphanBounds() bounds {
+	t := v.facts.millis(kernel.FactFinTimeout, 0).Duration * 1000 // the sysctl is in seconds
 	if t == 0 {
 		t = timewait.Length
 	}
