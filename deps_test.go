@@ -89,8 +89,13 @@ var imports = []struct {
 		"it asks the model without a capture, and compares finished reports",
 	},
 	{
+		"internal/web",
+		[]string{".", "internal/report/...", "internal/whatif"},
+		"it is a command that stays: it asks the public API, and shows what that says",
+	},
+	{
 		"cmd/...",
-		[]string{".", "internal/lab", "internal/replay", "internal/report/...", "internal/whatif"},
+		[]string{".", "internal/lab", "internal/replay", "internal/report/...", "internal/web", "internal/whatif"},
 		"a command asks the public API, as any program would, and presents the report; only a question to the model itself has no capture",
 	},
 	{"bench/...", nil, "it measures the finished program from outside"},

@@ -230,8 +230,9 @@ func TestExamplesRun(t *testing.T) {
 				t.Errorf("%s: an example without tcpwhy: %q", c.CommandPath(), line)
 				continue
 			}
-			if words := shellWords(own); words[0] == "lab" {
-				// It runs against the kernel, in tests of its own; here its flags are read.
+			if words := shellWords(own); words[0] == "lab" || words[0] == "serve" {
+				// The one runs against the kernel, the other until it is interrupted, in tests of
+				// their own; here their flags are read.
 				lab, rest, err := root.Find(words)
 				if err == nil {
 					err = lab.ParseFlags(rest)
