@@ -76,6 +76,11 @@ var imports = []struct {
 		"it holds captures against the model; diagnoses and reports are not its matter",
 	},
 	{
+		"internal/export",
+		[]string{"internal/capture", "internal/report", "internal/report/anonymize", "internal/segment"},
+		"it copies frames, which a report does not have, under the report's words",
+	},
+	{
 		".",
 		[]string{
 			"internal/capture", "internal/diagnose/...", "internal/flow", "internal/kernel/...",
@@ -95,7 +100,7 @@ var imports = []struct {
 	},
 	{
 		"cmd/...",
-		[]string{".", "internal/lab", "internal/replay", "internal/report/...", "internal/web", "internal/whatif"},
+		[]string{".", "internal/export", "internal/lab", "internal/replay", "internal/report/...", "internal/web", "internal/whatif"},
 		"a command asks the public API, as any program would, and presents the report; only a question to the model itself has no capture",
 	},
 	{"bench/...", nil, "it measures the finished program from outside"},

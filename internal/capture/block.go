@@ -97,6 +97,7 @@ func (s *source) remark(b *record, kind uint32) {
 			n += s.u64(v)
 		case code == optionFlags && len(v) == 4:
 			b.way = [4]segment.Way{1: segment.WayIn, 2: segment.WayOut}[s.u32(v)&3]
+			s.pcapng.way, s.pcapng.wayFrame = b.way, s.frames+1
 		}
 	})
 	if n > 0 {
@@ -169,6 +170,9 @@ func (s *source) interfaceBlock(body []byte) (why string) {
 			offset = int64(s.u64(v))
 		}
 	})
+	if s.walk != nil {
+		f.link = linkEach
+	}
 	f.clock = clockOf(resolution, offset)
 	s.pcapng.ifaces = append(s.pcapng.ifaces, f)
 	return ""

@@ -47,15 +47,19 @@ type trace struct {
 	outerSrc segment.Addr
 	outerDst segment.Addr
 	outerTTL uint8
-	header   []byte // the innermost IP header, without extensions
-	ipLen    uint32 // its packet's length
-	tcp      []byte // from the TCP header on, as far as it was captured
-	tcpLen   uint32 // as it was sent
-	more     bool   // a first fragment
+	header   []byte   // the innermost IP header, without extensions
+	ipLen    uint32   // its packet's length
+	tcp      []byte   // from the TCP header on, as far as it was captured
+	tcpLen   uint32   // as it was sent
+	more     bool     // a first fragment
+	layers   *[]Layer // nil: nobody asks
+	end      int      // the frame's length, for the layers
+	quoted   bool     // what is read is what an ICMP error repeats
 }
 
 func (t *trace) ethernet(p []byte) {
 	t.dst, t.src = segment.MAC(p[:6]), segment.MAC(p[6:12])
+	t.layer(LayerEthernet, p, 14, 0, 0)
 }
 
 // cooked takes the address of a cooked header if it has the length of a MAC.
@@ -72,6 +76,11 @@ func (t *trace) ip(seg *segment.Segment, p []byte, hl, total uint32) {
 	}
 	t.depth++
 	t.header, t.ipLen = p[:min(hl, uint32(len(p)))], total
+	kind := LayerIPv4
+	if p[0]>>4 == 6 {
+		kind = LayerIPv6
+	}
+	t.layer(kind, p[:min(total, uint32(len(p)))], hl, total, 0)
 }
 
 // fragmentBits are IPv4's.

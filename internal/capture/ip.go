@@ -96,7 +96,7 @@ func (s *source) payload(seg *segment.Segment, proto uint8, p []byte, at, total 
 		return tcpCut
 	}
 	if s.trace != nil {
-		s.trace.tcp, s.trace.tcpLen, s.trace.more = p[at:], total-at, more
+		s.trace.segment(p[at:], total-at, more)
 	}
 	return s.tcp(seg, p[at:], total-at)
 }
@@ -147,7 +147,7 @@ func (s *source) ipv6(seg *segment.Segment, p []byte, wire uint32) reason {
 	}
 	if p[6] == protoTCP {
 		if s.trace != nil {
-			s.trace.tcp, s.trace.tcpLen = p[40:], total-40
+			s.trace.segment(p[40:], total-40, false)
 		}
 		return s.tcp(seg, p[40:], total-40)
 	}
@@ -172,7 +172,7 @@ func (s *source) extensions(seg *segment.Segment, first uint8, p []byte, at, tot
 		if uint32(len(p)) < at+8 {
 			return next, at, more, cutOr(ipMalformed, ipCut, int(at+8), total)
 		}
-		h := p[at : at+8]
+		h, this, from := p[at:at+8], next, at
 		switch next {
 		case protoFragment:
 			if h[2] != 0 || h[3]&0xf8 != 0 {
@@ -186,6 +186,9 @@ func (s *source) extensions(seg *segment.Segment, first uint8, p []byte, at, tot
 		default:
 			at += (uint32(h[1]) + 1) * 8
 		}
+		if s.trace != nil {
+			s.trace.layer(LayerExtension, p[from:], at-from, 0, this)
+		}
 		next = h[0]
 	}
 }
@@ -197,6 +200,9 @@ func (s *source) carrier(seg *segment.Segment, proto uint8, p []byte, wire uint3
 		// The rest comes in further fragments, so that the inner headers know
 		// the length better.
 		wire = unbounded
+	}
+	if s.trace != nil {
+		s.trace.carried(proto, p)
 	}
 	switch proto {
 	case protoICMP, protoICMPv6:

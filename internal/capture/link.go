@@ -17,6 +17,7 @@ const (
 	linkCooked2 // and version 2
 	linkRaw     // starts with the IP header
 	linkNull    // BSD loopback: address family in four bytes
+	linkEach    // whatever it is, a walk takes it
 )
 
 // linkKindOf maps a LINKTYPE_ value (https://www.tcpdump.org/linktypes.html);
@@ -97,6 +98,7 @@ func (s *source) general(seg *segment.Segment, link linkKind, p []byte, wire uin
 		seg.Way = wayOf(binary.BigEndian.Uint16(p))
 		if s.trace != nil {
 			s.trace.cooked(p[6:12], binary.BigEndian.Uint16(p[4:]))
+			s.trace.layer(LayerCooked, p, 16, 0, 0)
 		}
 		return s.etherType(seg, binary.BigEndian.Uint16(p[14:]), p[16:], wire-16)
 	case linkCooked2:
@@ -107,6 +109,7 @@ func (s *source) general(seg *segment.Segment, link linkKind, p []byte, wire uin
 		seg.Way = wayOf(uint16(p[10]))
 		if s.trace != nil {
 			s.trace.cooked(p[12:18], uint16(p[11]))
+			s.trace.layer(LayerCooked2, p, 20, 0, 0)
 		}
 		return s.etherType(seg, binary.BigEndian.Uint16(p), p[20:], wire-20)
 	case linkRaw:
@@ -116,6 +119,8 @@ func (s *source) general(seg *segment.Segment, link linkKind, p []byte, wire uin
 		return s.ip(seg, p, wire)
 	case linkNull:
 		return s.null(seg, p, wire)
+	case linkEach:
+		return s.each(seg, p, wire)
 	}
 	return linkUnsupported
 }
@@ -156,6 +161,9 @@ func (s *source) etherType(seg *segment.Segment, t uint16, p []byte, wire uint32
 			if len(p) < 4 {
 				return frameShort
 			}
+			if s.trace != nil {
+				s.trace.layer(LayerTag, p, 4, 0, 0)
+			}
 			seg.VLAN = binary.BigEndian.Uint16(p) & 0xfff
 			t = binary.BigEndian.Uint16(p[2:])
 			p, wire = p[4:], wire-4
@@ -164,6 +172,9 @@ func (s *source) etherType(seg *segment.Segment, t uint16, p []byte, wire uint32
 		case etherPPPoE:
 			return s.pppoe(seg, p, wire)
 		case etherARP:
+			if s.trace != nil {
+				s.trace.layer(LayerARP, p, 28, 0, 0)
+			}
 			s.arp(seg, p)
 			return notIP
 		default:
@@ -178,6 +189,9 @@ func (s *source) etherType(seg *segment.Segment, t uint16, p []byte, wire uint32
 func (s *source) null(seg *segment.Segment, p []byte, wire uint32) reason {
 	if len(p) < 4 {
 		return frameShort
+	}
+	if s.trace != nil {
+		s.trace.layer(LayerNull, p, 4, 0, 0)
 	}
 	family := binary.LittleEndian.Uint32(p)
 	if family > 0xffff {

@@ -88,6 +88,9 @@ func (s *source) quote(q *segment.Quoted, p []byte) bool {
 	}
 	t := s.probe.trace
 	*t = trace{}
+	if s.trace != nil {
+		t.layers, t.end, t.quoted = s.trace.layers, s.trace.end, true
+	}
 	var seg segment.Segment
 	r := s.probe.ip(&seg, p, unbounded)
 	if len(t.tcp) < 8 {

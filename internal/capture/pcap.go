@@ -10,10 +10,11 @@ import (
 
 // pcapState is what the header of a pcap file says about its records.
 type pcapState struct {
-	header  int   // bytes of a record's header
-	tick    int64 // nanoseconds in the unit of the fraction
-	link    linkKind
-	longest uint32 // a captured length above it shows a broken file
+	header   int   // bytes of a record's header
+	tick     int64 // nanoseconds in the unit of the fraction
+	link     linkKind
+	linkType uint32
+	longest  uint32 // a captured length above it shows a broken file
 }
 
 const pcapHeader = 24
@@ -56,6 +57,7 @@ func (s *source) openPcap() error {
 	}
 	// The upper half holds the length of the frame check sequence.
 	link := s.u32(h[20:]) & 0xffff
+	s.pcap.linkType = link
 	if s.pcap.link = linkKindOf(link); s.pcap.link == linkOther {
 		s.badLink = link
 	}

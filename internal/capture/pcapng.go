@@ -13,6 +13,9 @@ type pcapngState struct {
 	drops  uint64  // packets dropped, of the sections before
 	// dropped are the packets that say that others were lost before them.
 	dropped tally
+	// way is what frame wayFrame says of its direction; of other frames nothing is kept.
+	way      segment.Way
+	wayFrame uint64
 }
 
 // iface is an interface of the current section.

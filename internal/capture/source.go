@@ -72,6 +72,7 @@ type source struct {
 	// trace takes what the general way of decoding passes; nil: nobody asks.
 	trace *trace
 	probe *source // decodes what ICMP errors quote
+	walk  *walk   // takes the records themselves; nil: nobody asks
 
 	// badLink is the first link type that is not read; needs skipped[linkUnsupported].
 	badLink uint32
@@ -219,8 +220,10 @@ func (s *source) stop() status {
 	return ended
 }
 
-// brimful tells whether a Read has to end for its notes.
-func (s *source) brimful() bool { return s.notes != nil && len(*s.notes) >= maxNotes }
+// brimful tells whether a Read has to end for its notes, or a walk ends.
+func (s *source) brimful() bool {
+	return s.notes != nil && len(*s.notes) >= maxNotes || s.walk != nil && s.walk.err != nil
+}
 
 // close releases the file; the buffer, which segments point into, and the
 // counters stay.

@@ -34,13 +34,16 @@ const (
 	byteOrderMagic = 0x1a2b3c4d
 
 	// pcapng options.
-	optionEnd        = 0
-	optionFlags      = 2  // of an enhanced packet block: epb_flags
-	optionDropCount  = 4  // of an enhanced packet block: epb_dropcount
-	optionIfDrop     = 5  // of a statistics block: isb_ifdrop
-	optionOSDrop     = 7  // of a statistics block: isb_osdrop
-	optionResolution = 9  // of an interface block: if_tsresol
-	optionOffset     = 14 // of an interface block: if_tsoffset
+	optionEnd         = 0
+	optionComment     = 1  // of any block: opt_comment
+	optionDescription = 3  // of an interface block: if_description
+	optionProgram     = 4  // of a section: shb_userappl
+	optionFlags       = 2  // of an enhanced packet block: epb_flags
+	optionDropCount   = 4  // of an enhanced packet block: epb_dropcount
+	optionIfDrop      = 5  // of a statistics block: isb_ifdrop
+	optionOSDrop      = 7  // of a statistics block: isb_osdrop
+	optionResolution  = 9  // of an interface block: if_tsresol
+	optionOffset      = 14 // of an interface block: if_tsoffset
 
 	// linkEthernet is LINKTYPE_ETHERNET; linkKindOf knows the others.
 	linkEthernet = 1
