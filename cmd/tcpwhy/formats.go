@@ -74,7 +74,10 @@ func selectFinding(r *report.Report, id string) (*report.Report, error) {
 	i := slices.IndexFunc(r.Findings, func(f report.Finding) bool { return f.ID == id })
 	if i < 0 {
 		hint := "there are no findings"
-		if n := len(r.Findings); n > 0 {
+		switch n := len(r.Findings); {
+		case n == 1:
+			hint = "there is " + r.Findings[0].ID
+		case n > 1:
 			hint = "there are " + r.Findings[0].ID + " to " + r.Findings[n-1].ID
 		}
 		return nil, &usageError{err: fmt.Errorf("--finding: there is no finding %q", id), hint: hint}

@@ -34,8 +34,8 @@ func esc(s string) string {
 			b.WriteString("\u2060")
 			continue
 		case ':':
-			if strings.HasPrefix(s[i:], "://") || i > 0 && isAlnum(s[i-1]) && i+1 < len(s) && isLetter(s[i+1]) {
-				b.WriteByte('\\') // a scheme, or the end of a smiley's name
+			if strings.HasPrefix(s[i:], "://") {
+				b.WriteByte('\\') // a link by itself
 			}
 		case '.':
 			if i >= 3 && strings.EqualFold(s[i-3:i], "www") || orderedAt(s, i) {
