@@ -117,11 +117,18 @@ func (q *resetCase) ignored(ss *stories) bool {
 	if last := q.end(q.y).Last; on == nil && last.Seen() && last.Frame > q.r.Frame {
 		on = &flow.Frame{Ref: segment.Ref{Frame: last.Frame, Time: last.Time}}
 	}
-	was := &q.before.Ends[q.y]
-	if on == nil || !was.RcvNxt.Seen() || q.before.State >= flow.Closing {
+	was, waits := q.before.Ends[q.y].RcvNxt, "waits for"
+	if !was.Seen() {
+		// Which ACK had come when is not kept: yet if the RST lies beyond all that ever was acknowledged,
+		// it lay beyond rcv_nxt then.
+		if last := q.end(q.y).RcvNxt; last.Seen() && last.Frame > q.r.Frame && q.r.Seq.After(last.Num) {
+			was, waits = last, "never came further than"
+		}
+	}
+	if on == nil || !was.Seen() || q.before.State >= flow.Closing {
 		return false
 	}
-	k := live.Case{Socket: live.Socket{State: live.Established, RcvNxt: kernel.Known(was.RcvNxt.Num)}, Segment: segmentOf(q.r), Now: q.r.Time}
+	k := live.Case{Socket: live.Socket{State: live.Established, RcvNxt: kernel.Known(was.Num)}, Segment: segmentOf(q.r), Now: q.r.Time}
 	if w, ok := q.before.ScaledWindow(q.y); ok {
 		k.RcvWnd = kernel.Known(seq.Of(w))
 	}
@@ -132,13 +139,13 @@ func (q *resetCase) ignored(ss *stories) bool {
 		}
 	}
 	s := story{cause: "out-of-window-ignored", stands: report.StaysOpen,
-		says: fmt.Sprintf("The RST carries seq %s, the %s waits for %s: a RST that is not at rcv_nxt ends nothing (RFC 5961 §3.2).", q.r.Seq, name(q.y), was.RcvNxt.Num),
-		verdict: fmt.Sprintf("The RST in frame %d had no effect: its seq %s is not what the %s waits for (%s, %d away), so the %s dropped it and went on (frame %d).",
-			q.r.Frame, q.r.Seq, name(q.y), was.RcvNxt.Num, q.r.Seq.Sub(was.RcvNxt.Num), name(q.y), on.Frame)}
+		says: fmt.Sprintf("The RST carries seq %s, the %s %s %s: a RST that is not at rcv_nxt ends nothing (RFC 5961 §3.2).", q.r.Seq, name(q.y), waits, was.Num),
+		verdict: fmt.Sprintf("The RST in frame %d had no effect: its seq %s is not what the %s waits for (it %s %s, %d away), so the %s dropped it and went on (frame %d).",
+			q.r.Frame, q.r.Seq, name(q.y), waits, was.Num, q.r.Seq.Sub(was.Num), name(q.y), on.Frame)}
 	for _, a := range d.Trace {
 		for _, r := range a.Readings {
 			if a.Rule == "rst-exact" && r.Answer != kernel.Yes {
-				s.evidence = append(s.evidence, evidence(r, a.From, q.r.Frame, was.RcvNxt.Frame))
+				s.evidence = append(s.evidence, evidence(r, a.From, q.r.Frame, was.Frame))
 			}
 		}
 	}

@@ -35,6 +35,11 @@ func numberRows(rows []row, ends func(*row) (src, dst segment.Endpoint)) []numbe
 		}
 		n := numbered{row: r}
 		n.src, n.dst = ends(r)
+		if r.dialect == detail && r.flags == 0 && r.ack.ok && r.ack.n != 0 {
+			// The tree's TCP layer is closed: what it acknowledges tells of ACK, and nothing of the rest.
+			r.flags = segment.ACK
+			n.doubt |= segment.FlagsUnsaid
+		}
 		n.c, n.dir = l.conv(n.src, n.dst)
 		n.c.measure(r)
 		n.s, n.a = l.lift(r, n.c, n.dir)

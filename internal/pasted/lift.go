@@ -229,8 +229,12 @@ func (c *conv) countLife(r *row, dir int) (fresh bool) {
 		return false
 	}
 	switch {
-	case c.lives == 0 || r.labelled("Port numbers reused"):
+	case c.lives == 0:
 		fresh = true
+	case r.labelled("Port numbers reused"):
+		// With both labels the SYN has the number of the one before: Wireshark says "reused" of
+		// some repeats, and "Retransmission" never of a connection's first segment.
+		fresh = !r.labelled("Retransmission") || c.progress
 	case r.labelled("Retransmission") && !r.seqRaw.ok:
 	default:
 		fresh = c.progress || r.seq.ok && c.syn[dir].ok && r.seq.n != c.syn[dir].n

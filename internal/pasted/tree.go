@@ -93,6 +93,9 @@ func (p *reader) endTree() {
 			r.stamp = s.stamp
 		}
 		r.labels, r.protocol, r.info = s.labels, s.protocol, s.info
+		if t.tcp && r.flags == 0 && s.kind == kindTCP && s.flags != 0 {
+			r = s.onWire(&r)
+		}
 		p.rows = p.rows[:n-1]
 	}
 	switch {
@@ -108,6 +111,20 @@ func (p *reader) endTree() {
 		r.kind = kindOther
 	}
 	p.put(r, first, t.last, front{})
+}
+
+// onWire returns the row of a packet whose tree has its layers closed, a line each: the row has the
+// flags and options, the tree the headers below TCP.
+func (r *row) onWire(t *row) row {
+	out := *r
+	out.dialect, out.stamp = t.dialect, t.stamp
+	out.src, out.dst, out.outerSrc, out.outerDst, out.tunnel = t.src, t.dst, t.outerSrc, t.outerDst, t.tunnel
+	out.srcMAC, out.dstMAC, out.vlan = t.srcMAC, t.dstMAC, t.vlan
+	out.ttl, out.ipid, out.hasIP = t.ttl, t.ipid, t.hasIP
+	if !out.len.ok {
+		out.len = t.len
+	}
+	return out
 }
 
 // line takes one line of a tree.
