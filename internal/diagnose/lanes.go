@@ -132,8 +132,9 @@ func (l *lane) opens(c *flow.Connection, s flow.Side) {
 	if !p.RcvNxt.Seen() || !p.RcvNxt.Num.After(e.ISN.Num) {
 		return
 	}
+	// Only an attempt on a four-tuple with a past has all its frames.
 	for i := range c.Frames {
-		if fr := &c.Frames[i]; fr.From != s && fr.Frame > e.ISN.Frame && fr.Flags.Has(segment.ACK) && fr.Ack == e.ISN.Num.Add(1) && (!e.FIN.Seen() || fr.Frame < e.FIN.Frame) {
+		if fr := &c.Frames[i]; c.Previous != nil && fr.From != s && fr.Frame > e.ISN.Frame && fr.Flags.Has(segment.ACK) && fr.Ack == e.ISN.Num.Add(1) && (!e.FIN.Seen() || fr.Frame < e.FIN.Frame) {
 			l.begin(live.Established.String(), fr.Point())
 			return
 		}

@@ -212,7 +212,7 @@ func (l *ladder) frame(s *report.Step, y float64) float64 {
 		lines = append(lines, wrap([]string{number, seconds(s.AtS)}, " ", l.right-l.left-8, normal)...)
 	}
 	heads := len(lines)
-	lines = append(lines, wrap(tokens(s), "  ", l.right-l.left-8, normal)...)
+	lines = append(lines, wrap(tokens(s), separator(s), l.right-l.left-8, normal)...)
 	notes := wrap(strings.Fields(s.Note), " ", l.right-l.left-8, small)
 	height := float64(len(lines)+len(notes))*lineHeight + 12
 	attrs := []string{"class", "row"}
@@ -295,7 +295,7 @@ func tokens(s *report.Step) []string {
 		return strings.Fields(s.Segment)
 	}
 	u := func(name string, n uint32) string { return name + " " + strconv.FormatUint(uint64(n), 10) }
-	out := []string{f.Flags, u("seq", f.Seq)}
+	out := []string{f.Flags + " " + u("seq", f.Seq)}
 	if strings.Contains(f.Flags, ".") {
 		out = append(out, u("ack", f.Ack))
 	}
@@ -315,6 +315,14 @@ func tokens(s *report.Step) []string {
 	return out
 }
 
+// separator stands between tokens on one line.
+func separator(s *report.Step) string {
+	if s.Fields == nil {
+		return " "
+	}
+	return ", "
+}
+
 // hover is all that is known of a frame.
 func hover(s *report.Step) string {
 	to := map[string]string{"client": "server", "server": "client"}[s.From]
@@ -325,7 +333,7 @@ func hover(s *report.Step) string {
 	if s.From != "" {
 		lines = append(lines, s.From+" > "+to)
 	}
-	lines = append(lines, strings.Join(tokens(s), "  "))
+	lines = append(lines, strings.Join(tokens(s), separator(s)))
 	if s.Fields != nil {
 		if s.Segment != "" {
 			lines = append(lines, s.Segment)

@@ -3,6 +3,8 @@ package svg
 import (
 	"fmt"
 	"math"
+	"slices"
+	"sort"
 	"strconv"
 
 	"github.com/tcpwhy/tcpwhy/internal/report"
@@ -125,43 +127,79 @@ func (g *ring) marks() []mark {
 	return out
 }
 
-// point puts the marks on the circle; letters of numbers that lie close are moved outwards.
+// point puts the marks on the circle. Letters of numbers that lie close together are
+// spread, in their order, and a line leads to each.
 func (g *ring) point(marks []mark) {
-	g.text(g.x, g.y-g.radius-28, "middle", "small dim", "0")
-	var taken [][2]float64
-	for _, m := range marks {
-		dist := g.radius + 17
-		var x, y float64
-		for {
-			x, y = g.at(m.value, dist)
-			free := true
-			for _, p := range taken {
-				free = free && math.Hypot(p[0]-x, p[1]-y) > 12
-			}
-			if free || dist < 30 {
-				break
-			}
-			if dist > g.radius+17 || dist < g.radius {
-				dist -= 14
-			} else {
-				dist = g.radius - 16
-			}
-		}
-		taken = append(taken, [2]float64{x, y})
+	g.text(g.x, g.y-g.radius+20, "middle", "small dim", "0")
+	const full = 2 * math.Pi
+	order := make([]int, len(marks))
+	angle := make([]float64, len(marks))
+	for i := range marks {
+		order[i], angle[i] = i, float64(marks[i].value)/(1<<32)*full
+	}
+	sort.SliceStable(order, func(a, b int) bool { return marks[order[a]].value < marks[order[b]].value })
+	order = afterGap(order, angle, full)
+	spread(order, angle, 15/(g.radius+20))
+	for _, i := range order {
+		m := &marks[i]
 		g.tag("g", true)
 		g.title(m.name + " " + strconv.FormatUint(uint64(m.value), 10) + "\n" + m.note)
-		from, to := g.radius-5, max(dist-9, g.radius+5)
-		if dist < g.radius {
-			from, to = min(dist+9, g.radius-5), g.radius+5
-		}
-		x0, y0 := g.at(m.value, from)
-		x1, y1 := g.at(m.value, to)
 		if m.tolerance > 1<<24 {
 			g.path(g.arc(m.value-m.tolerance, 2*min(m.tolerance, 1<<31-2), g.radius-6), m.class, "stroke-width", "4")
 		}
-		g.line(x0, y0, x1, y1, m.class, "stroke-width", "2")
-		g.text(x, y+4, "middle", "bold", m.letter)
+		x0, y0 := g.at(m.value, g.radius-6)
+		x1, y1 := g.at(m.value, g.radius+5)
+		a := angle[i] - math.Pi/2
+		x2, y2 := g.x+(g.radius+14)*math.Cos(a), g.y+(g.radius+14)*math.Sin(a)
+		g.path("M"+num(x0)+" "+num(y0)+"L"+num(x1)+" "+num(y1)+"L"+num(x2)+" "+num(y2), m.class, "stroke-width", "1.5")
+		g.text(g.x+(g.radius+23)*math.Cos(a), g.y+(g.radius+23)*math.Sin(a)+4, "middle", "bold", m.letter)
 		g.end("g")
+	}
+}
+
+// afterGap begins an order of angles behind the widest gap, and counts them on from there.
+func afterGap(order []int, angle []float64, full float64) []int {
+	n := len(order)
+	widest, at := 0.0, 0
+	for i := range order {
+		gap := angle[order[i]] - angle[order[(i+n-1)%n]]
+		if i == 0 {
+			gap += full
+		}
+		if gap > widest {
+			widest, at = gap, i
+		}
+	}
+	for _, i := range order[:at] {
+		angle[i] += full
+	}
+	return append(slices.Clone(order[at:]), order[:at]...)
+}
+
+// spread moves angles apart as little as can be, so that none is nearer to the next than a
+// distance (pool adjacent violators).
+func spread(order []int, angle []float64, least float64) {
+	type pool struct {
+		sum float64
+		n   int
+	}
+	var pools []pool
+	for k, i := range order {
+		pools = append(pools, pool{angle[i] - float64(k)*least, 1})
+		for len(pools) > 1 {
+			a, b := pools[len(pools)-2], pools[len(pools)-1]
+			if a.sum/float64(a.n) <= b.sum/float64(b.n) {
+				break
+			}
+			pools = append(pools[:len(pools)-2], pool{a.sum + b.sum, a.n + b.n})
+		}
+	}
+	k := 0
+	for _, p := range pools {
+		for range p.n {
+			angle[order[k]] = p.sum/float64(p.n) + float64(k)*least
+			k++
+		}
 	}
 }
 
