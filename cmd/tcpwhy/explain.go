@@ -20,6 +20,7 @@ type explainFlags struct {
 	only, flows  []string
 	since, until string
 	exitCode     bool
+	frames       frameFlags
 	noProgress   bool
 }
 
@@ -51,7 +52,12 @@ reports print it) or +12.5s from the first packet; a finding lies where the
 frames lie that it asks about.
 
 Harmless findings beside others, and more than three that say the same of one
-server, are a line each; --all writes all in full.`,
+server, are a line each; --all writes all in full.
+
+--format pcapng copies the frames of the findings' connections, with comments
+that Wireshark shows: what each finding says of a frame, and the verdicts as the
+file's comment. It leaves out payload, and with --anonymize addresses. Files
+are read a second time for it, so that it does not work on a stream.`,
 		Example: `  tcpwhy explain trace.pcap
   tcpwhy explain --fact server:kernel=3.10.0-1127.el7 --fact server:tcp_tw_recycle=1 trace.pcap
   tcpwhy explain --facts 10.0.0.2=sysctl.txt client.pcap server.pcap
@@ -59,6 +65,7 @@ server, are a line each; --all writes all in full.`,
   tcpwhy explain --since 09:30:00 --until 09:31:00 trace.pcap
   tcpwhy explain --format json trace.pcapng
   tcpwhy explain --anonymize -o ticket.html trace.pcapng
+  tcpwhy explain --anonymize -o ticket.pcapng trace.pcapng
   tcpdump -i any -U -w - tcp | tcpwhy explain -`,
 		Args: cobra.ArbitraryArgs, // checked in runExplain, which words it better
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runExplain(cmd, args, &f) },
@@ -71,7 +78,8 @@ server, are a line each; --all writes all in full.`,
 	fs.StringArrayVar(&f.flows, "flow", nil, "findings between these ends, `ADDR:PORT-ADDR:PORT`; may be repeated")
 	fs.StringVar(&f.since, "since", "", "findings at this `TIME` or later")
 	fs.StringVar(&f.until, "until", "", "findings at this `TIME` or earlier")
-	addPresentation(cmd, &f.presentation, formats...)
+	addPresentation(cmd, &f.presentation, append(slices.Clone(formats), formatPcapng)...)
+	addFrameFlags(cmd, &f.frames)
 	fs.BoolVar(&f.exitCode, "exit-code", false, "exit with 3 if a finding that is more than harmless is reported")
 	addProgressFlag(cmd, &f.noProgress)
 	// It fails only for a flag that does not exist or was registered twice.
@@ -115,6 +123,9 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 	if err := checkOutput(f.output, paths); err != nil {
 		return err
 	}
+	if err := f.frames.check(a, &f.presentation, paths); err != nil {
+		return err
+	}
 	progress, end := a.startProgress(f.noProgress)
 	r, err := a.explain(cmd.Context(), paths, tcpwhy.Options{
 		Facts: f.facts, FactFiles: f.files, Stdin: a.input(paths), Progress: progress,
@@ -125,7 +136,12 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 		return err
 	}
 	r.MadeBy = madeBy()
-	if err := a.writeReport(&f.presentation, r); err != nil {
+	if f.format == formatPcapng {
+		err = a.writeFrames(cmd.Context(), &f.presentation, &f.frames, paths, r)
+	} else {
+		err = a.writeReport(&f.presentation, r)
+	}
+	if err != nil {
 		return err
 	}
 	if f.exitCode && slices.ContainsFunc(r.Findings, func(x report.Finding) bool { return x.Matters() }) {

@@ -206,7 +206,14 @@ func TestExamplesRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Chdir(t.TempDir()) // some of them write a file, one reads facts, some read a report
+	frames, err := os.ReadFile("../../testdata/founding/founding.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir()) // some of them write a file, one reads facts, some read a report, one frames
+	if err := os.WriteFile("trace.pcapng", frames, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range []string{"report.json", "report.html"} {
 		if err := os.WriteFile("saved.json", saved, 0o600); err != nil {
 			t.Fatal(err)

@@ -31,6 +31,10 @@ type Options struct {
 // ErrPayload is returned where payload would be kept and addresses replaced.
 var ErrPayload = errors.New("payload may hold addresses and names: it cannot be kept where they are replaced")
 
+// ErrNoFrames is returned for what is read only once, such as standard input, and for the
+// text of packets.
+var ErrNoFrames = capture.ErrNoFrames
+
 // Check tells before the work is done whether Write can do its own: the captures are
 // read a second time.
 func Check(paths []string, o Options) error {
@@ -87,8 +91,8 @@ type exporter struct {
 	ifaces   map[ifaceKey]uint32
 	dissect  capture.Dissector
 	// limit is how many frames the report is of: what a growing file has got since is
-	// not its matter. passed counts frames so far, written those that were copied.
-	limit, passed, written uint64
+	// not its matter. written counts those that were copied.
+	limit, written uint64
 }
 
 // ifaceKey is what makes an interface of its own in the copy.
