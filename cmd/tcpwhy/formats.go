@@ -29,6 +29,7 @@ type presentation struct {
 	format, color, output string
 	finding, picture      string
 	all, anonymize        bool
+	noPager               bool
 }
 
 // addPresentation adds those flags.
@@ -41,6 +42,7 @@ func addPresentation(cmd *cobra.Command, p *presentation, formats ...string) {
 	fs.BoolVar(&p.anonymize, "anonymize", false, "replace addresses and names of hosts and files, the same by the same")
 	fs.BoolVar(&p.all, "all", false, "write every finding in full (text)")
 	addChoice(cmd, &p.color, "color", "when to use colour; auto: on a terminal", "auto", "always", "never")
+	fs.BoolVar(&p.noPager, "no-pager", false, "on a terminal, do not show it in a pager (TCPWHY_PAGER, PAGER, less)")
 }
 
 // settle completes what the flags say: without --format the file's ending chooses.
@@ -99,12 +101,15 @@ func (a *app) writeReport(p *presentation, r *report.Report) error {
 		return err
 	}
 	if p.output == "" {
-		return a.writeFormat(a.stdout, p, r)
+		width := a.terminalWidth(a.stdout)
+		return a.paged(p.noPager, func(w io.Writer) error { return a.writeFormat(w, width, p, r) })
 	}
-	return writeFile(p.output, func(w io.Writer) error { return a.writeFormat(w, p, r) })
+	return writeFile(p.output, func(w io.Writer) error { return a.writeFormat(w, a.terminalWidth(w), p, r) })
 }
 
-func (a *app) writeFormat(w io.Writer, p *presentation, r *report.Report) error {
+// writeFormat writes the report in the chosen format; width is that of the terminal on
+// which it is read, 0 where there is none.
+func (a *app) writeFormat(w io.Writer, width int, p *presentation, r *report.Report) error {
 	switch p.format {
 	case "json":
 		return writeJSON(w, r)
@@ -115,7 +120,6 @@ func (a *app) writeFormat(w io.Writer, p *presentation, r *report.Report) error 
 	case "svg":
 		return writePicture(w, p.picture, r)
 	}
-	width := a.terminalWidth(w)
 	return text.Write(w, r, text.Options{Color: useColor(p.color, width > 0, a.getenv), Width: textWidth(width), All: p.all})
 }
 

@@ -37,7 +37,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
-	return &app{explain: tcpwhy.Explain, stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv, terminalWidth: terminalWidth}
+	return &app{explain: tcpwhy.Explain, stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv, lookupenv: os.LookupEnv, terminalWidth: terminalWidth}
 }
 
 // app is what the commands share: the engine, and the world outside.
@@ -47,6 +47,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
+	lookupenv      func(string) (string, bool)
 	// terminalWidth returns the width of the terminal that a stream is, 0 where it is none.
 	terminalWidth func(stream any) int
 	// stream is stdin, once a command reads it.
