@@ -56,7 +56,7 @@ func (s *Server) knownHost(host string) bool {
 	if addr, err := netip.ParseAddr(name); err == nil {
 		return s.config.Remote || addr.IsLoopback()
 	}
-	return s.config.Remote && slices.ContainsFunc(s.config.Hosts, func(h string) bool { return strings.EqualFold(h, name) })
+	return s.config.Remote && name != "" && slices.ContainsFunc(s.config.Hosts, func(h string) bool { return strings.EqualFold(h, name) })
 }
 
 // enters tells whether the request opens the page with the token. It may come from

@@ -21,12 +21,12 @@ type Question struct {
 	// Kernel is a release, "all", or empty for an unknown one.
 	Kernel     string   `json:"kernel"`
 	PeerKernel string   `json:"peer_kernel"`
-	Set        []string `json:"set"` // SYSCTL=VALUE
+	Set        []string `json:"set,omitempty"` // SYSCTL=VALUE
 	Listener   string   `json:"listener"`
 	QueueFull  string   `json:"queue_full"`
 	IPv6       bool     `json:"ipv6"`
 	// AtS is when the segment arrives, in seconds after the state began; absent: 1.
-	AtS *float64 `json:"at_s"`
+	AtS *float64 `json:"at_s,omitempty"`
 }
 
 // input is the question as the command would read it.

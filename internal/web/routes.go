@@ -32,6 +32,8 @@ func (s *Server) routes() []route {
 		{"GET", "/api/captures/{capture}/page", s.of(s.page)},
 		{"GET", "/api/captures/{capture}/findings", s.of(s.findings)},
 		{"GET", "/api/captures/{capture}/findings/{finding}", s.of(s.finding)},
+		{"GET", "/api/captures/{capture}/findings/{finding}/pictures/{picture}", s.of(s.picture)},
+		{"GET", "/api/captures/{capture}/overview", s.of(s.overview)},
 		{"GET", "/api/captures/{capture}/connections", s.of(s.connections)},
 		{"POST", "/api/whatif", s.whatif},
 	}

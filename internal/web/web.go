@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/tcpwhy/tcpwhy"
+	"github.com/tcpwhy/tcpwhy/internal/report/svg"
 )
 
 // DefaultMaxUpload is how many bytes a capture may have where Config says nothing: 2 GiB.
@@ -92,6 +93,7 @@ func (s *Server) loadAssets() error {
 		}
 		s.assets[e.Name()] = b
 	}
+	s.assets["pictures.css"] = []byte(svg.Style)
 	return nil
 }
 

@@ -18,6 +18,13 @@ export const forget = (id) => ask(at("captures", id), { method: "DELETE" });
 export const finding = (id, f) => ask(at("captures", id, "findings", f));
 export const findings = (id, query) => ask(at("captures", id, "findings") + "?" + new URLSearchParams(query));
 export const connections = (id, query) => ask(at("captures", id, "connections") + "?" + new URLSearchParams(query));
+// A picture is text of SVG, null where there is none.
+async function drawn(path, width) {
+  const response = await fetch(`${path}?width=${Math.round(width)}`);
+  return response.status === 200 ? response.text() : null;
+}
+export const picture = (id, f, name, width) => drawn(at("captures", id, "findings", f, "pictures", name), width);
+export const overview = (id, width) => drawn(at("captures", id, "overview"), width);
 export const page = (id) => at("captures", id, "page");
 
 export const whatif = (question, signal) =>

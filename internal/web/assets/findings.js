@@ -2,6 +2,7 @@
 import * as api from "./api.js";
 import { badge, choice, field, h, later, plural, say, show, size } from "./dom.js";
 import { factLines, files, take } from "./drop.js";
+import { overview } from "./pictures.js";
 
 export function tabs(capture, here) {
   const tab = (what, text) => h("a", { href: `#/${capture.id}/${what}`, "aria-current": here === what ? "page" : null }, text);
@@ -41,6 +42,7 @@ export async function findingsView(capture) {
     tabs(capture, "findings"),
     head(capture, report),
     again(capture, report),
+    report.findings.length > 0 && overview(capture),
     h(
       "form",
       { class: "filters", role: "search", onsubmit: (e) => e.preventDefault() },

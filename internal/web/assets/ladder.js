@@ -27,6 +27,8 @@ export function ladder(finding) {
     for (const frame of frames) {
       const row = rows.get(frame);
       if (row) row.classList.toggle(kind, on);
+      const drawn = document.getElementById(`ladder-frame-${frame}`); // in the picture
+      if (drawn) drawn.classList.toggle(kind, on);
     }
   };
   const list = h(
