@@ -28,7 +28,7 @@ func pack(data []byte) (kind string, _ template.JS) {
 		return plainType, template.JS(data) //nolint:gosec // see above
 	}
 	var b bytes.Buffer
-	z := gzip.NewWriter(&b) // writing to a buffer does not fail
+	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // a level that exists; writing to a buffer does not fail
 	_, _ = z.Write(data)
 	_ = z.Close()
 	return packedType, template.JS(base64.StdEncoding.EncodeToString(b.Bytes())) //nolint:gosec // letters, digits, + / =

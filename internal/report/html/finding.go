@@ -66,7 +66,9 @@ type warning struct {
 // finder leads from a frame's number to its rung.
 type finder map[uint64]string
 
-func (p *page) finding(r *report.Report, f *report.Finding, anchor string, pictures bool) *finding {
+// finding arranges one; in full with pictures, the reasons against each rival and the
+// places in sources.
+func (p *page) finding(r *report.Report, f *report.Finding, anchor string, full bool) *finding {
 	o := text.NewOutline(f)
 	v := &f.Verdict
 	out := &finding{
@@ -78,7 +80,7 @@ func (p *page) finding(r *report.Report, f *report.Finding, anchor string, pictu
 	at := finder{}
 	out.Ladder = at.ladder(r, f, anchor)
 	out.Asked = at.frames(f.Frames)
-	if pictures {
+	if full {
 		out.Pictures = picturesOf(f, anchor)
 	}
 	if o.Why != nil && len(o.Why.Evidence)+len(o.Why.Assumes) > 0 {
@@ -101,6 +103,9 @@ func (p *page) finding(r *report.Report, f *report.Finding, anchor string, pictu
 	for _, x := range o.Out {
 		out.Out = append(out.Out, ruledOut{strings.Join(x.Causes, ", "), x.Says, numbers(x.Frames), at.frames(x.Frames)})
 	}
+	if !full {
+		out.shorten(o)
+	}
 	for _, w := range f.Warnings {
 		var frames []uint64
 		if w.Frame != 0 {
@@ -109,6 +114,32 @@ func (p *page) finding(r *report.Report, f *report.Finding, anchor string, pictu
 		out.Warnings = append(out.Warnings, warning{w, numbers(frames), at.frames(frames)})
 	}
 	return out
+}
+
+// shorten leaves out why rivals are out, and where sources say so.
+func (f *finding) shorten(o *text.Outline) {
+	var names []string
+	for _, x := range o.Out {
+		names = append(names, x.Causes...)
+	}
+	f.Out = nil
+	if len(names) > 0 {
+		f.Out = []ruledOut{{Causes: strings.Join(names, ", ")}}
+	}
+	for _, cs := range [][]cause{f.MayBe, f.CameOfIt} {
+		for i := range cs {
+			cs[i].shorten()
+		}
+	}
+	if f.Why != nil {
+		f.Why.shorten()
+	}
+}
+
+func (c *cause) shorten() {
+	for i := range c.Evidence {
+		c.Evidence[i].Source = ""
+	}
 }
 
 // sentence makes a remark one.
@@ -187,7 +218,7 @@ func (at finder) ladder(r *report.Report, f *report.Finding, anchor string) []ru
 			incarnation = s.Incarnation
 			out = append(out, rung{Gap: true, Note: "connection " + strconv.Itoa(incarnation) + " on these ports"})
 		}
-		x := rung{Frame: s.Frame, From: s.From, Segment: s.Segment, Note: s.Note, Asked: s.Asked, Gap: s.Frame == 0, Ref: own[s.Frame]}
+		x := rung{Frame: s.Frame, From: s.From, Segment: withoutPadding(s.Segment), Note: s.Note, Asked: s.Asked, Gap: s.Frame == 0, Ref: own[s.Frame]}
 		if s.Frame != 0 || s.Time != "" {
 			x.At = strings.TrimSuffix(text.At(s.AtS), " s")
 		}
@@ -198,6 +229,20 @@ func (at finder) ladder(r *report.Report, f *report.Finding, anchor string) []ru
 		out = append(out, x)
 	}
 	return out
+}
+
+// withoutPadding takes the padding out of a list of options: it tells nothing here.
+func withoutPadding(s string) string {
+	fixed, options, ok := strings.Cut(s, "<")
+	if !ok {
+		return s
+	}
+	list, rest, ok := strings.Cut(options, ">")
+	if !ok {
+		return s
+	}
+	all := slices.DeleteFunc(strings.Split(list, ","), func(o string) bool { return o == "nop" || o == "eol" })
+	return fixed + "<" + strings.Join(all, ", ") + ">" + rest
 }
 
 // ownFrames collects what is told about frames in their own files.

@@ -29,9 +29,8 @@ type Options struct {
 const (
 	// maxPictures is how many findings, the worst ones, are shown with pictures.
 	maxPictures = 50
-	// maxBytes is what the report inside a page and the findings told in full may weigh
-	// together. Findings beyond that are told in the list only.
-	maxBytes = 3_700_000
+	// maxBytes is what a page may weigh. Findings beyond that are told in the list only.
+	maxBytes = 4_900_000
 	// minBytes is left for findings, however large the report is.
 	minBytes = 500_000
 	// maxLines is how many connections are listed, and how many findings.
@@ -64,11 +63,7 @@ func Write(w io.Writer, r *report.Report, o Options) error {
 	shown := report.MapStrings(r, text.Clean)
 	p := newPage(shown, o)
 	p.DataType, p.Data = pack(data)
-	room := maxBytes - len(p.Data)
-	for _, o := range p.Overview {
-		room -= len(o.SVG)
-	}
-	if err := p.findings(shown, max(room, minBytes)); err != nil {
+	if err := p.list(shown); err != nil {
 		return err
 	}
 	return templates.ExecuteTemplate(w, "page", p)
@@ -85,41 +80,48 @@ func hash(s string) string {
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// findings writes the findings in full, the worst first, for as long as there is room
-// for so many bytes of them.
-func (p *page) findings(r *report.Report, room int) error {
-	used, short := 0, 0
-	for n, i := range worstFirst(r) {
-		f := &r.Findings[i]
-		row := p.row(f, p.anchors[i])
-		if used < room {
-			var b bytes.Buffer
-			if err := templates.ExecuteTemplate(&b, "finding", p.finding(r, f, p.anchors[i], n < maxPictures)); err != nil {
-				return err
-			}
-			if used += b.Len(); used < room || n == 0 {
-				p.Findings = append(p.Findings, template.HTML(b.String())) //nolint:gosec // the template has escaped it
-				row.Full = true
-			}
-		}
-		if !row.Full {
-			short++
-		}
-		if n < maxLines {
-			p.Rows = append(p.Rows, row)
-		}
+// list lists the findings, the worst first, and tells them in full for as long as there
+// is room.
+func (p *page) list(r *report.Report) error {
+	order := worstFirst(r)
+	for _, i := range order[:min(len(order), maxLines)] {
+		p.Rows = append(p.Rows, p.row(&r.Findings[i], p.anchors[i]))
 	}
 	for i := range p.Groups {
 		if j := p.byID[p.Groups[i].First]; j > 0 && p.listed(p.anchors[j-1]) {
 			p.Groups[i].Anchor = p.anchors[j-1]
 		}
 	}
-	switch {
-	case short > 0:
-		p.Note = "The worst " + strconv.Itoa(len(p.Findings)) + " findings are told in full below, the first " + strconv.Itoa(min(maxPictures, len(p.Findings))) +
-			" with pictures. The other " + strconv.Itoa(short) + " are in the report that this file carries, the worst of them in the list above."
-	case len(r.Findings) > maxPictures:
-		p.Note = "The worst " + strconv.Itoa(maxPictures) + " findings are shown with pictures, the others in words and numbers."
+	// What stands beside the findings is written once to see how long it is.
+	var b bytes.Buffer
+	if err := templates.ExecuteTemplate(&b, "page", p); err != nil {
+		return err
 	}
+	const perLink = 30 // a row becomes a link
+	room := max(maxBytes-b.Len()-perLink*len(p.Rows), minBytes)
+	for n, i := range order[:len(p.Rows)] {
+		b.Reset()
+		if err := templates.ExecuteTemplate(&b, "finding", p.finding(r, &r.Findings[i], p.anchors[i], n < maxPictures)); err != nil {
+			return err
+		}
+		if room -= b.Len(); room < 0 && n > 0 {
+			break
+		}
+		p.Findings = append(p.Findings, template.HTML(b.String())) //nolint:gosec // the template has escaped it
+		p.Rows[n].Full = true
+	}
+	p.note(len(r.Findings))
 	return nil
+}
+
+// note says how much of the findings is on the page.
+func (p *page) note(all int) {
+	full := strconv.Itoa(len(p.Findings))
+	switch short := all - len(p.Findings); {
+	case short > 0:
+		p.Note = "The worst " + full + " findings are told below, the first " + strconv.Itoa(min(maxPictures, len(p.Findings))) +
+			" of them with pictures and all reasons. The other " + strconv.Itoa(short) + " are in the report that this file carries, the worst of them in the list above."
+	case all > maxPictures:
+		p.Note = "The worst " + strconv.Itoa(maxPictures) + " findings are shown with pictures and all reasons, the others in words and numbers; the reasons of these are in the report that this file carries."
+	}
 }
