@@ -2,12 +2,16 @@ package tcpwhy_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/tcpwhy/tcpwhy"
 	"github.com/tcpwhy/tcpwhy/internal/report"
+	"github.com/tcpwhy/tcpwhy/internal/scenario"
 )
 
 // TestPictureData: what the pictures are drawn from is in itself right, for every
@@ -107,4 +111,66 @@ func checkRing(t *testing.T, name string, r *report.Ring) {
 			t.Errorf("%s: %+v", name, c)
 		}
 	}
+}
+
+// TestLanes holds the states of the end that was asked against what the story has it do.
+func TestLanes(t *testing.T) {
+	for _, c := range []struct{ scenario, want string }{
+		{"time-wait-challenge-rescued", "ESTABLISHED 2, FIN_WAIT1 8, FIN_WAIT2 9, TIME_WAIT 11 until 60-65 s, CLOSED 14, SYN_RECV 16, ESTABLISHED 17"},
+		{"time-wait-accepts-newer-sequence", "ESTABLISHED 2, FIN_WAIT1 8, FIN_WAIT2 9, TIME_WAIT 11 until 60-65 s, SYN_RECV 13, ESTABLISHED 14"},
+		{"time-wait-paws", "ESTABLISHED 2, FIN_WAIT1 8, FIN_WAIT2 9, TIME_WAIT 11 until 60-65 s, TIME_WAIT 12 until 65-70 s, CLOSED 14, SYN_RECV 16, ESTABLISHED 17"},
+		{"time-wait-expired", "ESTABLISHED 2, FIN_WAIT1 8, FIN_WAIT2 9, TIME_WAIT 11 until 60-65 s, CLOSED, SYN_RECV 13, ESTABLISHED 14"},
+		{"founding-recycle-on", "ESTABLISHED 2, FIN_WAIT1 8, FIN_WAIT2 9, TIME_WAIT 11 until 54-54 s, CLOSED, SYN_RECV 13, ESTABLISHED 14"},
+		{"founding-kernel-known", "ESTABLISHED 2, FIN_WAIT1 8, FIN_WAIT2 9, assumed TIME_WAIT 11 until 54-54 s, assumed CLOSED, SYN_RECV 13, ESTABLISHED 14"},
+		{"no-time-wait", "ESTABLISHED 2, CLOSE_WAIT 8, LAST_ACK 10, CLOSED 11, SYN_RECV 13, ESTABLISHED 14"},
+		{"simultaneous-close", "ESTABLISHED 2, FIN_WAIT1 8, CLOSING 9, TIME_WAIT 10 until 60-65 s, SYN_RECV 13, ESTABLISHED 14"},
+		{"fin-wait2-orphan", "ESTABLISHED 2, FIN_WAIT1 8, FIN_WAIT2 9 until 53-69 s, assumed CLOSED 10"},
+		{"closing-peer", "ESTABLISHED 2, CLOSE_WAIT 8, CLOSED 12, SYN_RECV 14, ESTABLISHED 15"},
+		{"closed-by-reset", "ESTABLISHED 2, CLOSED 8"},
+	} {
+		f, err := os.Open("testdata/scenario/" + c.scenario + ".txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := scenario.Read(c.scenario, f)
+		path := filepath.Join(t.TempDir(), "story.pcap")
+		w, createErr := os.Create(path)
+		if err := errors.Join(err, f.Close(), createErr); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(s.WriteCapture(w), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		r, err := tcpwhy.Explain(context.Background(), []string{path}, tcpwhy.Options{Facts: s.Facts})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := serverLane(&r.Findings[0]); got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", c.scenario, got, c.want)
+		}
+	}
+}
+
+// serverLane words the server's states, each with the frame that began it.
+func serverLane(f *report.Finding) string {
+	var out []string
+	for i := range f.Lanes {
+		if f.Lanes[i].End != "server" {
+			continue
+		}
+		for _, s := range f.Lanes[i].Spans {
+			word := s.State
+			if s.Assumed {
+				word = "assumed " + word
+			}
+			if s.Frame != 0 {
+				word += fmt.Sprintf(" %d", s.Frame)
+			}
+			if len(s.EndsS) == 2 {
+				word += fmt.Sprintf(" until %.0f-%.0f s", s.EndsS[0], s.EndsS[1])
+			}
+			out = append(out, word)
+		}
+	}
+	return strings.Join(out, ", ")
 }

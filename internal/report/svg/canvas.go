@@ -51,7 +51,7 @@ const (
 
 // Style is the style sheet of all pictures. It holds for elements within class "tcpwhy"
 // only.
-const Style = `.tcpwhy{font-family:ui-monospace,"DejaVu Sans Mono","Liberation Mono",Menlo,Consolas,monospace;font-size:11px}
+const Style = `.tcpwhy{font-family:ui-monospace,"DejaVu Sans Mono","Liberation Mono",Menlo,Consolas,monospace;font-size:11px;max-width:100%;height:auto}
 .tcpwhy .bg{fill:#fff}.tcpwhy text{fill:#1b1f24}.tcpwhy .small{font-size:10px}.tcpwhy .dim{fill:#57606a}.tcpwhy .bold{font-weight:bold}
 .tcpwhy .ln{stroke:#1b1f24;fill:none}.tcpwhy .ink{fill:#1b1f24}.tcpwhy .thin{stroke:#8c959f;fill:none}.tcpwhy .soft{fill:#eaeef2}
 .tcpwhy .asked{fill:#fff8c5;stroke:#9a6700}.tcpwhy .hit{fill:none;pointer-events:all}.tcpwhy .row:target .hit{stroke:#0550ae;stroke-width:2}
@@ -62,10 +62,9 @@ const Style = `.tcpwhy{font-family:ui-monospace,"DejaVu Sans Mono","Liberation M
 
 // canvas collects the elements of a picture; its height is known at the end.
 type canvas struct {
-	b       bytes.Buffer
-	o       Options
-	w       float64
-	clipped bool // some text had no room: the tests look for it
+	b bytes.Buffer
+	o Options
+	w float64
 }
 
 func newCanvas(o Options) *canvas { return &canvas{o: o, w: o.width()} }
@@ -159,7 +158,6 @@ func (c *canvas) text(x, y float64, anchor, class, s string) {
 	default:
 		x = max(min(x, c.w-w-1), 1)
 	}
-	c.clipped = c.clipped || w > c.w-2
 	attrs := []string{"x", num(x), "y", num(y)}
 	if anchor != "start" {
 		attrs = append(attrs, "text-anchor", anchor)
@@ -284,14 +282,4 @@ func seconds(s float64) string {
 		b = "+" + b
 	}
 	return b + " s"
-}
-
-func span(s float64) string {
-	switch {
-	case s >= 100:
-		return strconv.FormatFloat(s, 'f', 0, 64) + " s"
-	case s >= 1:
-		return strconv.FormatFloat(s, 'f', 1, 64) + " s"
-	}
-	return strconv.FormatFloat(s*1000, 'f', 1, 64) + " ms"
 }

@@ -11,15 +11,18 @@ import (
 // ends.
 func (l *ladder) lanes(y float64) float64 {
 	bottom := y
+	known := map[string]bool{}
 	for i := range l.f.Lanes {
 		if n := len(l.f.Lanes[i].Spans); n > 0 && len(l.knots) > 0 {
+			known[l.f.Lanes[i].End] = true
 			bottom = max(bottom, l.lane(&l.f.Lanes[i], y))
 		}
 	}
-	if len(l.f.Lanes) == 0 {
-		for _, x := range []float64{l.left - laneWidth/2, l.right + laneWidth/2} {
-			l.line(x, l.top, x, y, "ln")
-		}
+	if !known["client"] {
+		l.line(l.left-laneWidth/2, l.top, l.left-laneWidth/2, y, "thin")
+	}
+	if !known["server"] {
+		l.line(l.right+laneWidth/2, l.top, l.right+laneWidth/2, y, "thin")
 	}
 	return bottom
 }
