@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/timewait"
 )
 
 func TestMayHaveRunOut(t *testing.T) {
@@ -19,9 +20,13 @@ func TestMayHaveRunOut(t *testing.T) {
 		{"at once", true, request, 0, false},
 		{"just before", true, request, fullQueueRequest, false},
 		{"just after", true, request, fullQueueRequest + 1, true},
-		{"the queue has room", false, request, time.Minute, false},
+		{"the queue has room", false, request, closed, false},
+		{"the queue has room, and long after", false, request, closed + 1, true},
 		{"a connection", true, view{at: atLive, live: live.Socket{State: live.Established}}, time.Minute, false},
-		{"a TIME_WAIT", true, view{at: atTimeWait}, time.Minute, false},
+		{"a TIME_WAIT", true, view{at: atTimeWait}, closed, false},
+		{"a TIME_WAIT that is nearly over", true, view{at: atTimeWait}, closed + 1, true},
+		{"a TIME_WAIT armed anew", true, view{at: atTimeWait, tw: timewait.Socket{Armed: 1000 + 20e9}}, closed + 20e9, false},
+		{"a TIME_WAIT armed anew, and long after", true, view{at: atTimeWait, tw: timewait.Socket{Armed: 1000 + 20e9}}, closed + 20e9 + 1, true},
 		{"nothing", true, view{}, time.Minute, false},
 	} {
 		x := conn{story: &Story{Settings: Settings{QueueFull: c.full}}, view: c.view, n: Numbers{Reached: 1000}}

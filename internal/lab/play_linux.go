@@ -38,7 +38,7 @@ func (r *runner) play(set Settings, conns []*conn) error {
 		case tickStood:
 			c.over, c.result.Unsure = true, machineStood
 		case c.mayHaveRunOut(to):
-			c.over, c.result.Unsure = true, requestEnds
+			c.over, c.result.Unsure = true, ranOut
 		default:
 			c.checkState(table, from, to)
 		}
@@ -110,7 +110,7 @@ func (r *runner) probe(set Settings, c *conn) error {
 	c.sent.Time = c.now
 	c.pred = c.view.predict(c.settings, c.sent, c.now)
 	if c.mayHaveRunOut(c.now) {
-		c.pred.unsure = requestEnds
+		c.pred.unsure = ranOut
 	}
 	fresh := c.pred.reply.ISN == kernel.ISNFresh || c.pred.reply.ISN == kernel.ISNCookie
 	if fresh && r.profile.Has(&kernel.LeavesISN).Answer != kernel.No {
@@ -150,7 +150,7 @@ func (c *conn) evaluate() {
 	st := &c.story.Steps[c.step]
 	c.step++
 	if c.pred.unsure != "" {
-		if !st.FollowUp || c.pred.unsure == machineStood || c.pred.unsure == requestEnds {
+		if !st.FollowUp || c.pred.unsure == machineStood || c.pred.unsure == ranOut {
 			c.over, c.result.Unsure = true, c.pred.unsure
 		}
 		return
@@ -255,8 +255,22 @@ func awaitTick() {
 // SYN-ACK, and drops it after 7 s (reqsk_timer_handler).
 const fullQueueRequest = 6 * time.Second
 
-// mayHaveRunOut tells whether the connection is a request that may be gone by a time.
+// closed is how long TIME_WAIT and FIN_WAIT2 without a process are there for certain, and
+// requests where the queue has room: their timers run for 60 s and 63 s, and a batch on a
+// slow machine takes its time between a state and the note of when it was reached.
+const closed = 50 * time.Second
+
+// mayHaveRunOut tells whether the connection is a request, or one that its timer ends,
+// that may be gone by a time.
 func (c *conn) mayHaveRunOut(now int64) bool {
-	return c.story.Settings.QueueFull && c.view.at == atLive && c.view.live.State == live.SynRecv &&
-		time.Duration(now-c.n.Reached) > fullQueueRequest
+	began, lasts := c.n.Reached, closed
+	switch {
+	case c.view.at == atTimeWait:
+		began = max(began, c.view.tw.Armed) // armed anew by a segment
+	case c.view.at != atLive || c.view.live.State != live.SynRecv:
+		return false
+	case c.story.Settings.QueueFull:
+		lasts = fullQueueRequest
+	}
+	return time.Duration(now-began) > lasts
 }

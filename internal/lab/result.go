@@ -45,10 +45,10 @@ type Result struct {
 }
 
 // Why a step could not be judged: its answer depends on which clock is ahead, or on
-// whether the kernel has dropped a pending request by itself.
+// whether the kernel has dropped a pending request or a closed connection by itself.
 const (
 	limiterEnds = "the limiter is about to end"
-	requestEnds = "the request may have run out"
+	ranOut      = "the timer of the state may have run out"
 )
 
 // newResult returns an empty result.
@@ -86,7 +86,7 @@ func Try(ctx context.Context, mode string, seed uint64, stories []Story, p kerne
 
 // notJudged tells whether the laboratory was too slow to judge a part of the story.
 func (o *Outcome) notJudged() bool {
-	return o.Unsure == machineStood || o.Unsure == notReached || o.Unsure == limiterEnds || o.Unsure == requestEnds
+	return o.Unsure == machineStood || o.Unsure == notReached || o.Unsure == limiterEnds || o.Unsure == ranOut
 }
 
 // tryAgain plays those stories once more that could not be judged.
