@@ -1,6 +1,7 @@
 package tcpwhy_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/tcpwhy/tcpwhy"
 	"github.com/tcpwhy/tcpwhy/internal/report"
+	"github.com/tcpwhy/tcpwhy/internal/report/svg"
 	"github.com/tcpwhy/tcpwhy/internal/scenario"
 )
 
@@ -173,4 +175,38 @@ func serverLane(f *report.Finding) string {
 		}
 	}
 	return strings.Join(out, ", ")
+}
+
+// TestReadmePictures draws the pictures of the founding case that the README shows; with
+// -update it writes them.
+func TestReadmePictures(t *testing.T) {
+	r, err := tcpwhy.Explain(context.Background(), []string{"testdata/founding/founding.pcap"}, tcpwhy.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &r.Findings[0]
+	for name, picture := range map[string][]byte{
+		"ladder": svg.Ladder(f, svg.Options{}), "ring": svg.Ring(f, svg.Options{}),
+		"clock": svg.Clock(f, svg.Options{}), "sequence": svg.TimeSequence(f, svg.Options{}),
+	} {
+		path := "docs/pictures/founding-" + name + ".svg"
+		if !strings.Contains(string(page), "]("+path+")") {
+			t.Errorf("the README does not show %s", path)
+		}
+		have, err := os.ReadFile(path)
+		if err == nil && bytes.Equal(have, picture) {
+			continue
+		}
+		if !*update {
+			t.Errorf("%s is stale: go test . -run TestReadmePictures -update", path)
+			continue
+		}
+		if err := os.WriteFile(path, picture, 0o644); err != nil {
+			t.Error(err)
+		}
+	}
 }
