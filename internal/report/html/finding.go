@@ -81,7 +81,7 @@ func (p *page) finding(r *report.Report, f *report.Finding, anchor string, full 
 	out.Ladder = at.ladder(r, f, anchor)
 	out.Asked = at.frames(f.Frames)
 	if full {
-		out.Pictures = picturesOf(f, anchor)
+		out.Pictures = picturesOf(f, anchor, len(p.Findings) < maxSmall)
 	}
 	if o.Why != nil && len(o.Why.Evidence)+len(o.Why.Assumes) > 0 {
 		c := at.cause(o.Why)

@@ -29,6 +29,8 @@ type Options struct {
 const (
 	// maxPictures is how many findings, the worst ones, are shown with pictures.
 	maxPictures = 50
+	// maxSmall is how many of them have every picture for a telephone too.
+	maxSmall = 10
 	// maxBytes is what a page may weigh. Findings beyond that are told in the list only.
 	maxBytes = 4_900_000
 	// minBytes is left for findings, however large the report is.

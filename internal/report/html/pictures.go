@@ -32,8 +32,9 @@ func overview(r *report.Report) []picture {
 	return []picture{p}
 }
 
-// picturesOf draws what there is to draw of a finding.
-func picturesOf(f *report.Finding, anchor string) []picture {
+// picturesOf draws what there is to draw of a finding; small wants every picture for a
+// telephone too, and not the ladder alone.
+func picturesOf(f *report.Finding, anchor string, small bool) []picture {
 	var out []picture
 	for _, d := range []struct {
 		title, id string
@@ -48,7 +49,11 @@ func picturesOf(f *report.Finding, anchor string) []picture {
 			return template.HTML(d.draw(f, svg.Options{Width: width, ID: anchor + "-" + id + "-", Embedded: true})) //nolint:gosec // svg escapes
 		}
 		if p := draw(broad, d.id); p != "" {
-			out = append(out, picture{d.title, p, draw(slim, d.id+"s")})
+			x := picture{Title: d.title, SVG: p}
+			if small || d.id == "l" {
+				x.Slim = draw(slim, d.id+"s")
+			}
+			out = append(out, x)
 		}
 	}
 	return out
