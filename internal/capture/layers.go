@@ -51,6 +51,7 @@ type Dissection struct {
 // Dissector takes records apart as Reader does. The zero value is ready.
 type Dissector struct {
 	s      source
+	trace  trace
 	seg    segment.Segment
 	notes  []segment.Note
 	layers []Layer
@@ -60,7 +61,8 @@ type Dissector struct {
 func (d *Dissector) Dissect(r *Record) Dissection {
 	d.notes, d.layers = d.notes[:0], d.layers[:0]
 	d.s.notes = &d.notes
-	d.s.trace = &trace{layers: &d.layers, end: len(r.Data)}
+	d.trace = trace{layers: &d.layers, end: len(r.Data)}
+	d.s.trace = &d.trace
 	d.seg = segment.Segment{Ref: r.Ref, Interface: r.Interface}
 	p := r.Data[:len(r.Data):len(r.Data)]
 	why := d.s.general(&d.seg, linkKindOf(r.LinkType), p, max(r.Wire, uint32(len(p))))
