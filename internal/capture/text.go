@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"unicode/utf8"
 
 	"github.com/tcpwhy/tcpwhy/internal/pasted"
@@ -13,7 +14,7 @@ import (
 // textState is where the reading of a pasted text stands.
 type textState struct {
 	*pasted.Text
-	packets, opaque int // those handed out
+	packets, opaque, arp int // those handed out
 	// gaps counts the numbers below s.frames that no packet of the text has.
 	gaps uint64
 	// merged are the frames of Text.Warnings in the merged numbering, 0 for none.
@@ -68,6 +69,7 @@ func (s *source) runText(dst []segment.Segment, limit int64) (int, status) {
 			t.opaque < len(t.Opaque) && t.Opaque[t.opaque].Frame < t.Packets[t.packets].Frame
 		switch {
 		case t.packets == len(t.Packets) && t.opaque == len(t.Opaque):
+			s.textARP(math.MaxUint64)
 			return n, s.stop()
 		case opaque:
 			ref = &t.Opaque[t.opaque].Ref
@@ -84,6 +86,7 @@ func (s *source) runText(dst []segment.Segment, limit int64) (int, status) {
 		if s.brimful() {
 			return n, brimful
 		}
+		s.textARP(ref.Frame)
 		t.gaps += ref.Frame - s.frames - 1
 		s.frames = ref.Frame
 		s.took(ref.Time)
@@ -122,6 +125,23 @@ func (r *Reader) Names() map[segment.Addr]string {
 		}
 	}
 	return names
+}
+
+// textARP notes what ARP asks and says before a frame.
+func (s *source) textARP(before uint64) {
+	t := s.text
+	for ; t.arp < len(t.ARP) && t.ARP[t.arp].Frame < before; t.arp++ {
+		a := &t.ARP[t.arp]
+		if s.notes == nil {
+			continue
+		}
+		n := segment.Note{Ref: a.Ref, Kind: segment.NoteIsAt, From: a.Addr, To: a.Addr, Addr: a.Addr}
+		if a.Asker != (segment.Addr{}) {
+			n.Kind, n.From = segment.NoteWhoHas, a.Asker
+		}
+		n.Frame, n.Source = a.Frame+s.delta, uint16(s.index)
+		*s.notes = append(*s.notes, n)
+	}
 }
 
 // textNote notes an ICMP error of which the text tells the ends.

@@ -62,8 +62,10 @@ func TestText(t *testing.T) {
 		if len(segs) != 2 || segs[0].Frame != 3 || segs[1].Frame != 9 || segs[1].Time-segs[0].Time != 1e9 || segs[0].IPID != 7 {
 			t.Errorf("%s: segments %+v", name, segs)
 		}
-		if len(notes) != 1 || notes[0].Frame != 7 || notes[0].Type != 3 || notes[0].Code != 3 || notes[0].Quoted.Dst != segs[0].Dst {
+		if len(notes) != 2 || notes[0].Frame != 7 || notes[0].Type != 3 || notes[0].Code != 3 || notes[0].Quoted.Dst != segs[0].Dst {
 			t.Errorf("%s: notes %+v", name, notes)
+		} else if n := notes[1]; n.Kind != segment.NoteWhoHas || n.Frame != 8 || n.Addr != segs[0].Dst.Addr || n.From != segs[0].Src.Addr {
+			t.Errorf("%s: note of ARP %+v", name, n)
 		}
 		st := r.Stats()
 		if st.Packets != 4 || st.Segments != 2 {

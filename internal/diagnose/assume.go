@@ -84,6 +84,8 @@ var (
 
 	// Opening.
 	assumeLostOnce    = Assumption{"one frame was lost", 2, "loss happens", false}
+	assumeDefers      = Assumption{"the listener sets TCP_DEFER_ACCEPT", 4, "nginx and Apache can", false}
+	assumeDefersOne   = Assumption{"the listener sets TCP_DEFER_ACCEPT, to a second", 10, "nginx does, where it is told to", false}
 	assumeLostAgain   = Assumption{"frames were lost again and again", 9, "a path that lets some through", false}
 	assumeQueueAWhile = Assumption{"the accept queue was full for a while", 6, "an application that does not keep up", false}
 	assumeStale       = Assumption{"the listener still holds an older attempt", 2, "it repeats the SYN-ACK of the older one", false}

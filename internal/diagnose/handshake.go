@@ -196,6 +196,8 @@ func (l *life) slow() *finding {
 	case repeats == 0:
 		ss.add(story{cause: "slow-path", stands: report.StaysOpen, says: "The answer took its time: no SYN was repeated.", verdict: fmt.Sprintf("Nothing was lost: the answer simply took %s, a long round trip or a slow host.", seconds(took)),
 			evidence: []report.Evidence{note("neither SYN nor SYN-ACK came twice", o.ISN.Frame, s.ISN.Frame)}})
+	case before == 0 && len(syns) == 0:
+		l.askedAgain(f, ss, synacks)
 	case before == 0:
 		f.asks = fmt.Sprintf("Why was the handshake repeated, though the SYN-ACK in frame %d was there?", s.ISN.Frame)
 		ss.add(story{cause: "synack-lost-once", stands: report.StaysOpen, assumes: []Assumption{lost}, evidence: []report.Evidence{note("the SYN was repeated though its SYN-ACK is in the capture: it did not reach the client in time", append([]uint64{s.ISN.Frame}, syns...)...)},
@@ -208,6 +210,31 @@ func (l *life) slow() *finding {
 		ss.add(story{cause: "accept-queue-full-for-a-while", stands: report.StaysOpen, assumes: []Assumption{assumeQueueAWhile}, says: "The listener dropped the first SYNs because its accept queue was full for a while."})
 	}
 	return l.finish(f, ss)
+}
+
+// askedAgain: the SYN-ACK comes again, and the opener does not repeat its SYN: it had got the SYN-ACK,
+// and its ACK was lost, or not taken.
+func (l *life) askedAgain(f *finding, ss *stories, synacks []uint64) {
+	s := l.end(flow.Listener)
+	again := s.ISN.Point
+	for i := range l.frames {
+		if l.frames[i].Frame == synacks[0] {
+			again = l.frames[i].Point()
+		}
+	}
+	f.question = "connect-stuck"
+	f.asks = fmt.Sprintf("Why did the SYN-ACK of frame %d come again in frame %d?", s.ISN.Frame, synacks[0])
+	ev := []report.Evidence{note(fmt.Sprintf("the SYN-ACK comes again after %s, and the SYN does not: the client had its answer, or waits longer than the server", seconds(again.Since(s.ISN.Point))), append([]uint64{s.ISN.Frame}, synacks...)...)}
+	ss.add(story{cause: "final-ack-lost", stands: report.StaysOpen, assumes: []Assumption{assumeLostOnce}, evidence: ev,
+		says: "The client's ACK was lost on its way, or came late."})
+	if l.end(flow.Opener).Bytes > 0 {
+		ss.add(story{cause: "defer-accept", stands: report.StaysOpen, assumes: []Assumption{assumeDefers}, evidence: ev,
+			says: "The listener waits for data (TCP_DEFER_ACCEPT, as nginx's \"deferred\"): a bare ACK does not open the connection for it, the first data does."})
+	} else {
+		ss.add(ruledOut("defer-accept", "A listener that waits for data (TCP_DEFER_ACCEPT) opens the connection with the client's first data, and none came."))
+	}
+	ss.add(story{cause: "final-ack-ignored", stands: report.StaysOpen, assumes: []Assumption{assumeQueueAWhile},
+		says: "The accept queue was full when the ACK came, and the next one found room."})
 }
 
 // badACK: an ACK that does not acknowledge the SYN met the opener, which answered with

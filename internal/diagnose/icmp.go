@@ -190,6 +190,7 @@ func (l *life) unansweredARP() *finding {
 	ss.add(story{cause: "host-down", stands: report.StaysOpen, evidence: []report.Evidence{note(fmt.Sprintf("%s is asked for on the link %d times, and nobody answers", s.Addr, len(asked)), frames...)},
 		says: "Nobody on the link has the address.", verdict: fmt.Sprintf("The host is not there: nobody on the link answers for %s.", s.Addr)})
 	missed := assumeNotCaptured
+	missed.Cost += 2 * (len(asked) - 1)
 	ss.add(story{cause: "not-captured", stands: report.StaysOpen, assumes: []Assumption{missed}, says: "The answer may be missing from the capture."})
 	return l.finish(f, ss)
 }

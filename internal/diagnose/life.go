@@ -69,7 +69,7 @@ func (e *Engine) explainLife(c *flow.Connection) []*finding {
 			break
 		}
 	}
-	if len(out) > 0 && out[0].question != "connect-slow" {
+	if len(out) > 0 && out[0].question != "connect-slow" && out[0].question != "connect-stuck" {
 		return out
 	}
 	stalled := l.stalled()

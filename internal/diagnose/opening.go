@@ -210,8 +210,11 @@ func (e *Engine) finalACKIgnored(c *flow.Connection) *finding {
 			says:     "The listener waits for data (TCP_DEFER_ACCEPT): a bare ACK does not open the connection for it, and it asks again when its time is nearly over.",
 			verdict:  "The listener uses TCP_DEFER_ACCEPT: it took the bare ACK, waits for the client's first data, and repeats its SYN-ACK when its time is nearly over. The client sent nothing.",
 			evidence: []report.Evidence{{Says: fmt.Sprintf("the first repeat comes %s after the SYN-ACK, and the client sent no data", seconds(pointOf(c, repeats[0]).Since(l.ISN.Point))), Answer: "yes", Frames: frameList(l.ISN.Frame, repeats[0]), Source: "net/ipv4/inet_connection_sock.c syn_ack_recalc"}}})
+	} else if o.Bytes == 0 {
+		ss.add(story{cause: "defer-accept", stands: report.StaysOpen, assumes: []Assumption{assumeDefersOne},
+			says: "The listener may wait for data (TCP_DEFER_ACCEPT): set to one second, it repeats its SYN-ACK at each of its timeouts."})
 	} else {
-		ss.add(ruledOut("defer-accept", "A listener that waits for data (TCP_DEFER_ACCEPT) does not repeat its SYN-ACK so soon, or the client has sent some.", noteNo(fmt.Sprintf("the first repeat comes %s after the SYN-ACK", seconds(pointOf(c, repeats[0]).Since(l.ISN.Point))), repeats[0])))
+		ss.add(ruledOut("defer-accept", "The client has sent data: a listener that waits for it (TCP_DEFER_ACCEPT) would have taken it.", noteNo(fmt.Sprintf("the first repeat comes %s after the SYN-ACK", seconds(pointOf(c, repeats[0]).Since(l.ISN.Point))), repeats[0])))
 	}
 	ss.add(story{cause: "final-ack-ignored", stands: report.StaysOpen, assumes: full,
 		says:     "The server ignored the client's last ACK: its accept queue is full, so it repeats the SYN-ACK and waits for room.",

@@ -10,10 +10,11 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
 
-// pairKey is what a SYN-ACK on another four-tuple shares with the SYN that it answers.
+// pairKey is what a SYN-ACK on another four-tuple shares with the SYN that it answers. The
+// listener's port may be another: a service's address and port are translated together.
 type pairKey struct {
-	isn         seq.Num
-	port, port2 uint16
+	isn  seq.Num
+	port uint16
 }
 
 // pairWithin is how long after the last SYN an answer from elsewhere may come.
@@ -28,7 +29,7 @@ func (e *Engine) pair() {
 	for _, c := range e.troubled {
 		o, l := &c.Ends[flow.Opener], &c.Ends[flow.Listener]
 		if c.MidStream && o.ISN.Seen() && o.ISNImplied && l.ISN.Seen() && !l.ISNImplied {
-			k := pairKey{o.ISN.Num, o.Port, l.Port}
+			k := pairKey{o.ISN.Num, o.Port}
 			stray[k] = append(stray[k], c)
 		}
 	}
@@ -44,8 +45,11 @@ func (e *Engine) pair() {
 			continue
 		}
 		seen[c.ID] = true
-		for _, s := range stray[pairKey{o.ISN.Num, o.Port, l.Port}] {
+		for _, s := range stray[pairKey{o.ISN.Num, o.Port}] {
 			d := s.First.Since(o.ISN.Point)
+			if p := &s.Ends[flow.Listener]; p.Port != l.Port && (p.Addr == l.Addr || s.Ends[flow.Opener].Endpoint != o.Endpoint) {
+				continue
+			}
 			if d < 0 || s.First.Since(c.LastSeen) > pairWithin || s.Ends[flow.Opener].Endpoint == o.Endpoint && s.Ends[flow.Listener].Endpoint == l.Endpoint {
 				continue
 			}
@@ -216,7 +220,7 @@ func (l *life) fromElsewhere() *finding {
 		x := x
 		f.frames = append(f.frames, x.Ends[flow.Listener].ISN.Frame)
 		f.past = append(f.past, x)
-		ev = append(ev, note(fmt.Sprintf("the SYN-ACK from %s to the same port acknowledges %s, this SYN's ISN + 1", x.Ends[flow.Listener].Endpoint, o.ISN.Num.Add(1)), o.ISN.Frame, x.Ends[flow.Listener].ISN.Frame))
+		ev = append(ev, note(fmt.Sprintf("the SYN-ACK from %s to the same client port acknowledges %s, this SYN's ISN + 1", x.Ends[flow.Listener].Endpoint, o.ISN.Num.Add(1)), o.ISN.Frame, x.Ends[flow.Listener].ISN.Frame))
 		if r := x.Ends[flow.Opener].RST; r.Seen() && rst == "" {
 			rst = fmt.Sprintf(" The client knows of no connection with that address and resets it (frame %d).", r.Frame)
 			ev = append(ev, note("the client's RST goes to the address that answered", r.Frame))

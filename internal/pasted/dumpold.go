@@ -94,6 +94,7 @@ func (r *row) otherDump(text string) level {
 	r.dialect = dump
 	if otherWord.MatchString(text) || etherARP.MatchString(text) {
 		r.kind, r.info = kindOther, text
+		r.takeARP()
 		return payload
 	}
 	bare := macPair.ReplaceAllString(text, "")

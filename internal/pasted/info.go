@@ -163,7 +163,9 @@ func (r *row) otherRow(text string, f *front, cols *columns) level {
 			r.kind = kindOther
 		}
 	case notTCP[r.protocol]:
-		r.kind = kindOther
+		if r.kind = kindOther; r.protocol == "ARP" {
+			r.takeARP()
+		}
 	case r.protocol == "TCP" && !strings.Contains(r.info, "reassembled PDU"):
 		r.kind = kindOpaque
 		return headless

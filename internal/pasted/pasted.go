@@ -31,6 +31,8 @@ type Text struct {
 	Opaque []Opaque
 	// Others counts packets that are no TCP (ARP, UDP, ICMP).
 	Others int
+	// ARP are those of them that ask for an address, or say where one is, in order.
+	ARP []ARP
 	// Names are the hosts and ports that have no number in the text, and the
 	// numbers that stand for them, in order of appearance.
 	Names []Name
@@ -75,6 +77,13 @@ type Opaque struct {
 	Info string
 	// Labels are as in Packet.
 	Labels []string
+}
+
+// ARP is a request or an answer of ARP.
+type ARP struct {
+	segment.Ref
+	// Asker asks for Addr; the zero Addr: Addr says itself where it is.
+	Asker, Addr segment.Addr
 }
 
 // Error is an ICMP error.

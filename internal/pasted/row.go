@@ -81,6 +81,7 @@ type row struct {
 	outerSrc, outerDst string
 	quoted             *row // the segment that an ICMP error quotes
 	icmp               icmp
+	arp                arpKind
 }
 
 // icmp is what is told of an ICMP error.

@@ -57,6 +57,13 @@ func (p *reader) text() *Text {
 			t.Opaque = append(t.Opaque, o)
 		case kindOther, kindTunnel:
 			t.Others++
+			if r.arp != noARP {
+				a := ARP{Ref: segment.Ref{Frame: frame(r), SourceFrame: frame(r), Time: r.time}, Addr: n.addr(r.dst.host)}
+				if r.arp == arpAsk {
+					a.Asker = n.addr(r.src.host)
+				}
+				t.ARP = append(t.ARP, a)
+			}
 		case kindTCP, kindNone:
 		}
 	}
