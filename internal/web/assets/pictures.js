@@ -29,10 +29,10 @@ function place(element, draw) {
   new ResizeObserver(later(() => again().catch((e) => show(element, e.message)), 50)).observe(element);
 }
 
-function frame(title, open, draw) {
+function frame(title, open, draw, heading = "h3") {
   const inside = h("div", { class: "drawn", tabindex: "0", role: "region", "aria-label": title });
   place(inside, draw);
-  return h("details", { open }, h("summary", null, h("h3", null, title)), inside);
+  return h("details", { open }, h("summary", null, h(heading, null, title)), inside);
 }
 
 export function pictures(capture, finding) {
@@ -44,4 +44,4 @@ export function pictures(capture, finding) {
   );
 }
 
-export const overview = (capture) => frame("Connections over time", false, (width) => api.overview(capture.id, width));
+export const overview = (capture) => frame("Connections over time", false, (width) => api.overview(capture.id, width), "h2");
