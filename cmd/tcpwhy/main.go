@@ -2,6 +2,7 @@
 // it did.
 //
 //	tcpwhy FILE...              explain what is worth explaining
+//	tcpwhy browse FILE...       walk about in the report on the terminal
 //	tcpwhy connections FILE...  list the connections, a line each
 //	tcpwhy whatif STATE ...     ask the kernel model without packets
 //
@@ -24,6 +25,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tcpwhy/tcpwhy"
+	"github.com/tcpwhy/tcpwhy/internal/report"
+	"github.com/tcpwhy/tcpwhy/internal/report/browse"
 	"github.com/tcpwhy/tcpwhy/internal/report/text"
 )
 
@@ -37,13 +40,18 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
-	return &app{explain: tcpwhy.Explain, stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv, lookupenv: os.LookupEnv, terminalWidth: terminalWidth}
+	return &app{
+		explain: tcpwhy.Explain, browse: browse.Run, stdin: stdin, stdout: stdout, stderr: stderr,
+		getenv: os.Getenv, lookupenv: os.LookupEnv, terminalWidth: terminalWidth,
+	}
 }
 
 // app is what the commands share: the engine, and the world outside.
 type app struct {
 	// explain is tcpwhy.Explain, but for tests of what the commands make of its result.
-	explain        explainFunc
+	explain explainFunc
+	// browse is browse.Run, but for tests.
+	browse         func(context.Context, *report.Report, browse.Options) error
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string

@@ -237,8 +237,8 @@ func TestExamplesRun(t *testing.T) {
 				t.Errorf("%s: an example without tcpwhy: %q", c.CommandPath(), line)
 				continue
 			}
-			if words := shellWords(own); words[0] == "lab" || words[0] == "serve" {
-				// The one runs against the kernel, the other until it is interrupted, in tests of
+			if words := shellWords(own); words[0] == "lab" || words[0] == "serve" || words[0] == "browse" {
+				// They need a kernel, a terminal, or somebody who interrupts them, and have tests of
 				// their own; here their flags are read.
 				lab, rest, err := root.Find(words)
 				if err == nil {

@@ -35,7 +35,7 @@ are more than harmless (with --exit-code).`
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err: err} })
-	root.AddCommand(a.explainCommand(), a.connectionsCommand(), a.labCommand(), a.renderCommand(), a.serveCommand(), a.versionCommand(), a.whatifCommand())
+	root.AddCommand(a.explainCommand(), a.browseCommand(), a.connectionsCommand(), a.labCommand(), a.renderCommand(), a.serveCommand(), a.versionCommand(), a.whatifCommand())
 	// cobra completes no file names for a command that has subcommands.
 	root.ValidArgsFunction = func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return nil, cobra.ShellCompDirectiveDefault

@@ -27,7 +27,12 @@ type columns struct {
 	segment   int // column at which the segment stands
 	// refs are the frames' numbers within their own files, where there are several files.
 	refs map[uint64]report.Ref
+	// below: there is no room for a segment behind its sender, so that it stands below.
+	below bool
 }
+
+// minSegment is how many columns a segment needs behind its sender.
+const minSegment = 30
 
 // ladder shows the deciding frames of all incarnations in their order.
 func (p *printer) ladder(f *report.Finding) {
@@ -43,6 +48,9 @@ func (p *printer) ladder(f *report.Finding) {
 	}
 	c.from = 2 + c.frame + 2 + c.at + 2
 	c.segment = c.from + len("client > ")
+	if p.width-c.segment < minSegment {
+		c.below, c.segment = true, 4
+	}
 	p.head("The deciding frames (* asked about; seconds since the first; absolute numbers)")
 	ids := incarnations(f)
 	shown := elide(f.Ladder)
@@ -93,6 +101,10 @@ func (p *printer) rung(s *report.Step, c columns) {
 	l.whole(dim, at(s.AtS)).tab(c.from)
 	if s.From != "" {
 		l.whole(st, fmt.Sprintf("%-6s >", s.From))
+	}
+	if c.below {
+		l.end()
+		*l = line{p: p, hang: c.segment + 2, gap: c.segment}
 	}
 	l.segment(st, s.Segment)
 	if r, ok := c.refs[s.Frame]; ok {

@@ -3,7 +3,6 @@
 package text
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -33,11 +32,7 @@ const (
 // Write presents the whole report: what was read, a summary where the findings are
 // many, each finding, one line that counts them. It returns the error of w, if any.
 func Write(w io.Writer, r *report.Report, o Options) error {
-	p := &printer{w: bufio.NewWriter(w), width: o.Width, color: o.Color, sources: r.Capture.Sources}
-	if p.width <= 0 {
-		p.width = defaultWidth
-	}
-	p.width = max(p.width, minWidth)
+	p := newPrinter(w, r, o)
 	p.preface(&r.Capture)
 	if len(r.Findings) > maxPlain && len(r.Summary) > 0 {
 		p.groups(r)
