@@ -43,7 +43,7 @@ var (
 	assumeClockStep   = Assumption{"the server's clock was set in between, so that the ISN left its line", 20, "NTP steps are rare after boot", true}
 	assumeTSJump      = Assumption{"the server's timestamp clock jumped, or a box rewrites timestamps", 20, "on one boot the clock of a four-tuple goes on", true}
 	assumeRemotely    = Assumption{"the first window was changed by tcp_rmem or tcp_wmem", 3, "people tune buffers", false}
-	assumeEarlierLost = Assumption{"the earlier SYN, which TIME_WAIT would have let in too, did not arrive", 8, "loss, or (kernels 6.10 to 6.18.33 and 7.0.10) its ISN was left to this one", false}
+	assumeEarlierLost = Assumption{"the earlier SYN, which TIME_WAIT would have let in too, did not arrive", 8, "loss, or (early 6.12.y, 6.16, early 6.18.y) its ISN was left to this one", false}
 
 	assumeFINUnseen     = Assumption{"a FIN that the capture does not show", 6, "the byte was acknowledged, the frame is missing", true}
 	assumeByteUnseen    = Assumption{"the byte that is missing from the capture was data, no FIN", 6, "the byte was acknowledged, the frame is missing", true}
