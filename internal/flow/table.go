@@ -148,6 +148,13 @@ type Observed struct {
 	Longest uint32
 }
 
+// copied counts a copy.
+func (o *Observed) copied(frame uint64) {
+	if o.Copies++; o.Copies == 1 {
+		o.FirstCopy = frame
+	}
+}
+
 // Observed returns what was seen so far.
 func (t *Table) Observed() Observed { return t.observed }
 
@@ -355,9 +362,7 @@ func (t *Table) plain(n uint32, r *record, s *segment.Segment, e Side) {
 
 // countCopy counts the second copy of a frame.
 func (t *Table) countCopy(r *record, s *segment.Segment) {
-	if t.observed.Copies++; t.observed.Copies == 1 {
-		t.observed.FirstCopy = s.Frame
-	}
+	t.observed.copied(s.Frame)
 	if !t.linesOnly {
 		if x := t.rareFor(r); x != nil {
 			x.dups++

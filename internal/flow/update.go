@@ -160,7 +160,7 @@ func (t *Table) updateSeq(r *record, d *deep, s *segment.Segment, e Side) {
 		return
 	}
 	if !t.linesOnly && d.lateCopy(s, e) {
-		t.countCopy(r, s)
+		t.observed.copied(s.Frame) // it is counted as a segment already
 		return
 	}
 	// RFC 6298 §3 (Karn): an ACK does not tell which copy it answers.
