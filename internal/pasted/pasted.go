@@ -143,10 +143,12 @@ const (
 )
 
 // Read reads a text to its end. An error is one of r.
+//
+// With an error the text is what was read before it.
 func Read(r io.Reader) (*Text, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxText+1))
 	if err != nil {
-		return nil, fmt.Errorf("text: %w", err)
+		return Parse(b), fmt.Errorf("text: %w", err)
 	}
 	return Parse(b), nil
 }
