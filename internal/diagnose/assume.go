@@ -95,6 +95,7 @@ var (
 	assumeFilterRST   = Assumption{"a firewall refuses the port with a RST", 11, "reject rules do (iptables --reject-with tcp-reset)", false}
 	assumeUnprovoked  = Assumption{"a box on the path changes handshakes", 4, "SYN proxies and accelerators do", false}
 
+	assumeNotBack    = Assumption{"no box behind the capture point translates the answer back", 5, "the capture does not show how the client takes it", false}
 	assumeReplyLost  = Assumption{"the SYN-ACK does not reach the client", 2, "it is never acknowledged", false}
 	assumeOpenerGone = Assumption{"the opener does not exist, or no longer wants the connection", 7, "floods and scans do that", false}
 

@@ -54,6 +54,9 @@ func (e *Engine) pair() {
 				continue
 			}
 			switch {
+			case s.Ends[flow.Opener].Endpoint == o.Endpoint && l.ISNImplied:
+				// The client went on with the address that it asked: a box behind the
+				// capture point translates the answer back.
 			case s.Ends[flow.Opener].Endpoint == o.Endpoint:
 				e.strays[c.ID] = append(e.strays[c.ID], s)
 				e.taken[s.ID] = true
@@ -227,7 +230,13 @@ func (l *life) fromElsewhere() *finding {
 		}
 	}
 	ss := &stories{}
-	ss.add(story{cause: "reply-from-other-address", stands: report.StaysOpen, proven: true, evidence: ev,
+	// Without a sign that the client did not take it, a box further on may translate it back.
+	refused := rst != "" || l.c.LastSeen.Frame > s.First.Frame
+	var assumes []Assumption
+	if !refused {
+		assumes = []Assumption{assumeNotBack}
+	}
+	ss.add(story{cause: "reply-from-other-address", stands: report.StaysOpen, proven: refused, assumes: assumes, evidence: ev,
 		says:    "The answer comes from an address that the client never asked: a translation is missing, or wrong, on the way back.",
 		verdict: fmt.Sprintf("The SYN to %s is answered from %s: the way back passes by the box that translates (NAT, balancer), or it translates to the wrong address.%s", l.end(flow.Listener).Endpoint, at, rst)})
 	return l.finish(f, ss)
