@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
@@ -31,14 +30,7 @@ func recorded(t *testing.T) (all []*label, reopened map[*label]bool) {
 	}
 	reopened = map[*label]bool{}
 	for _, path := range paths {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l := &label{path: strings.TrimSuffix(path, ".json")}
-		if err := json.Unmarshal(b, l); err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
+		l := readLabel(t, path)
 		r, ok := rows[l.Cause]
 		if !ok {
 			r = row{right: []string{l.Cause}, quiet: l.Cause == "nothing-wrong"}

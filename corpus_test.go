@@ -151,6 +151,20 @@ func (l *label) rights(frame uint64) []string {
 
 func (l *label) String() string { return strings.TrimPrefix(l.path, corpusDir+"/") }
 
+// readLabel reads a label file.
+func readLabel(t *testing.T, path string) *label {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &label{path: strings.TrimSuffix(path, ".json")}
+	if err := json.Unmarshal(b, l); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return l
+}
+
 // labels reads the corpus.
 func labels(t *testing.T) []*label {
 	t.Helper()
@@ -163,20 +177,13 @@ func labels(t *testing.T) []*label {
 	}
 	var all []*label
 	for _, path := range paths {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l := &label{path: strings.TrimSuffix(path, ".json")}
-		if err := json.Unmarshal(b, l); err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
+		l := readLabel(t, path)
 		r, ok := rows[l.Cause]
 		if !ok {
 			t.Fatalf("%s: cause %q is not in the table", path, l.Cause)
 		}
 		l.row = r
-		_, err = os.Stat(l.path + ".client.pcap")
+		_, err := os.Stat(l.path + ".client.pcap")
 		l.client = err == nil
 		all = append(all, l)
 	}
