@@ -251,6 +251,11 @@ type Connection struct {
 	// Silence is the longest time over one second in which nothing was seen of it: from
 	// one frame to the next. Not seen: there was none.
 	SilenceFrom, SilenceTo Point
+	// Pause is what stood still in Silence, and what ended it; known only of the connections of
+	// Config.TellFirst.
+	Pause Pause
+	// Held tells of segments that were held back until a late ACK came.
+	Held Held
 	// Previous is the incarnation before this one on the same four-tuple, as far as it is still
 	// remembered; nil if there is none. Its ends may be swapped (the other side opened): see SameOpener.
 	Previous *Connection

@@ -126,6 +126,7 @@ func (t *Table) dropFrames(x *extra) {
 		y := t.rares.at(x.rare)
 		ring = &y.ring
 		t.dropList(&y.troubles, &y.troubleRing)
+		t.dropWaits(&y.waits)
 	}
 	t.dropList(&x.frames, ring)
 }

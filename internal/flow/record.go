@@ -102,7 +102,7 @@ type rare struct {
 	// blocks in a row, the last ones lie in troubleRing.
 	troubles    frameList
 	troubleRing [tailFrames / blockFrames]uint32
-	_           [3]uint32
+	waits       waits
 }
 
 type rareEnd struct {
@@ -161,6 +161,7 @@ const (
 	endAny                             // a segment of it was seen
 	endCut                             // see End.OptionsCut
 	endFastOpen                        // a Fast Open option in its SYN or SYN-ACK
+	endWatched                         // its next segment tells whether a wait ended: see waits
 )
 
 // key is a four-tuple without direction: the lower endpoint first.

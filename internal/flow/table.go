@@ -349,8 +349,8 @@ func (t *Table) plain(n uint32, r *record, s *segment.Segment, e Side) {
 		t.countCopy(r, s)
 		return
 	}
-	if s.Time-r.seenTime > gapFrom {
-		t.noteGap(n, r, s)
+	if s.Time-r.seenTime > waitFrom || r.hot[e].bits&endWatched != 0 {
+		t.noteGap(n, r, s, e)
 	}
 	r.count(s, e)
 	if !r.near(s, e) {
@@ -382,8 +382,8 @@ func (t *Table) take(n, member uint32, s *segment.Segment, fromHigh bool) {
 		t.countCopy(m, s)
 		return
 	}
-	if s.Time-m.seenTime > gapFrom {
-		t.noteGap(member, m, s)
+	if s.Time-m.seenTime > waitFrom || m.hot[e].bits&endWatched != 0 {
+		t.noteGap(member, m, s, e)
 	}
 	if s.Flags&(segment.FIN|segment.RST) != 0 && m.bits&bitEnding == 0 {
 		t.noteEnding(m)

@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"math"
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/segment"
@@ -111,16 +110,6 @@ func (t *Table) noteWindow(r *record, s *segment.Segment, e Side) {
 	}
 	r.bits |= bitTrouble
 	t.noteTrouble(r, s, e)
-}
-
-// noteGap remembers the longest silence of a connection. It is called before the
-// segment that ends it is counted.
-func (t *Table) noteGap(n uint32, r *record, s *segment.Segment) {
-	d := t.deep(n)
-	gap := uint32(min((s.Time-r.seenTime)/int64(time.Millisecond), math.MaxUint32))
-	if gap > d.gapFor {
-		d.gapFor, d.gapEnd, d.gapLast, d.gapNext = gap, s.Time, r.seenFrame, uint32(s.Frame)
-	}
 }
 
 // Mark asks for a reason of the connection between two endpoints, if it is known:

@@ -11,6 +11,7 @@ func (t *Table) view(n uint32, r *record, c *Connection) {
 	c.FramesOmitted, c.OmittedAfter = 0, 0
 	c.Frames, c.Troubles, c.TroublesOmitted = c.Frames[:0], c.Troubles[:0], 0
 	c.SilenceFrom, c.SilenceTo = Point{}, Point{}
+	c.Pause, c.Held = Pause{}, Held{}
 	c.Previous = nil
 	if r.over() {
 		c.EndedAt = Point{t.widen(r.ended), r.endedTime}
@@ -24,6 +25,7 @@ func (t *Table) view(n uint32, r *record, c *Connection) {
 			c.Duplicates = y.dups
 			c.Troubles = t.appendList(c.Troubles, &y.troubles, nil, &y.troubleRing)
 			c.TroublesOmitted = y.troubles.count - uint32(len(c.Troubles))
+			t.viewWaits(&y.waits, c)
 		}
 		c.Frames = t.appendFrames(c.Frames, x)
 		if x.frames.count > headFrames+tailFrames {
