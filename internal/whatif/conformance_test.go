@@ -44,6 +44,8 @@ func TestConformancePage(t *testing.T) {
 	lab := newLaboratory(readResults(t))
 	b.WriteString(conformanceHead)
 	lab.writeRuns(&b)
+	b.WriteString(mutantsHead)
+	writeMutants(&b, readMutants(t))
 	b.WriteString(isnHead)
 	lab.writeISNs(&b)
 	asked := map[*kernel.Behaviour]bool{}
@@ -106,6 +108,15 @@ clause of each rule is turned round and left out, and a case must notice.
 the kernel that runs there. A probe is a segment whose answer was compared, field by field. "random": walks of several segments
 into one connection; "timewait": the matrix's TIME_WAIT; "matrix": all of it, with all pairs of settings in TIME_WAIT; "isn":
 the next table. A connection is skipped where the machine was too slow to say when the kernel did what.
+`
+
+const mutantsHead = `
+## Broken rules
+
+Each clause of each rule is turned round in turn, and the broken model held against what the kernel answered to the cells of the
+matrix, without any random walk: the whole matrix, but for the pairs of settings. Rules that this kernel never comes to are left
+out. ` + "`bash internal/lab/kernels/all -m mutants here`" + ` makes the figures; the tests try a part of it.
+
 `
 
 const isnHead = `

@@ -63,6 +63,9 @@ func readResults(t *testing.T) []labResult {
 			t.Fatalf("%s: %v", name, err)
 		}
 		version, mode, _ := strings.Cut(strings.TrimSuffix(filepath.Base(name), ".json"), "-")
+		if mode == "mutants" {
+			continue // readMutants
+		}
 		if version != r.Version || !slices.Contains(labModes, mode) {
 			t.Errorf("%s: is of kernel %s; want VERSION-MODE.json, MODE one of %v", name, r.Version, labModes)
 			continue
@@ -79,6 +82,59 @@ func readResults(t *testing.T) []labResult {
 			cmp.Compare(slices.Index(labModes, a.mode), slices.Index(labModes, b.mode)))
 	})
 	return out
+}
+
+// mutantsGlob are the results of breaking rules and holding them against the matrix.
+const mutantsGlob = "../lab/results/*-mutants.json"
+
+// mutantResult is how many broken rules the whole matrix contradicted on a kernel.
+type mutantResult struct {
+	Kernel                  string
+	Seed                    uint64
+	Cells, Clauses, Noticed int
+	Unnoticed               []string
+}
+
+func readMutants(t *testing.T) (out []mutantResult) {
+	t.Helper()
+	names, err := filepath.Glob(mutantsGlob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r mutantResult
+		if err := json.Unmarshal(b, &r); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// writeMutants writes how many broken rules the matrix contradicts.
+func writeMutants(b *strings.Builder, all []mutantResult) {
+	writeHead(b, []string{"kernel", "cells", "clauses turned round", "noticed", "unnoticed", "seed"})
+	for _, r := range all {
+		tableRow(b, r.Kernel, fmt.Sprint(r.Cells), fmt.Sprint(r.Clauses), fmt.Sprintf("%d (%.1f %%)", r.Noticed, 100*float64(r.Noticed)/float64(r.Clauses)),
+			cmp.Or(strings.Join(r.Unnoticed, "; "), "–"), fmt.Sprint(r.Seed))
+	}
+}
+
+// The matrix contradicts at least 95 of 100 broken rules.
+func TestMatrixNotices(t *testing.T) {
+	all := readMutants(t)
+	if len(all) == 0 {
+		t.Error("there is no result of broken rules")
+	}
+	for _, r := range all {
+		if r.Clauses < 100 || r.Noticed*100 < r.Clauses*95 {
+			t.Errorf("%s: %d of %d", r.Kernel, r.Noticed, r.Clauses)
+		}
+	}
 }
 
 // laboratory is what the results say of each kernel that was tried.
