@@ -112,7 +112,7 @@ func (a *app) writeReport(p *presentation, r *report.Report) error {
 func (a *app) writeFormat(w io.Writer, width int, p *presentation, r *report.Report) error {
 	switch p.format {
 	case "json":
-		return writeJSON(w, r)
+		return report.WriteJSON(w, r)
 	case "html":
 		return html.Write(w, r, html.Options{RenderedBy: madeBy()})
 	case "md":

@@ -1,0 +1,155 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// reference is what WriteJSON must write.
+func reference(t interface{ Fatal(...any) }, r *Report) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(r); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func sameJSON(t interface {
+	Fatal(...any)
+	Fatalf(string, ...any)
+}, r *Report) {
+	var got bytes.Buffer
+	if err := WriteJSON(&got, r); err != nil {
+		t.Fatal(err)
+	}
+	want := reference(t, r)
+	for i := range want {
+		if i >= got.Len() || got.Bytes()[i] != want[i] {
+			from := max(0, i-80)
+			t.Fatalf("at byte %d got\n%s\nwant\n%s", i, got.Bytes()[from:min(got.Len(), i+80)], want[from:min(len(want), i+80)])
+		}
+	}
+	if got.Len() != len(want) {
+		t.Fatalf("%d bytes, want %d", got.Len(), len(want))
+	}
+}
+
+func TestWriteJSON(t *testing.T) {
+	sameJSON(t, &Report{})
+	sameJSON(t, full())
+	minus := full()
+	minus.Findings[0].Clock.TSRate = math.Copysign(0, -1)
+	sameJSON(t, minus)
+	names, err := filepath.Glob("text/testdata/*.json")
+	if err != nil || len(names) == 0 {
+		t.Fatal("no reports to try", err)
+	}
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Decode(data)
+		if err != nil {
+			continue // a report of another version, which a presenter must refuse
+		}
+		sameJSON(t, r)
+	}
+}
+
+// Any report: strings with all that must be escaped, numbers with all ways of writing
+// them, lists that are nil, empty and long enough that the buffer is written in between.
+func TestWriteJSONAny(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := &Report{}
+		draw(t, reflect.ValueOf(r).Elem())
+		if n := len(r.Findings); n > 0 && rapid.IntRange(0, 9).Draw(t, "many") == 0 {
+			for len(r.Findings) < 200 {
+				r.Findings = append(r.Findings, r.Findings[:n]...)
+			}
+		}
+		sameJSON(t, r)
+	})
+}
+
+// draw sets everything below v to something.
+func draw(t *rapid.T, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(rapid.OneOf(rapid.SampledFrom([]string{"", "text", "<mss 1460> & \"x\\", "\x00\x1f\b\f\n\r\t\x7f", "\u2028\u2029\ufffd", "\xff\xc3(", "é漢🙂"}), rapid.String()).Draw(t, "s"))
+	case reflect.Bool:
+		v.SetBool(rapid.Bool().Draw(t, "b"))
+	case reflect.Int, reflect.Int64:
+		v.SetInt(rapid.SampledFrom([]int64{0, 1, -1, math.MaxInt32, math.MinInt32}).Draw(t, "i"))
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		v.SetUint(rapid.SampledFrom([]uint64{0, 1, 10, 255, 65535, math.MaxUint32, math.MaxUint64}).Draw(t, "u") & (1<<v.Type().Bits() - 1))
+	case reflect.Float64:
+		v.SetFloat(rapid.OneOf(rapid.SampledFrom([]float64{0, math.Copysign(0, -1), 0.1, 1e-6, 9.99e-7, 1e-9, 1e-10, 1e20, 1e21, 1.5e300, -2.5e-300}), rapid.Float64()).Draw(t, "f"))
+	case reflect.Struct:
+		for i := range v.NumField() {
+			draw(t, v.Field(i))
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			draw(t, v.Index(i))
+		}
+	case reflect.Slice:
+		switch n := rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "len"); {
+		case n > 0, rapid.Bool().Draw(t, "nil"):
+			v.Set(reflect.MakeSlice(v.Type(), n, n))
+		}
+		for i := range v.Len() {
+			draw(t, v.Index(i))
+		}
+	case reflect.Pointer:
+		if rapid.Bool().Draw(t, "set") {
+			v.Set(reflect.New(v.Type().Elem()))
+			draw(t, v.Elem())
+		}
+	default:
+		t.Fatalf("a report has a %s: teach WriteJSON what it is", v.Kind())
+	}
+}
+
+func TestWriteJSONFails(t *testing.T) {
+	r := full()
+	r.Findings[0].Ladder[0].AtS = math.NaN()
+	var unsupported *json.UnsupportedValueError
+	if err := WriteJSON(&bytes.Buffer{}, r); !errors.As(err, &unsupported) {
+		t.Errorf("a number that is none gives %v", err)
+	}
+	broken := errors.New("broken pipe")
+	if err := WriteJSON(failing{broken}, full()); !errors.Is(err, broken) {
+		t.Errorf("a writer that fails gives %v", err)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+func BenchmarkWriteJSON(b *testing.B) {
+	r := full()
+	for len(r.Findings) < 100 {
+		r.Findings = append(r.Findings, r.Findings...)
+	}
+	b.SetBytes(int64(len(reference(b, r))))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := WriteJSON(io.Discard, r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
