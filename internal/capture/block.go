@@ -103,6 +103,7 @@ func (s *source) remark(b *record, kind uint32) {
 	if n > 0 {
 		b.iface.counted += n
 		s.pcapng.dropped.add(frame)
+		s.noteLoss()
 	}
 }
 
@@ -191,6 +192,14 @@ func (s *source) statisticsBlock(body []byte) {
 			f.osDrop = s.u64(v)
 		}
 	})
+	s.noteLoss()
+}
+
+// noteLoss remembers where the file first says that the capture lost packets.
+func (s *source) noteLoss() {
+	if s.lossFrame == 0 && s.drops() > 0 {
+		s.lossFrame = s.frames + 1 + s.delta
+	}
 }
 
 // eachOption calls do for the options in b up to the first that does not fit.

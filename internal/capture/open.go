@@ -51,8 +51,8 @@ func (s *source) openFile(stdin io.Reader) error {
 	}
 	if st, err := f.Stat(); err == nil && st.IsDir() {
 		f.Close()
-		return fmt.Errorf("%s: is a directory: name the capture files in it", s.name)
-	} else if err == nil && st.Mode().IsRegular() {
+		return fmt.Errorf("%s: is a directory", s.name) // it was none when it was looked at
+	} else if err == nil && st.Mode().IsRegular() && s.device.size == 0 {
 		s.device.size = st.Size()
 	}
 	s.device.r = f

@@ -112,7 +112,7 @@ func TestOpenFileErrors(t *testing.T) {
 		is         error
 	}{
 		{filepath.Join(dir, "none.pcap"), "file does not exist: check the name", fs.ErrNotExist},
-		{dir, "is a directory: name the capture files in it", nil},
+		{dir, "is a directory without a capture file: name the one that tcpdump -w or Wireshark writes to", nil},
 		{filepath.Join(put(t, nil)[0], "x"), "cannot be opened: not a directory", nil},
 	} {
 		_, err := Open([]string{c.path}, Options{})

@@ -14,6 +14,10 @@ import (
 type Options struct {
 	// Stdin is read for the name "-".
 	Stdin io.Reader
+	// Follow: the only path is a file that grows, or a directory in which files that grow
+	// appear one after another (tcpdump -G and -C), or "-". Read returns ErrWait where
+	// nothing more has come yet, until Finish is called.
+	Follow bool
 }
 
 // Reader reads the TCP segments of one or several captures. It is not safe for
@@ -31,6 +35,11 @@ type Reader struct {
 	// closing are the sources that ended in the last Read, whose segments may
 	// still be asked about.
 	closing []*source
+	awake   int // sources that are open
+	// overlooked are warnings about what lay beside the captures in directories.
+	overlooked []Warning
+	watch      *watch // what may bring more; nil: nothing does
+	missed     bool   // something of what was followed was not read
 }
 
 // maxSources is what a segment.Ref can tell apart.
@@ -38,8 +47,9 @@ const maxSources = math.MaxUint16
 
 // Open opens captures in the order given; "-" is opts.Stdin. Each may be pcap or
 // pcapng, or text that tcpdump, tshark or Wireshark printed (read whole, see
-// package pasted), plain, gzip or zstd, whatever its name. If one cannot be read,
-// none is opened; the error names it and says what to do.
+// package pasted), plain, gzip or zstd, whatever its name; or a directory, which
+// stands for the captures in it by the time of their first packets. If one cannot be
+// read, none is opened; the error names it and says what to do.
 func Open(paths []string, opts Options) (*Reader, error) {
 	if len(paths) == 0 {
 		return nil, errors.New("no capture to read: name a file, or - for standard input")
@@ -47,28 +57,33 @@ func Open(paths []string, opts Options) (*Reader, error) {
 	if len(paths) > maxSources {
 		return nil, fmt.Errorf("%d captures are too many, %d can be read at once: merge some with mergecap", len(paths), maxSources)
 	}
-	size := min(bufferSize, max(bufferMin, buffersTotal/len(paths)))
 	r := &Reader{}
-	for i, p := range paths {
-		if p == "-" && slices.Contains(paths[:i], "-") {
-			r.Close()
-			return nil, errors.New("standard input: was named twice, but can be read only once")
+	if opts.Follow && !slices.Equal(paths, []string{"-"}) {
+		if err := r.follow(paths); err != nil {
+			return nil, err
 		}
-		s, err := openSource(p, i, size, opts.Stdin)
+		return r, nil
+	}
+	many := len(paths) > mostOpen
+	size := min(bufferSize, max(bufferMin, buffersTotal/len(paths)))
+	for i, p := range paths {
+		err := error(nil)
+		if p == "-" && slices.Contains(paths[:i], "-") {
+			err = errors.New("standard input: was named twice, but can be read only once")
+		} else {
+			err = r.open(p, many, size, opts.Stdin)
+		}
 		if err != nil {
 			r.Close()
 			return nil, err
 		}
-		s.notes = &r.notes
-		r.sources = append(r.sources, s)
 	}
-	r.heap = slices.Clone(r.sources)
 	return r, nil
 }
 
 // Read fills batch with the next segments in time order and returns how many:
 // fewer than asked where the buffer is used up, and 0 only with an error, which
-// is io.EOF at the end, or with Notes, which there may be with an error too.
+// is io.EOF at the end and may be ErrWait with Options.Follow, or with Notes, which there may be with an error too.
 // Their RawOptions are valid until the next Read. A field of an option that a
 // segment does not have is zero, but for the SACK blocks from NSACK on, which
 // keep what was in batch. Segments beyond those returned hold garbage.
@@ -81,10 +96,24 @@ func (r *Reader) Read(batch []segment.Segment) (int, error) {
 	r.closing = r.closing[:0]
 	for r.err == nil && n < len(batch) {
 		if len(r.heap) == 0 {
+			if r.watch != nil {
+				more, err := r.lookAgain()
+				if !more && err == nil {
+					return n, r.waiting(n)
+				}
+				r.err = err
+				continue
+			}
 			r.err = io.EOF
 			break
 		}
 		s := r.heap[0]
+		if s.asleep {
+			if err := r.wake(s); err != nil || s.void {
+				r.lost(s, err)
+				continue
+			}
+		}
 		before := s.frames
 		s.delta = r.frames - s.frames
 		m, st := s.run(batch[n:], r.limit())
@@ -107,15 +136,22 @@ func (r *Reader) Read(batch []segment.Segment) (int, error) {
 			if err := s.fill(); err != nil {
 				r.err = err
 			}
+			if s.dry {
+				s.dry = false
+				more, err := r.lookAgain()
+				if !more && err == nil {
+					return 0, ErrWait
+				}
+				r.err = err
+			}
 		case ended:
 			if err := s.close(); err != nil && r.err == nil {
 				r.err = fmt.Errorf("%s: closing failed: %w", s.title(), cause(err))
 			}
 			r.closing = append(r.closing, s)
-			last := len(r.heap) - 1
-			r.heap[0] = r.heap[last]
-			r.heap = r.heap[:last]
-			r.sink()
+			r.awake--
+			r.watch.ended(s)
+			r.drop()
 		case brimful:
 			return n, nil
 		}
@@ -150,6 +186,25 @@ func (r *Reader) limit() int64 {
 	return next.head - 1
 }
 
+// drop takes the first source out of the heap.
+func (r *Reader) drop() {
+	last := len(r.heap) - 1
+	r.heap[0] = r.heap[last]
+	r.heap = r.heap[:last]
+	r.sink()
+}
+
+// lost takes out a source that could be opened before and cannot any more. Of files that
+// are written all the time the oldest may be removed; else it is an error.
+func (r *Reader) lost(s *source, err error) {
+	if r.watch == nil {
+		r.err = err
+		return
+	}
+	r.watch.gone(s, err)
+	r.drop()
+}
+
 // sink puts the first source to its place in the heap after its head moved.
 func (r *Reader) sink() {
 	h := r.heap
@@ -166,7 +221,7 @@ func (r *Reader) sink() {
 	}
 }
 
-// Sources returns the names as given to Open.
+// Sources returns the names of the files: as given to Open, those in a directory behind its name.
 func (r *Reader) Sources() []string {
 	names := make([]string, len(r.sources))
 	for i, s := range r.sources {
@@ -177,7 +232,7 @@ func (r *Reader) Sources() []string {
 
 // Progress tells how many bytes of the files were read, and how many there are: as
 // they lie on the disk, packed where they are. total is 0 where one is a stream. It may be
-// called while another goroutine reads.
+// called while another goroutine reads, but not with Options.Follow.
 func (r *Reader) Progress() (read, total int64) {
 	known := true
 	for _, s := range r.sources {
@@ -211,7 +266,7 @@ func (r *Reader) Close() error {
 		err = errors.Join(err, s.close())
 		s.buf = nil
 	}
-	r.heap = nil
+	r.heap, r.watch = nil, nil
 	if r.err == nil {
 		r.err = errors.New("the capture is closed")
 	}

@@ -39,6 +39,11 @@ type source struct {
 	pos, end int
 	discard  uint64 // bytes still to come that belong to the last record
 	eof      bool
+	// asleep: it is not open yet; head is the time of its first record. void: it never will
+	// be, the file was overwritten.
+	asleep, void bool
+	// live: it may grow. dry: it did not, when it was last looked at.
+	live, dry bool
 
 	ng     bool
 	swap   bool // numbers are big-endian
@@ -53,6 +58,9 @@ type source struct {
 	frames, delta uint64
 	// lastFrame is the merged number of the last record.
 	lastFrame uint64
+	// lossFrame is the merged number of the record at which it first said that others
+	// were lost; 0: it did not.
+	lossFrame uint64
 	segments  uint64
 	// prev is the time of the last record; first and last are the extremes.
 	prev, first, last int64
@@ -170,6 +178,8 @@ func (s *source) fill() error {
 			continue
 		case err == nil:
 			return nil
+		case err == io.EOF && s.live:
+			s.dry = true
 		case err == io.EOF:
 			s.eof = true
 		case s.device.err != nil:

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -35,7 +36,7 @@ type Warning struct {
 	Code   string // a slug, such as capture-drops
 	Says   string // one sentence
 	Frame  uint64 // the first frame concerned, in the merged numbering; 0: none
-	Source int    // index into Reader.Sources
+	Source int    // index into Reader.Sources, 0 for those about a directory
 }
 
 // Stats returns what was seen so far. Call it from the goroutine that reads.
@@ -61,6 +62,8 @@ func (r *Reader) Stats() Stats {
 		}
 		st.Warnings = append(st.Warnings, s.warnings()...)
 	}
+	st.Warnings = append(st.Warnings, r.overlooked...)
+	st.Warnings = append(st.Warnings, r.watch.warnings()...)
 	st.Packets = r.frames - gaps
 	st.Tunnelled, st.FirstTunnelled = inside.n, inside.frame
 	for i, t := range skipped {
@@ -69,6 +72,14 @@ func (r *Reader) Stats() Stats {
 		}
 	}
 	return st
+}
+
+// Missed tells whether the captures themselves say, up to a frame in the merged numbering,
+// that they miss some: by drops that they count, by a file that breaks off.
+func (r *Reader) Missed(frame uint64) bool {
+	return r.missed || r.watch.misses() || slices.ContainsFunc(r.sources, func(s *source) bool {
+		return s.lossFrame != 0 && s.lossFrame <= frame || (s.cut || s.broken != "") && s.lastFrame <= frame
+	})
 }
 
 // warnings puts the doubts about one source into words, sorted by code.
