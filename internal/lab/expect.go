@@ -24,6 +24,9 @@ type view struct {
 	at   place
 	tw   timewait.Socket
 	live live.Socket
+	// offer is what the SYN-ACK of a pending request offered; nil: not known.
+	offer   *listen.Offer
+	buffers buffers
 }
 
 // prediction is what the model says of a segment. A segment of which it says
@@ -31,12 +34,22 @@ type view struct {
 type prediction struct {
 	rule   string
 	reply  kernel.Reply
+	offer  *listen.Offer // of a SYN-ACK; nil: not predicted
 	after  view
 	unsure string
 }
 
-// viewOf returns the view with which a story starts.
-func viewOf(s *Story, n *Numbers) view {
+// viewOf returns the view with which a story starts on a kernel.
+func viewOf(s *Story, n *Numbers, p kernel.Profile) view {
+	v := startOf(s, n)
+	v.buffers = n.Buffers
+	if s.State == SynRecv {
+		v.offer = s.requestOffer(p, n.Buffers)
+	}
+	return v
+}
+
+func startOf(s *Story, n *Numbers) view {
 	hasTS, recent := kernel.If(s.TS), kernel.Num{}
 	if s.State == SynRecv {
 		recent = kernel.Known(seqOf(0)) // what a request without timestamps remembers
@@ -120,8 +133,8 @@ func nearEnd(h *kernel.Host, last, now int64) bool {
 	return d > -nearLimit && d < nearLimit
 }
 
-// predict asks the model what the host answers to a segment.
-func (v *view) predict(h kernel.Host, s segment.Segment, now int64) prediction {
+// decide asks the rules of the state what the host answers to a segment.
+func (v *view) decide(h kernel.Host, s segment.Segment, now int64) prediction {
 	switch v.at {
 	case atTimeWait:
 		if nearEnd(&h, v.tw.LastACK, now) {

@@ -133,7 +133,7 @@ func (t *isnTrial) intoTimeWait(ctx context.Context, ipv6 bool, cookies int) err
 		}
 		s := st.build(&c.n, c.peer, c.host)
 		now := time.Now().UnixNano()
-		v := viewOf(c.story, &c.n)
+		v := viewOf(c.story, &c.n, t.profile)
 		pred := v.predict(Settings{Cookies: cookies == 2}.host(t.profile, ipv6), s, now)
 		if pred.unsure == "" {
 			rule, cell.Predicted = pred.rule, originOf(pred.reply)

@@ -179,10 +179,14 @@ type Numbers struct {
 	WScale         uint8
 	TSRecent       seq.Num
 	TSEcr          seq.Num // the kernel's last TSval
-	ISN            seq.Num // of the kernel's SYN-ACK
-	ISNAsked       int64   // when its SYN was sent, ns
-	ISNTime        int64   // when it arrived, ns
-	Reached        int64   // when the segment was sent that led to the state, ns
+	// TSAsked and TSTime are between when the kernel drew that TSval, ns; 0: it has
+	// drawn none.
+	TSAsked, TSTime int64
+	Buffers         buffers
+	ISN             seq.Num // of the kernel's SYN-ACK
+	ISNAsked        int64   // when its SYN was sent, ns
+	ISNTime         int64   // when it arrived, ns
+	Reached         int64   // when the segment was sent that led to the state, ns
 }
 
 // build turns a step into the segment that is sent.

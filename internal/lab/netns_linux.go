@@ -23,8 +23,9 @@ var (
 // bench is a namespace with a TUN device. It belongs to one thread: everything
 // on it runs where it was made.
 type bench struct {
-	tun  int
-	ipv6 bool // the kernel has IPv6
+	tun     int
+	ipv6    bool // the kernel has IPv6
+	buffers buffers
 }
 
 // inNamespace runs f on a thread of its own, in a network namespace of its own.
@@ -96,6 +97,9 @@ func (b *bench) configure() error {
 		}
 		b.ipv6 = true
 	}
+	if err := b.readBuffers(); err != nil {
+		return err
+	}
 	for name, value := range map[string]string{
 		"net/ipv4/tcp_max_syn_backlog": "65536", "net/core/somaxconn": "65535",
 		// Quiet ones: no retransmission may be taken for an answer sooner than needs be.
@@ -103,6 +107,26 @@ func (b *bench) configure() error {
 	} {
 		if err := sysctl(name, value); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
+		}
+	}
+	return nil
+}
+
+// readBuffers reads how large receive buffers may become.
+func (b *bench) readBuffers() error {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/tcp_rmem")
+	if err != nil {
+		return fmt.Errorf("sysctl: %w", err)
+	}
+	var least uint32
+	if _, err := fmt.Sscan(string(text), &least, &b.buffers.usual, &b.buffers.most); err != nil {
+		return fmt.Errorf("net.ipv4.tcp_rmem: %q: %w", text, err)
+	}
+	// Where the namespace does not show it, it is not more than that unless somebody set it.
+	if text, err := os.ReadFile("/proc/sys/net/core/rmem_max"); err == nil {
+		var most uint32
+		if _, err := fmt.Sscan(string(text), &most); err == nil {
+			b.buffers.most = max(b.buffers.most, most)
 		}
 	}
 	return nil

@@ -164,7 +164,7 @@ func (c *conn) evaluate() {
 		o.Got = append(o.Got, text(&got[i]))
 	}
 	o.Predicted = replyText(c.pred.reply)
-	o.Differences = compare(c.pred.reply, got, &c.n, c.now)
+	o.Differences = c.pred.differences(&c.settings, got, &c.n, c.now)
 	c.result.Steps = append(c.result.Steps, o)
 	if len(o.Differences) > 0 {
 		c.result.Numbers, c.over = c.n, true

@@ -152,6 +152,7 @@ func (r *runner) batch(set Settings, stories []Story, which []int, out []Outcome
 	failed := 0
 	for i, at := range which {
 		c := &conn{story: &stories[at], fd: -1}
+		c.n.Buffers = r.buffers
 		r.address(c, uint16(firstPeerPort+i))
 		conns = append(conns, c)
 		if err := r.reach(c); err != nil {
@@ -167,7 +168,7 @@ func (r *runner) batch(set Settings, stories []Story, which []int, out []Outcome
 		if now-c.n.Reached > int64(stall) || tickLag() > stall {
 			c.over, c.result.Unsure = true, machineStood
 		}
-		c.view, c.result.Numbers = viewOf(c.story, &c.n), c.n
+		c.view, c.result.Numbers = viewOf(c.story, &c.n, r.profile), c.n
 		if r.keep {
 			c.result.trail = &trail{start: c.view, n: c.n}
 		}

@@ -94,7 +94,7 @@ func (n *Numbers) take(s *segment.Segment) {
 		}
 	}
 	if s.HasTS() {
-		n.TSEcr = s.TSVal
+		n.TSEcr, n.TSAsked, n.TSTime = s.TSVal, n.Reached, s.Time
 	}
 }
 

@@ -107,7 +107,7 @@ func (t *trail) differs() bool {
 		if p.unsure != "" {
 			return false // nothing is claimed any more
 		}
-		if len(compare(p.reply, e.got, &t.n, e.now)) > 0 {
+		if len(p.differences(&e.host, e.got, &t.n, e.now)) > 0 {
 			return true
 		}
 		v = p.after

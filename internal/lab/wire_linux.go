@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -125,6 +126,9 @@ func (w *wire) decode(p []byte) (s segment.Segment, ok bool) {
 	s.Seq, s.Ack, s.Window, s.Urgent = seq.Of(t.Seq), seq.Of(t.Ack), t.Window, t.Urgent
 	s.Flags = segment.Flags(t.Contents[12]&1)<<8 | segment.Flags(t.Contents[13])
 	s.Len = uint32(len(t.Payload))
+	if s.Flags.Has(segment.SYN) { // of the others the order does not matter
+		s.RawOptions = slices.Clone(t.Contents[20:])
+	}
 	for _, o := range t.Options {
 		readOption(&s, o)
 	}

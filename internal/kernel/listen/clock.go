@@ -92,3 +92,39 @@ func ClocksOf(p kernel.Profile) Clocks {
 	}
 	return c
 }
+
+// Sharing is what two segments of one end have in common, which decides whether their
+// TSvals have the same offset.
+type Sharing uint8
+
+// The sharings. The zero value: not known.
+const (
+	AnySharing Sharing = iota
+	SameTuple
+	SamePair  // of addresses; other ports
+	OtherPeer // another address
+)
+
+// String says what is shared.
+func (s Sharing) String() string {
+	return [...]string{"unknown", "tuple", "pair", "peer"}[s]
+}
+
+// OneLine tells whether the TSvals of two segments of one boot lie on one line.
+func (c Clocks) OneLine(s Sharing) kernel.Answer {
+	switch {
+	case s == SameTuple || c.Offset == NoOffset:
+		return kernel.Yes
+	case s == AnySharing || c.Offset == AnyOffset:
+		return kernel.Unknown
+	case c.Offset == PerPair:
+		return kernel.If(s == SamePair)
+	}
+	return kernel.No // one for each four-tuple
+}
+
+// TSVal bounds the TSval of a segment that an end sends some time after another whose
+// TSval lies on the same line: it may be any from from to to.
+func (c Clocks) TSVal(old seq.Num, elapsed time.Duration) (from, to seq.Num) {
+	return old.Add(uint32(elapsed / c.MaxTick)), old.Add(uint32(elapsed/c.MinTick) + 1)
+}

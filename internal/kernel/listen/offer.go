@@ -1,0 +1,177 @@
+package listen
+
+import (
+	"math/bits"
+
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+	"github.com/tcpwhy/tcpwhy/internal/seq"
+)
+
+// Offer is what a SYN or SYN-ACK says of the end that sends it: its first window and
+// its options (tcp_select_initial_window, tcp_syn_options, tcp_synack_options).
+type Offer struct {
+	// Options are those that it carries, in their order on the wire, fillers aside
+	// (tcp_options_write). Nil: not known.
+	Options []segment.Options
+	// MSS is that of its own device.
+	MSS kernel.Num
+	// Window is the header's field, which is never scaled in a SYN.
+	Window kernel.Num
+	// WScale is what it offers, where it has the option.
+	WScale kernel.Num
+	// TSEcr is what it echoes, where it has the option.
+	TSEcr kernel.Num
+	// ECE: it agrees to ECN, where it answers a SYN.
+	ECE kernel.Answer
+	// Reads are what the first window depends on.
+	Reads []kernel.Reading
+}
+
+// Offering is what an end makes its offer from. Sockets that set a buffer of their own
+// and routes with an initrwnd are not thought of.
+type Offering struct {
+	Host kernel.Host
+	// MSS is the largest segment of the own device: its MTU less 40 bytes, with IPv6
+	// less 60. 0: not known.
+	MSS uint16
+	// Rmem and RmemMax are the second and the third number of net.ipv4.tcp_rmem, in
+	// bytes; 0: the default of the kernel, and not known, because that depends on the
+	// memory. RmemMax is net.core.rmem_max where that is more.
+	Rmem, RmemMax uint32
+	// SYN is the one that is answered; nil: the end sends a SYN of its own.
+	SYN *segment.Segment
+	// Cookie: the answer is one.
+	Cookie kernel.Answer
+	// TakesOver: the own SYN continues a TIME_WAIT, of which it echoes TSRecent.
+	TakesOver bool
+	TSRecent  kernel.Num
+}
+
+// twentySegments is the first window of kernels before 4.20.
+var twentySegments = kernel.Behaviour{
+	ID: "first-window-of-twenty", Says: "announces a first window of 20 segments (2.6.32: fewer; from 4.20 on as much as the buffer holds)",
+	From:    "tcp_default_init_rwnd; run on 3.10.el7, 3.16, 4.9, 4.19",
+	First:   kernel.No,
+	Changes: []kernel.Change{{Before: kernel.V(2, 6, 32), After: kernel.V(3, 16, 0), To: kernel.Yes}},
+	RHEL7:   kernel.Yes,
+}
+
+const (
+	// stampRoom is what timestamps take of each segment (TCPOLEN_TSTAMP_ALIGNED).
+	stampRoom = 12
+	// The second number of tcp_rmem where nobody changed it, up to 4.19 and from 4.20.
+	rmemBefore, rmemNow = 87380, 131072
+	mostWindow          = 1<<16 - 1
+	mostScale           = 14
+)
+
+// Offer returns the offer.
+func (o *Offering) Offer() (f Offer) {
+	stamps, known := kernel.No, true
+	if o.SYN == nil {
+		stamps, known = o.Host.Timestamps, o.Host.Timestamps != kernel.Unknown
+		f.Options = []segment.Options{segment.OptMSS, segment.OptSACKPermitted, segment.OptTimestamps, segment.OptWScale}
+		if stamps == kernel.No {
+			f.Options = []segment.Options{segment.OptMSS, segment.OptSACKPermitted, segment.OptWScale}
+		}
+		f.TSEcr = kernel.Num{Known: true}
+		if o.TakesOver {
+			f.TSEcr = o.TSRecent
+		}
+	} else {
+		f.Options, stamps, known = o.answers()
+		f.TSEcr = kernel.Known(o.SYN.TSVal)
+		f.ECE = kernel.If(o.SYN.Flags.Has(segment.ECE|segment.CWR) && (o.Cookie != kernel.Yes || stamps == kernel.Yes))
+	}
+	if !known {
+		f.Options = nil
+	}
+	if stamps != kernel.Yes {
+		f.TSEcr = kernel.Num{}
+	}
+	f.WScale = o.scale()
+	if o.MSS > 0 {
+		f.MSS = known16(o.MSS)
+		// A SYN does not know yet whether there will be timestamps, unless it goes on
+		// from a connection that had them (tcp_connect_init).
+		if stamps == kernel.Yes && (o.SYN != nil || o.TakesOver) {
+			f.Window, f.Reads = o.window(o.MSS - min(o.MSS-1, stampRoom))
+		} else if known || o.SYN == nil {
+			f.Window, f.Reads = o.window(o.MSS)
+		}
+	}
+	return f
+}
+
+func known16(n uint16) kernel.Num { return kernel.Num{Num: seq.Of(uint32(n)), Known: true} }
+
+// answers are the options of a SYN-ACK: no more than the SYN offered, and of a cookie
+// without timestamps the MSS alone (tcp_clear_options).
+func (o *Offering) answers() (options []segment.Options, stamps kernel.Answer, known bool) {
+	if o.SYN.Options.Has(segment.OptCut) || o.SYN.HasTS() && o.Host.Timestamps == kernel.Unknown {
+		return nil, kernel.Unknown, false
+	}
+	stamps = kernel.If(o.SYN.HasTS() && o.Host.Timestamps == kernel.Yes)
+	options = []segment.Options{segment.OptMSS}
+	rest := o.SYN.Options & (segment.OptSACKPermitted | segment.OptWScale)
+	switch {
+	case o.Cookie == kernel.No || stamps == kernel.Yes:
+	case o.Cookie == kernel.Yes:
+		rest = 0
+	case rest != 0:
+		return nil, stamps, false
+	}
+	if rest.Has(segment.OptSACKPermitted) {
+		options = append(options, segment.OptSACKPermitted)
+	}
+	if stamps == kernel.Yes {
+		options = append(options, segment.OptTimestamps)
+	}
+	if rest.Has(segment.OptWScale) {
+		options = append(options, segment.OptWScale)
+	}
+	return options, stamps, true
+}
+
+// scale is how often the largest buffer must be halved to fit 16 bits.
+func (o *Offering) scale() kernel.Num {
+	if o.RmemMax == 0 {
+		return kernel.Num{}
+	}
+	return kernel.Num{Num: seq.Of(uint32(min(max(bits.Len32(o.RmemMax)-16, 0), mostScale))), Known: true}
+}
+
+// window is the first window for segments of a size: as many of them as half the
+// buffer holds, and before 4.20 no more than twenty.
+func (o *Offering) window(mss uint16) (kernel.Num, []kernel.Reading) {
+	size, buffer := uint32(mss), o.Rmem
+	large := o.Host.Profile.Has(&kernel.LargeFirstWindow)
+	reads := []kernel.Reading{large}
+	most := uint32(mostWindow)
+	switch large.Answer {
+	case kernel.Unknown:
+		return kernel.Num{}, reads
+	case kernel.Yes:
+		if buffer == 0 {
+			buffer = rmemNow
+		}
+	case kernel.No:
+		twenty := o.Host.Profile.Has(&twentySegments)
+		if reads = append(reads, twenty); twenty.Answer != kernel.Yes {
+			return kernel.Num{}, reads
+		}
+		if buffer == 0 {
+			buffer = rmemBefore
+		}
+		most = 20 * size
+		if mss > 1460 {
+			most = max(20*1460/size, 2) * size
+		}
+	}
+	room := buffer / 2
+	if room > size {
+		room -= room % size
+	}
+	return kernel.Num{Num: seq.Of(min(room, most, mostWindow)), Known: true}, reads
+}
