@@ -42,6 +42,16 @@ var imports = []struct {
 		"it says what each end must remember, and judges nothing; it takes segments from anywhere",
 	},
 	{
+		"internal/flow/plain",
+		[]string{"internal/flow", "internal/segment", "internal/seq"},
+		"the oracle of flow has its types and nothing of its way; nobody may import it but tests",
+	},
+	{
+		"internal/flow/plain/scene",
+		[]string{"internal/segment", "internal/seq"},
+		"it makes segments of bytes; what becomes of them is the test's matter",
+	},
+	{
 		"internal/kernel/...",
 		[]string{"internal/kernel/...", "internal/segment", "internal/seq"},
 		"the model must be right without files, clocks and captures",
