@@ -7,6 +7,7 @@ package diagnose
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
@@ -34,15 +35,18 @@ type Capture struct {
 	Connections uint64
 }
 
-// Engine collects attempts and answers them at the end, when all that the
-// capture tells of the hosts is known.
+// Engine collects attempts and answers them: at the end (Answer), when all that the
+// capture tells of the hosts is known, or as they become sure (Settle).
 type Engine struct {
 	facts    *Facts
 	hosts    Hosts
 	capture  Capture
 	asked    []*flow.Connection
 	troubled []*flow.Connection
-	notes    notes
+	// askedTurns and troubledTurns say of each of those when it may be answered.
+	askedTurns, troubledTurns []turn
+	settled                   settled
+	notes                     notes
 	// openingTold are the connections whose opening has its finding, or its own question.
 	openingTold map[uint64]bool
 	// stuck are the connections whose handshake hangs, asked names for each
@@ -78,14 +82,22 @@ type inheritance struct {
 // New returns an engine that knows the given facts.
 func New(facts *Facts, hosts Hosts) *Engine {
 	c := kernel.Candidates()
-	return &Engine{facts: facts, hosts: hosts, inherits: map[segment.Addr]inheritance{}, lastOpened: map[segment.Endpoint]uint64{}, candidates: c, alike: kernel.Alike(c, modelled())}
+	return &Engine{
+		facts: facts, hosts: hosts, candidates: c, alike: kernel.Alike(c, modelled()),
+		inherits: map[segment.Addr]inheritance{}, lastOpened: map[segment.Endpoint]uint64{},
+		openingTold: map[uint64]bool{}, stuck: map[uint64]bool{}, reopened: map[uint64]uint64{}, settled: settled{told: map[uint64]bool{}},
+	}
 }
 
 // Ask takes an attempt that raised a question. It keeps c.
-func (e *Engine) Ask(c *flow.Connection) { e.asked = append(e.asked, c) }
+func (e *Engine) Ask(c *flow.Connection) {
+	e.asked, e.askedTurns = append(e.asked, c), append(e.askedTurns, turn{})
+}
 
 // Trouble takes a connection whose life or end calls for a reason. It keeps c.
-func (e *Engine) Trouble(c *flow.Connection) { e.troubled = append(e.troubled, c) }
+func (e *Engine) Trouble(c *flow.Connection) {
+	e.troubled, e.troubledTurns = append(e.troubled, c), append(e.troubledTurns, turn{})
+}
 
 // Result is one finding and the connections that it names.
 type Result struct {
@@ -93,26 +105,29 @@ type Result struct {
 	Connections []*flow.Connection
 }
 
-// Answer answers everything that was asked, sorted by the time of the first frame
-// asked about, then by connection.
+// Answer answers everything that was asked and not answered by Settle, sorted by the time of
+// the first frame asked about, then by connection. It is called once, last.
 func (e *Engine) Answer(capture Capture) []Result {
+	out := e.answer(capture, math.MaxInt64, !e.settled.used && capture.Connections <= FewConnections)
+	e.settled.findings = nil
+	return out
+}
+
+// answer answers whose turn has come at a time; with each, every connection that was handed over
+// gets a word, if only that nothing is wrong with it.
+func (e *Engine) answer(capture Capture, now int64, each bool) []Result {
 	e.capture = capture
+	clear(e.lastOpened)
 	for _, c := range e.asked {
 		e.learn(c)
 		if at := c.Ends[flow.Listener].Endpoint; e.endsAtHandshake(c) {
 			e.lastOpened[at] = max(e.lastOpened[at], c.LastSeen.Frame)
 		}
 	}
-	type keyed struct {
-		Result
-		time int64
-		conn uint64
-	}
-	var all []keyed
 	e.pair()
-	e.openingTold, e.stuck, e.reopened = map[uint64]bool{}, map[uint64]bool{}, map[uint64]uint64{}
-	told := map[uint64]bool{}
-	var findings []*finding
+	told := e.settled.told
+	before := len(e.settled.findings)
+	findings := e.settled.findings
 	add := func(c *flow.Connection, fs []*finding) {
 		for _, f := range fs {
 			told[c.ID] = true
@@ -126,8 +141,8 @@ func (e *Engine) Answer(capture Capture) []Result {
 			e.stuck[c.ID] = e.stuck[c.ID] || f.question == "connect-stuck"
 		}
 	}
-	for _, c := range e.asked {
-		if e.taken[c.ID] {
+	for i, c := range e.asked {
+		if !e.askedTurns[i].take(now) || e.taken[c.ID] {
 			continue
 		}
 		if len(e.strays[c.ID]) > 0 || e.crossed[c.ID] != nil {
@@ -143,28 +158,33 @@ func (e *Engine) Answer(capture Capture) []Result {
 		e.openingTold[c.ID] = len(fs) > 0 || c.Previous != nil && hasPast(c.Previous)
 		add(c, fs)
 	}
-	for _, c := range e.troubled {
-		if !e.taken[c.ID] && (len(e.strays[c.ID]) == 0 && e.crossed[c.ID] == nil || !told[c.ID]) {
+	for i, c := range e.troubled {
+		if e.troubledTurns[i].take(now) && !e.taken[c.ID] && (len(e.strays[c.ID]) == 0 && e.crossed[c.ID] == nil || !told[c.ID]) {
 			add(c, e.explainLife(c))
 		}
 	}
-	if capture.Connections <= FewConnections {
+	if each {
 		for _, c := range e.troubled {
 			if !told[c.ID] && !e.taken[c.ID] {
 				add(c, []*finding{e.newLife(c).plain()})
 			}
 		}
 	}
-	for _, f := range findings {
-		all = append(all, keyed{f.result(f.c), f.time, f.c.ID})
-	}
-	slices.SortStableFunc(all, func(a, b keyed) int {
-		return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.conn, b.conn))
+	e.settled.findings = findings
+	return e.results(findings[before:])
+}
+
+// results puts findings in order and gives them ids, which go on from those given before.
+func (e *Engine) results(findings []*finding) []Result {
+	order := slices.Clone(findings)
+	slices.SortStableFunc(order, func(a, b *finding) int {
+		return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.c.ID, b.c.ID))
 	})
-	out := make([]Result, len(all))
-	for i := range all {
-		out[i] = all[i].Result
-		out[i].Finding.ID = "f" + strconv.Itoa(i+1)
+	out := make([]Result, len(order))
+	for i, f := range order {
+		out[i] = f.result(f.c)
+		e.settled.given++
+		out[i].Finding.ID = "f" + strconv.FormatUint(e.settled.given, 10)
 	}
 	return out
 }

@@ -2,6 +2,8 @@ package diagnose
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
 	"github.com/tcpwhy/tcpwhy/internal/report"
@@ -26,6 +28,41 @@ type notes struct {
 	count int
 }
 
+// forgetNotes makes room among the notes by those before a time, where an engine goes on
+// without an end.
+func (x *notes) forgetNotes(before int64) {
+	old := func(l []segment.Note) bool { return l[len(l)-1].Time < before }
+	if x.count >= maxNotes {
+		for k, l := range x.icmp {
+			if old(l) {
+				x.count -= len(l)
+				delete(x.icmp, k)
+			}
+		}
+	}
+	if len(x.asked) >= maxNotes {
+		for k, l := range x.asked {
+			if old(l) {
+				delete(x.asked, k)
+			}
+		}
+	}
+	if len(x.isAt) >= maxNotes {
+		clear(x.isAt)
+	}
+}
+
+// forgetWires makes room among the senders of frames: the earlier half goes.
+func (x *notes) forgetWires() {
+	if len(x.wires) < maxWires {
+		return
+	}
+	frames := slices.Sorted(maps.Keys(x.wires))
+	for _, f := range frames[:len(frames)/2] {
+		delete(x.wires, f)
+	}
+}
+
 // tuple is a four-tuple in the direction of the segment that was quoted.
 type tuple struct{ src, dst segment.Endpoint }
 
@@ -41,6 +78,9 @@ func (e *Engine) Note(n segment.Note) {
 	x := &e.notes
 	if x.icmp == nil {
 		x.icmp, x.asked, x.isAt = map[tuple][]segment.Note{}, map[segment.Addr][]segment.Note{}, map[segment.Addr]bool{}
+	}
+	if e.settled.used {
+		x.forgetNotes(n.Time - int64(remember))
 	}
 	switch n.Kind {
 	case segment.NoteICMP:
@@ -66,6 +106,9 @@ func (e *Engine) Note(n segment.Note) {
 func (e *Engine) Seen(s *segment.Segment, w segment.Wire) bool {
 	if e.notes.wires == nil {
 		e.notes.wires = map[uint64]wire{}
+	}
+	if e.settled.used {
+		e.notes.forgetWires()
 	}
 	if w.Known && len(e.notes.wires) < maxWires {
 		e.notes.wires[s.Frame] = wire{w, s.IPID, s.TTL}

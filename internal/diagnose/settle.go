@@ -1,0 +1,159 @@
+package diagnose
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tcpwhy/tcpwhy/internal/flow"
+)
+
+// Settle answers while a capture still goes on. A finding is given when nothing that the capture
+// may still show belongs to it:
+//
+//   - flow has handed its connection over: its question is settled, or it is over and
+//     even its late segments would have come (flow.Sink);
+//   - and the time has passed in which a second connection could turn out to belong to it: the
+//     other side of a translation, an answer from another address (pairs.go).
+//
+// What it says of hosts and of other connections is what the capture showed up to then. Times
+// are those of the capture: while no packet comes, nothing is given.
+
+const (
+	// settleAfter is how long after it was handed over a connection waits whose both ends were
+	// seen: its other side, behind a translation, is handed over at the same time but for
+	// what packets need between two capture points (pairSides).
+	settleAfter = 2 * time.Second
+	// remember is how long connections that were answered are kept beside those to come, for
+	// what is told of several together: half-open handshakes of a listener, translations.
+	remember = 2 * pairWithin
+	// rememberIDs is for how many connections back it is known what was told of them.
+	rememberIDs = 1 << 18
+)
+
+// turn is when a connection is answered.
+type turn struct {
+	// at is when it may be, in nanoseconds; 0: Settle has not seen it yet.
+	at   int64
+	done bool
+}
+
+// take tells whether the turn has come, and then takes it.
+func (t *turn) take(now int64) bool {
+	if t.done || t.at > now {
+		return false
+	}
+	t.done = true
+	return true
+}
+
+// settled is what an engine that answers piece by piece remembers of what it gave.
+type settled struct {
+	used bool
+	// given is how many ids were given.
+	given uint64
+	// told are the connections of which a finding tells, by their ids, newest the highest of these.
+	told   map[uint64]bool
+	newest uint64
+	sweep  int // at how many ids the old ones are forgotten
+	// findings are the latest, in the order in which they were found, and found says when each was.
+	findings []*finding
+	found    []int64
+}
+
+// Settle answers what is sure at the time capture.Last, as a part of the results in the order of Answer;
+// of the whole, each is given once, with ids that go on. Called at the same times of a capture it
+// gives the same. Capture.Connections is not looked at.
+func (e *Engine) Settle(capture Capture) []Result {
+	e.settled.used = true
+	now := capture.Last
+	ripe := e.schedule(e.asked, e.askedTurns, now)
+	if !e.schedule(e.troubled, e.troubledTurns, now) && !ripe {
+		return nil
+	}
+	out := e.answer(capture, now, false)
+	for len(e.settled.found) < len(e.settled.findings) {
+		e.settled.found = append(e.settled.found, now)
+	}
+	e.forget(now)
+	return out
+}
+
+// Waiting tells how many connections are kept: those not answered yet, and those beside
+// which others are judged.
+func (e *Engine) Waiting() int { return len(e.asked) + len(e.troubled) }
+
+// schedule gives new connections their turns and tells whether any turn has come.
+func (e *Engine) schedule(all []*flow.Connection, turns []turn, now int64) (ripe bool) {
+	for i := range turns {
+		t := &turns[i]
+		if t.at == 0 {
+			t.at = now + int64(waitFor(all[i]))
+			e.settled.newest = max(e.settled.newest, all[i].ID)
+		}
+		ripe = ripe || !t.done && t.at <= now
+	}
+	return ripe
+}
+
+// waitFor is how long a connection waits for another one that may belong to it.
+func waitFor(c *flow.Connection) time.Duration {
+	o, l := &c.Ends[flow.Opener], &c.Ends[flow.Listener]
+	if o.Segments == 0 || l.Segments == 0 || !l.ISN.Seen() || l.ISNImplied || c.MidStream {
+		return pairWithin
+	}
+	return settleAfter
+}
+
+// forget drops what was answered long ago.
+func (e *Engine) forget(now int64) {
+	drop := func(all []*flow.Connection, turns []turn) ([]*flow.Connection, []turn) {
+		n := 0
+		for i, t := range turns {
+			if !t.done || t.at+int64(remember) > now {
+				all[n], turns[n] = all[i], t
+				n++
+			}
+		}
+		clear(all[n:])
+		return all[:n], turns[:n]
+	}
+	e.asked, e.askedTurns = drop(e.asked, e.askedTurns)
+	e.troubled, e.troubledTurns = drop(e.troubled, e.troubledTurns)
+	s, n := &e.settled, 0
+	for n < len(s.found) && s.found[n]+int64(remember) <= now {
+		n++
+	}
+	s.findings, s.found = slices.Delete(s.findings, 0, n), slices.Delete(s.found, 0, n)
+	e.forgetIDs()
+}
+
+// forgetIDs bounds what is known of the connections that were asked about: a question about one
+// that lives longer than very many others may be asked again.
+func (e *Engine) forgetIDs() {
+	s := &e.settled
+	size := func() int { return len(s.told) + len(e.openingTold) + len(e.stuck) + len(e.reopened) }
+	if size() < max(s.sweep, 1<<16) || s.newest < rememberIDs {
+		return
+	}
+	for id := range s.told {
+		if id < s.newest-rememberIDs {
+			delete(s.told, id)
+		}
+	}
+	for id := range e.openingTold {
+		if id < s.newest-rememberIDs {
+			delete(e.openingTold, id)
+		}
+	}
+	for id := range e.stuck {
+		if id < s.newest-rememberIDs {
+			delete(e.stuck, id)
+		}
+	}
+	for id := range e.reopened {
+		if id < s.newest-rememberIDs {
+			delete(e.reopened, id)
+		}
+	}
+	s.sweep = 2 * size()
+}
