@@ -51,6 +51,9 @@ type Options struct {
 	Since, Until string
 	// Progress, if not nil, is kept up to date while the captures are read.
 	Progress *Progress
+
+	// newTable makes the table of connections, nil: flow.NewTable. Tests put the plain one in its place.
+	newTable func(flow.Config, flow.Sink) table
 }
 
 // UsageError is a wrong option, such as a fact that cannot be read.
@@ -80,7 +83,7 @@ func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
 	}
 	defer r.Close() // read only: nothing is lost by a failing close
 	s := &sink{o: &o, names: newNamer(r.Names())}
-	t := flow.NewTable(o.table(), s)
+	t := o.makeTable(s)
 	s.engine = diagnose.New(facts, t)
 	if err := read(ctx, r, t, s); err != nil {
 		return nil, err
@@ -108,8 +111,25 @@ func (o *Options) table() flow.Config {
 	return c // else flow's own times, long enough for every TIME_WAIT
 }
 
+// table is what is asked of a flow.Table.
+type table interface {
+	diagnose.Hosts
+	Add([]segment.Segment)
+	Mark(a, b segment.Endpoint)
+	Close()
+	Connections() uint64
+	Observed() flow.Observed
+}
+
+func (o *Options) makeTable(s flow.Sink) table {
+	if o.newTable != nil {
+		return o.newTable(o.table(), s)
+	}
+	return flow.NewTable(o.table(), s)
+}
+
 // read runs the capture through the table.
-func read(ctx context.Context, r *capture.Reader, t *flow.Table, s *sink) error {
+func read(ctx context.Context, r *capture.Reader, t table, s *sink) error {
 	batch := make([]segment.Segment, 64)
 	for i := 0; ; i++ {
 		n, err := r.Read(batch)
@@ -135,7 +155,7 @@ func read(ctx context.Context, r *capture.Reader, t *flow.Table, s *sink) error 
 
 // beside hands on what frames say beside their segments: who sent those that decide, and
 // what is no segment at all.
-func (s *sink) beside(r *capture.Reader, t *flow.Table, batch []segment.Segment) {
+func (s *sink) beside(r *capture.Reader, t table, batch []segment.Segment) {
 	for i := range batch {
 		if s.enough {
 			break
@@ -177,7 +197,7 @@ func (s *sink) Asked(c *flow.Connection) { s.engine.Ask(c) }
 func (s *sink) Troubled(c *flow.Connection) { s.engine.Trouble(c) }
 
 // report puts everything together.
-func (s *sink) report(r *capture.Reader, t *flow.Table, sel *selection) (*Report, error) {
+func (s *sink) report(r *capture.Reader, t table, sel *selection) (*Report, error) {
 	st := r.Stats()
 	out := &Report{Schema: report.Schema, Findings: []report.Finding{}, Connections: []report.Connection{}}
 	out.Capture = report.Capture{Sources: r.Sources(), Packets: st.Packets, Segments: st.Segments, Connections: t.Connections(), Warnings: []report.Warning{}}
