@@ -70,6 +70,10 @@ type End struct {
 	// RST is the first RST this end sent on this connection (Num: its sequence number).
 	RST Mark
 
+	// IPID is IPv4's identification in the last segment of this end that is no RST (of all
+	// that are RSTs, in the first). 0: none, or the host counts none.
+	IPID uint16
+
 	// HasTS: this end's segments carried timestamps.
 	HasTS bool
 	// OptionsCut: segments of this end were captured without all their options: that no

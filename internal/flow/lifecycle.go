@@ -34,7 +34,15 @@ func (t *Table) absorb(n uint32, r *record, s *segment.Segment, e Side, print ui
 	if !fits {
 		return true
 	}
-	t.update(n, r, s, e, print)
+	if s.Flags&segment.RST != 0 && r.has(e, endLast) {
+		// The identification stays that of the segment before, to compare the RST's with.
+		d := t.deep(n)
+		before := d.ipid[e]
+		t.update(n, r, s, e, print)
+		d.ipid[e] = before
+	} else {
+		t.update(n, r, s, e, print)
+	}
 	t.advance(n, r, s, e, inert)
 	return notable
 }

@@ -25,7 +25,7 @@ func forLine(c Connection) Connection {
 		v := &c.Ends[e]
 		v.RcvNxt, v.TSEcr, v.HasTSEcr, v.FINAcked = Mark{}, Mark{}, false, Point{}
 		v.FirstTSVal, v.FirstTSEcr, v.SRTT, v.RTTVar, v.Retransmits = seq.Num{}, seq.Num{}, 0, 0, 0
-		v.BeforeEnd, v.LongestAcked = Point{}, 0
+		v.BeforeEnd, v.LongestAcked, v.IPID = Point{}, 0, 0
 		for _, m := range []*Mark{&v.ISN, &v.SndNxt, &v.FIN, &v.FINAck, &v.RST} {
 			m.Time = 0
 		}

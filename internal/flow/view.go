@@ -88,7 +88,7 @@ func (t *Table) viewDeep(d *deep, r *record, x *extra, e Side, v *End) {
 	if has(endISN) && e == Listener {
 		v.ISN.Time = d.isnTime
 	}
-	v.SndNxt.Time = d.sndTime[e]
+	v.SndNxt.Time, v.IPID = d.sndTime[e], d.ipid[e]
 	if has(endRcv) {
 		v.RcvNxt = Mark{h.rcvNxt, Point{t.widen(d.rcvFrame[e]), d.rcvTime[e]}}
 	}

@@ -147,3 +147,43 @@ func TestMemoryRunsOut(t *testing.T) {
 		}
 	}
 }
+
+// TestIPIDBesideRST: an end's identification stays that of its last segment that is no RST.
+func TestIPIDBesideRST(t *testing.T) {
+	c, s := segment.Endpoint{Addr: segment.AddrFrom4([4]byte{10, 0, 0, 1}), Port: 51820}, segment.Endpoint{Addr: segment.AddrFrom4([4]byte{10, 0, 0, 2}), Port: 80}
+	var in []segment.Segment
+	add := func(from segment.Endpoint, id uint16, f segment.Flags, sq, ack uint32) {
+		x := segment.Segment{Src: from, Dst: s, Flags: f, Seq: seq.Of(sq), Ack: seq.Of(ack), IPID: id, Window: 500}
+		if from == s {
+			x.Dst = c
+		}
+		x.Frame, x.Time = uint64(len(in)+1), int64(len(in)+1)*1e9
+		in = append(in, x)
+	}
+	add(c, 7, segment.SYN, 10, 0)
+	add(s, 1, segment.SYN|segment.ACK, 20, 11)
+	add(c, 8, segment.ACK, 11, 21)
+	add(s, 40, segment.ACK, 21, 11)
+	add(s, 99, segment.RST|segment.ACK, 21, 11)
+	add(c, 9, segment.RST, 11, 0)
+	k := &keeper{}
+	tb := NewTable(Config{TellFirst: 1}, k)
+	tb.Add(in)
+	tb.Close()
+	if len(k.all) != 1 {
+		t.Fatalf("%d connections, want 1", len(k.all))
+	}
+	if got := k.all[0].Ends[Listener].IPID; got != 40 {
+		t.Errorf("the listener's identification is %d, want 40: that before the RST", got)
+	}
+	if got := k.all[0].Ends[Opener].IPID; got != 8 {
+		t.Errorf("the opener's identification is %d, want 8", got)
+	}
+}
+
+// keeper is a sink that keeps what has trouble.
+type keeper struct{ all []*Connection }
+
+func (k *keeper) Ended(*Connection)      {}
+func (k *keeper) Asked(*Connection)      {}
+func (k *keeper) Troubled(c *Connection) { k.all = append(k.all, c) }

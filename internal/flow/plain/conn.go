@@ -38,6 +38,7 @@ type conn struct {
 type more struct {
 	last    segment.Segment // the last segment that moved the marks
 	moved   bool            // there is one
+	ipid    uint16          // of the last segment that is no RST, of the first where all are
 	timed   bool            // an ACK that reaches SndNxt gives a round trip
 	watched bool            // its next segment tells whether a wait ended: see noteGap
 	maxSent uint16          // the longest payload since an ACK of everything

@@ -32,6 +32,9 @@ func (t *Table) update(c *conn, s *segment.Segment, e flow.Side) {
 		v.OptionsCut = true
 	}
 	v.Last = flow.Mark{Num: s.Ack, Point: pointOf(s)}
+	if s.Flags&segment.RST == 0 || !m.moved {
+		m.ipid, v.IPID = s.IPID, s.IPID
+	}
 	m.last, m.moved = *s, true
 }
 
@@ -95,7 +98,7 @@ const (
 // lateCopy tells whether a segment that repeats sequence space is not sent again
 // but seen again: its IP identification had been passed already.
 func (c *conn) lateCopy(s *segment.Segment, e flow.Side) bool {
-	last := c.more[e].last.IPID
+	last := c.more[e].ipid
 	if s.IPID == 0 || last == 0 || s.Time-c.Ends[e].SndNxt.Time > int64(copyWithin) {
 		return false
 	}

@@ -64,7 +64,7 @@ func forLine(c *flow.Connection) {
 		v.RcvNxt, v.TSEcr, v.HasTSEcr = flow.Mark{}, flow.Mark{}, false
 		v.BeforeEnd, v.FINAcked = flow.Point{}, flow.Point{}
 		v.FirstTSVal, v.FirstTSEcr = seq.Num{}, seq.Num{}
-		v.SRTT, v.RTTVar, v.Retransmits, v.LongestAcked = 0, 0, 0, 0
+		v.SRTT, v.RTTVar, v.Retransmits, v.LongestAcked, v.IPID = 0, 0, 0, 0, 0
 		v.SndNxt.Time, v.FIN.Time, v.FINAck.Time = 0, 0, 0
 		if flow.Side(e) == flow.Listener {
 			v.ISN.Time = 0

@@ -81,7 +81,7 @@ func (c *conn) noteHeld(s *segment.Segment, e flow.Side) {
 // lastACK makes a frame of what the marks tell of end e's last segment.
 func (c *conn) lastACK(e flow.Side) flow.Frame {
 	v := &c.Ends[e]
-	f := flow.Frame{From: e, Seq: v.SndNxt.Num, Ack: v.Last.Num, Flags: segment.ACK, Window: v.LastWindow, TTL: v.TTL, IPID: c.more[e].last.IPID, Rebuilt: true}
+	f := flow.Frame{From: e, Seq: v.SndNxt.Num, Ack: v.Last.Num, Flags: segment.ACK, Window: v.LastWindow, TTL: v.TTL, IPID: c.more[e].ipid, Rebuilt: true}
 	f.Frame, f.Time = v.Last.Frame, v.Last.Time
 	if v.HasTS {
 		f.HasOptions, f.HasTS, f.TSVal, f.TSEcr = true, true, v.TSVal, v.TSEcr.Num
