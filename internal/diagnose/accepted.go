@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
@@ -45,14 +46,16 @@ func (q *asked) acceptedHolding(ss *stories, h holding) {
 		kind kind
 		rule string
 	}
-	done := map[way]bool{}
-	for _, g := range q.server.alike {
-		st := q.replay(h, q.server.host(q.server.suspects[g[0]].Profile, q.ipv6))
-		w := way{st.kind, st.goneRule}
-		if done[w] {
-			continue
+	var done []way
+	var states []state
+	q.server.each(func(p kernel.Profile) bool {
+		st := q.replay(h, q.server.host(p, q.ipv6))
+		if w := (way{st.kind, st.goneRule}); !slices.Contains(done, w) {
+			done, states = append(done, w), append(states, st)
 		}
-		done[w] = true
+		return true
+	})
+	for _, st := range states {
 		switch st.kind {
 		case nothing:
 			q.killed(ss, h, st)
@@ -227,7 +230,7 @@ func (q *asked) orphanWasOver(ss *stories, h holding) {
 	case waited < time.Second:
 		ss.add(ruledOut(s.cause, fmt.Sprintf("Only %s passed in FIN_WAIT2, and tcp_fin_timeout counts whole seconds.", seconds(waited)), s.evidence[0]))
 		return
-	case waited < 52*time.Second:
+	case waited < q.server.orphanBounds()[0]:
 		s.assumes = append(s.assumes, assumeFinTimeout)
 	}
 	ss.add(q.fresh(s))
@@ -418,20 +421,17 @@ func max2(a, b time.Duration) time.Duration {
 
 // orphanExpired: FIN_WAIT2 ran out (tcp_fin_timeout, 60 s by default).
 func (q *asked) orphanExpired(ss *stories, h holding, st state) {
-	timeout := q.server.facts.millis(kernel.FactFinTimeout, 0).Duration * 1000 // the sysctl is in seconds
-	given := timeout != 0
-	if !given {
-		timeout = timewait.Length
-	}
+	timeout, given := q.server.finTimeout()
+	b := q.server.orphanBounds()
 	age := q.elapsed(h.since)
 	s := story{cause: "fin-wait2-timeout", assumes: h.assumes,
 		says:     fmt.Sprintf("The client never closed, and the server's orphan in FIN_WAIT2 ran out: it had begun %.1f s before the SYN.", age.Seconds()),
 		evidence: []report.Evidence{note(h.why, h.frames...), note(fmt.Sprintf("%.1f s passed in FIN_WAIT2; tcp_fin_timeout is %.0f s%s", age.Seconds(), timeout.Seconds(), map[bool]string{true: " (given)", false: " by default"}[given]), q.r().syn.Frame, h.since.Frame)},
 		verdict:  fmt.Sprintf("The server's FIN_WAIT2 had run out: the client never sent its FIN, and %.1f s had passed.", age.Seconds())}
 	switch {
-	case age > timeout+timeout/8+time.Second:
+	case age > b[1]:
 		s.proven = given
-	case age > timeout-timeout/8:
+	case age > b[0]:
 		s.assumes = append(s.assumes, Assumption{"the timer ended early enough", 3, "the length depends on kernel and HZ", false})
 	case given:
 		ss.add(ruledOut(s.cause, fmt.Sprintf("Only %.1f s have passed of tcp_fin_timeout = %.0f s (given).", age.Seconds(), timeout.Seconds()), s.evidence[1]))

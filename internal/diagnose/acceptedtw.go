@@ -13,53 +13,11 @@ import (
 
 type seqNum = seq.Num
 
-// under asks of every suspected kernel whether a story fits with it. It returns
-// those with which it does, and what the hints say against the best of them in
-// comparison with the best kernel of all.
-func (v *hostView) under(fits func(kernel.Profile) bool) (fit []kernel.Profile, against int) {
-	best, bestFit := -1, -1
-	in := make([]bool, len(v.suspects))
-	for _, g := range v.alike {
-		ok := fits(v.suspects[g[0]].Profile)
-		for _, i := range g {
-			in[i] = ok
-		}
-	}
-	for i, s := range v.suspects {
-		if best < 0 || s.against < best {
-			best = s.against
-		}
-		if !in[i] {
-			continue
-		}
-		fit = append(fit, s.Profile)
-		if bestFit < 0 || s.against < bestFit {
-			bestFit = s.against
-		}
-	}
-	return fit, max(bestFit-best, 0)
-}
-
-// likeliest returns the profile of a set that the hints like best.
-func (v *hostView) likeliest(set []kernel.Profile) kernel.Profile {
-	var out kernel.Profile
-	best := -1
-	for _, s := range v.suspects {
-		for _, p := range set {
-			if p == s.Profile && (best < 0 || s.against < best) {
-				best, out = s.against, p
-			}
-		}
-	}
-	return out
-}
-
 // acceptance is how a TIME_WAIT answers the SYN under one kernel.
 type acceptance struct {
 	held     bool // TIME_WAIT is still there
 	accepted kernel.Answer
 	isnFits  kernel.Answer // the ISN is what this kernel then sends
-	isn      kernel.ISNKind
 	bySeq    kernel.Reading
 	byTS     kernel.Reading
 	st       state
@@ -77,15 +35,12 @@ func (q *asked) accept(h holding, p kernel.Profile, sv survival) acceptance {
 	c := timewait.Case{Socket: a.st.tw, Host: host, Segment: segmentOf(&q.r().syn), Now: q.now()}
 	a.bySeq, a.byTS = timewait.SeqAfter(&c), timewait.TimestampNewer(&c)
 	a.accepted = q.acceptedAnswer(&c)
-	if o, ok := timewait.Decide(&c).Sure(); ok {
-		a.isn = o.Reply.ISN
-	}
-	switch {
-	case host.KeepsISN().Answer == kernel.Yes:
+	switch keeps := host.KeepsISN().Answer; {
+	case keeps == kernel.Yes:
 		a.isnFits = q.isn.inherits
-	case q.isn.inherits == kernel.Yes && host.KeepsISN().Answer == kernel.No:
+	case q.isn.inherits == kernel.Yes && keeps == kernel.No:
 		a.isnFits = kernel.No
-	case host.KeepsISN().Answer == kernel.No:
+	case keeps == kernel.No:
 		a.isnFits = kernel.Yes
 	}
 	return a
@@ -95,14 +50,14 @@ func (q *asked) accept(h holding, p kernel.Profile, sv survival) acceptance {
 // capture leaves two.
 func (q *asked) acceptedAnswer(c *timewait.Case) kernel.Answer {
 	ask := func(c *timewait.Case) kernel.Answer {
-		o, ok := timewait.Decide(c).Sure()
-		if !ok {
+		out := timewait.Outcomes(c)
+		if len(out) != 1 {
 			return kernel.Unknown
 		}
-		return kernel.If(o.Rule == "syn-accepted")
+		return kernel.If(out[0].Rule == "syn-accepted")
 	}
 	a := ask(c)
-	if other := numbersOf(q.p, q.es, q.firstSYN()).tsOther; other.Known && other.Num != c.TSRecent.Num {
+	if other := q.numbers().tsOther; other.Known && other.Num != c.TSRecent.Num {
 		d := *c
 		d.TSRecent = other
 		if ask(&d) != a {
@@ -171,7 +126,7 @@ func (q *asked) addTimeWait(ss *stories, h holding, a acceptance, fit []kernel.P
 	p := q.p.Ends[q.es.Other()]
 	seqFrames := []uint64{q.r().syn.Frame, p.FIN.Frame}
 	bySeq := evidence(a.bySeq, "net/ipv4/tcp_minisocks.c tcp_timewait_state_process", seqFrames...)
-	byTS := evidence(a.byTS, "net/ipv4/tcp_minisocks.c tcp_timewait_state_process", q.r().syn.Frame, numbersOf(q.p, q.es, q.firstSYN()).tsFrame)
+	byTS := evidence(a.byTS, "net/ipv4/tcp_minisocks.c tcp_timewait_state_process", q.r().syn.Frame, q.numbers().tsFrame)
 	age := a.st.heldFor(q.now())
 	s := story{assumes: append(sv.assumes(), h.assumes...), against: against, kernels: fit,
 		evidence: []report.Evidence{note(h.why, h.frames...), bySeq}}
@@ -262,10 +217,10 @@ func (q *asked) mismatch(fit []kernel.Profile) []Assumption {
 	var out []Assumption
 	for _, h := range q.server.against(fit[0]) {
 		if h.b == &kernel.LargeFirstWindow {
-			out = append(out, Assumption{fmt.Sprintf("the first window was changed by a sysctl (tcp_rmem): %s, and the kernel was given as %s", h.says, fit[0]), assumeRemotely.Cost, assumeRemotely.Why, false})
+			out = append(out, Assumption{fmt.Sprintf("the first window was changed by a sysctl (tcp_rmem): %s, and the kernel was given as %s", h.says(), fit[0]), assumeRemotely.Cost, assumeRemotely.Why, false})
 			continue
 		}
-		out = append(out, Assumption{fmt.Sprintf("what speaks for another kernel misleads: %s, and the kernel was given as %s", h.says, fit[0]), 8, "a given fact outweighs a hint", false})
+		out = append(out, Assumption{fmt.Sprintf("what speaks for another kernel misleads: %s, and the kernel was given as %s", h.says(), fit[0]), 8, "a given fact outweighs a hint", false})
 	}
 	return out
 }
@@ -322,32 +277,23 @@ func (q *asked) timeWaitWords(cause string, a acceptance, age time.Duration) (sa
 
 // worth says what the comparison with snd_nxt + 65537 is worth.
 func (q *asked) worth() report.Evidence {
-	b := &kernel.KeepsISN
-	if q.ipv6 {
-		b = &kernel.KeepsISN6
-	}
-	var keep, lose []kernel.Profile
-	for _, s := range q.server.suspects {
-		switch s.Has(b).Answer {
-		case kernel.Yes:
-			keep = append(keep, s.Profile)
-		case kernel.No:
-			lose = append(lose, s.Profile)
-		case kernel.Unknown:
-		}
+	b := keepsISN(q.ipv6)
+	given := kernel.Unknown
+	if q.server.known() {
+		given = q.server.facts.profile.Has(b).Answer
 	}
 	ev := report.Evidence{Answer: "yes", Frames: frameList(q.isn.frame), Source: b.From}
 	switch {
 	case q.isn.inherits == kernel.Yes:
 		ev.Says = "only a SYN accepted in TIME_WAIT gets that ISN (by chance 1 in 4294967296)"
-	case q.server.known() && len(keep) > 0:
+	case given == kernel.Yes:
 		ev.Says = fmt.Sprintf("kernel %s keeps the ISN that TIME_WAIT chooses: the SYN was not accepted in TIME_WAIT", q.server.facts.profile)
-	case q.server.known() && len(lose) > 0:
+	case given == kernel.No:
 		ev.Says = fmt.Sprintf("kernel %s loses the ISN that TIME_WAIT chooses: another ISN proves nothing", q.server.facts.profile)
 	case q.server.known():
 		ev.Says = fmt.Sprintf("whether kernel %s keeps the ISN that TIME_WAIT chooses is not known: the ISN proves nothing", q.server.facts.profile)
 	default:
-		ev.Says = fmt.Sprintf("on kernels that keep the ISN (%s) the SYN was not accepted in TIME_WAIT; on those that lose it (%s) the ISN proves nothing; of the versions between it is not known", kernel.Words(keep), kernel.Words(lose))
+		ev.Says = q.e.keepersOf(q.ipv6).worth
 	}
 	return ev
 }

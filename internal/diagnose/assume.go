@@ -112,12 +112,16 @@ var (
 	assumeOneLoss     = Assumption{"the FIN, or its ACK, was lost", 6, "loss", false}
 	assumeACKLost     = Assumption{"the last ACK was lost", 3, "its sender has nothing left to repeat", false}
 
+	assumeOneSided = Assumption{"the capture shows one direction only", 2, "nothing of the other end is in it", false}
+
 	// Stalls.
 	assumeSilentPath = Assumption{"the peer, or the path to it, is gone", 2, "nothing comes back at all", false}
 	assumeMTU        = Assumption{"a link on the path is too narrow for the segment, and says nothing", 2, "a tunnel or a switch with a smaller MTU", false}
 	assumeMTUSilent  = Assumption{"only the large segment is lost, and the peer has nothing to say", 6, "nothing comes back either way", false}
 	assumeLossy      = Assumption{"the path loses frames", 2, "congestion, or a bad link", false}
 	assumeOneDropped = Assumption{"this one segment is dropped again and again", 5, "a filter of content, a bad checksum; or more is lost than this", false}
+	assumeWroteThen  = Assumption{"the application wrote the second piece just when the ACK came", 8, "it does not see ACKs: a coincidence", false}
+	assumeUpdateLost = Assumption{"the segment that opened the window was lost, or never sent", 5, "its sender does not repeat it", false}
 	assumeBusyReader = Assumption{"the application does not read", 1, "its receive buffer is full", false}
 
 	assumeReuse    = Assumption{"net.ipv4.tcp_tw_reuse lets the opener take over its own TIME_WAIT", 4, "often set on clients", false}

@@ -79,12 +79,22 @@ var unfinishedCauses = []Cause{
 		[]report.Settle{on("other", "tcpdump -ni any host CLIENT and port PORT", "the FIN does not arrive, or arrives with another address", "fin-blocked-by-box")}, []string{"Let the box translate or drop what it takes for invalid, rather than forward it untranslated (nft: ct state invalid drop)."}},
 	{"nothing-wrong", "the capture ends while the connection is being closed", report.Nobody, report.Harmless, nil, nil},
 	{"last-ack-lost", "the last ACK of the close is missing", report.Nobody, report.Notice, nil, nil},
+	{"fin-wait2-timeout", "the end that closed had forgotten the connection: FIN_WAIT2 had run out", otherApplication, report.Notice,
+		[]report.Settle{on("actor", "sysctl net.ipv4.tcp_fin_timeout", "less than the time that passed", "fin-wait2-timeout")}, []string{"Close a connection soon after its peer has (read returns 0), and send nothing on one that the peer has closed."}},
+	{"tw-bucket-overflow", "the limit on TIME_WAIT sockets, or on orphans, took it away before", actorHost, report.Notice,
+		[]report.Settle{on("actor", "nstat -az TcpExtTCPTimeWaitOverflow TcpExtTCPAbortOnMemory", "a counter grows", "tw-bucket-overflow")}, nil},
+	{"middlebox-reset", "the RST did not come from that end", report.Path, report.Problem,
+		[]report.Settle{on("actor", "tcpdump -ni any host CLIENT and port PORT", "the RST does not leave this host", "middlebox-reset")}, filterAdvice},
+	{"capture-incomplete", "the capture shows one direction only", report.FaultUnknown, report.Notice,
+		[]report.Settle{on("other", "tcpdump -ni any host CLIENT and port PORT", "answers leave", "capture-incomplete")}, nil},
 }
 
 var oddCloseCauses = []Cause{
 	{"simultaneous-close", "both FINs crossed", report.Nobody, report.Harmless, nil, nil},
 	{"half-close-on-purpose", "one direction was closed before the other", report.Nobody, report.Harmless, nil, nil},
 	{"fin-retransmitted", "the FIN was repeated before its ACK came", report.Nobody, report.Harmless, nil, nil},
+	{"three-segment-close", "the second FIN carries the ACK of the first", report.Nobody, report.Harmless, nil, nil},
+	{"fin-with-data", "the last data carries the FIN", report.Nobody, report.Harmless, nil, nil},
 }
 
 var stalledCauses = []Cause{
@@ -100,6 +110,14 @@ var stalledCauses = []Cause{
 	{"direction-dead", "one direction no longer arrives", report.Path, report.Problem, nil, filterAdvice},
 	{"loss-recovery", "frames were lost and repeated until they arrived", report.Path, report.Notice, nil, nil},
 	{"tail-loss", "the last segment was lost, which only a timer notices", report.Path, report.Notice, nil, nil},
+	{"persist-probing", "the window was open again, and only a probe found that out", report.Path, report.Notice,
+		[]report.Settle{on("other", "tcpdump -ni any host CLIENT and port PORT", "the segment that opens the window leaves before the probe comes", "persist-probing")}, nil},
+	{"delayed-ack-nagle", "small writes wait for an ACK that the peer delays (Nagle's algorithm)", actorApplication, report.Notice,
+		[]report.Settle{on("actor", "strace -f -tt -e trace=write,writev,sendto,sendmsg,setsockopt -p PID", "two writes for one message, and no TCP_NODELAY", "delayed-ack-nagle")},
+		[]string{"Write a message with one call (a buffer, writev, TCP_CORK), or set TCP_NODELAY on the end that writes; a shorter delay at the peer (TCP_QUICKACK) only hides it."}},
+	{"application-idle", "the network is idle: it is an application that has not written", otherApplication, report.Notice,
+		[]report.Settle{on("other", "strace -f -tt -e trace=network,read,write -p PID", "the request is read at once, and the answer written late", "application-idle")},
+		[]string{"Look into the application's log (and what it waits for itself) between the two frames."}},
 	{"capture-incomplete", "the capture shows one direction only", report.FaultUnknown, report.Notice,
 		[]report.Settle{on("other", "tcpdump -ni any host CLIENT and port PORT", "answers leave", "capture-incomplete")}, nil},
 }

@@ -132,7 +132,7 @@ func (q *asked) tryHolding(ss *stories, h holding, listener kernel.Answer, sv su
 	best := map[string]*tried{}
 	fits := map[string][]kernel.Profile{}
 	for _, g := range q.server.alike {
-		s := q.server.best(g)
+		s := q.server.bestOf(g)
 		host := q.server.host(s.Profile, q.ipv6)
 		host.Listener = listener
 		st := q.replayAs(h, &host, sv)
@@ -175,14 +175,7 @@ func (q *asked) tryHolding(ss *stories, h holding, listener kernel.Answer, sv su
 
 // addHolding adds a course whose prediction agrees with the answer.
 func (q *asked) addHolding(ss *stories, h holding, st state, x predicted, cmp comparison, fit []kernel.Profile) {
-	_, against := q.server.under(func(p kernel.Profile) bool {
-		for _, f := range fit {
-			if f == p {
-				return true
-			}
-		}
-		return false
-	})
+	against := q.server.weight(q.server.setOf(fit))
 	r := q.r()
 	s := story{cause: x.cause, stands: report.StaysOpen, assumes: append([]Assumption{}, h.assumes...), against: against, kernels: fit}
 	s.evidence = append(s.evidence, note(h.why, h.frames...))

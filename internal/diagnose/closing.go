@@ -88,6 +88,9 @@ func (l *life) unackedFIN(ss *stories, x flow.Side, fins []uint64) {
 	ex, ey := l.end(x), l.end(x.Other())
 	y := name(x.Other())
 	silent := !ey.Last.Seen() || ey.Last.Frame < ex.FIN.Frame
+	if ey.Segments == 0 {
+		ss.add(story{cause: "capture-incomplete", stands: report.StaysOpen, assumes: []Assumption{assumeOneSided}, says: fmt.Sprintf("The capture shows nothing of the %s at all.", y)})
+	}
 	if silent {
 		ev := note(fmt.Sprintf("the FIN was sent %d times, and nothing came from the %s since", len(fins)+1, y), append([]uint64{ex.FIN.Frame}, fins...)...)
 		ss.add(story{cause: "peer-gone", stands: report.StaysOpen, assumes: []Assumption{assumePeerGone}, evidence: []report.Evidence{ev},
@@ -101,6 +104,68 @@ func (l *life) unackedFIN(ss *stories, x flow.Side, fins []uint64) {
 	ev := note(fmt.Sprintf("the %s goes on, but does not acknowledge the FIN", y), ex.FIN.Frame, ey.Last.Frame)
 	ss.add(story{cause: "fin-lost", stands: report.StaysOpen, assumes: lossOf(max(len(fins), 1)), evidence: []report.Evidence{ev}, says: "The FIN did not arrive.", verdict: fmt.Sprintf("The FIN in frame %d did not arrive: the %s goes on without acknowledging it.", ex.FIN.Frame, y)})
 	ss.add(story{cause: "fin-blocked-by-box", stands: report.StaysOpen, assumes: []Assumption{assumeBoxDrops}, evidence: []report.Evidence{ev}, says: "A box on the path drops the FIN and lets the rest through."})
+}
+
+// forgotten asks why what came late from the peer of an end that had closed got a RST: the
+// orphan in FIN_WAIT2 was gone (tcp_fin_timeout), and with it all that the host knew.
+func (l *life) forgotten() *finding {
+	q := l.resetCase()
+	if q == nil || !l.opened() || !q.xFIN || !q.bare || q.readOn() || l.e.reopened[l.c.ID] != 0 {
+		return nil
+	}
+	ex, ey := l.end(q.x), l.end(q.y)
+	late := l.lastBefore(q.y, q.r.Frame)
+	if late == nil || !ex.FINAcked.Seen() || late.Frame <= ex.FINAcked.Frame || late.Ack != ex.FIN.Num || q.r.Seq != late.Ack || ey.FIN.Seen() && ey.FIN.Frame < late.Frame {
+		return nil
+	}
+	v := hostView{part: name(q.x), facts: l.e.facts.of(name(q.x), ex.Addr)}
+	timeout, given := v.finTimeout()
+	b, waited := v.orphanBounds(), late.Point().Since(ex.FINAcked)
+	if waited < b[0] && (late.Len > 0 || given || waited < time.Second) {
+		return nil // an orphan that is still there refuses data with a RST too
+	}
+	f := l.finding("close-unfinished", q.x, ex.FIN.Point, ex.FIN.Frame, late.Frame, q.r.Frame)
+	f.asks = fmt.Sprintf("Why did the %s answer frame %d, %s after its close, with a RST?", name(q.x), late.Frame, seconds(late.Point().Since(ex.FIN.Point)))
+	by, so := "by default", ""
+	if given {
+		by = "given"
+	} else if waited < b[0] {
+		so = "; here it must be less"
+	}
+	s := story{cause: "fin-wait2-timeout", stands: report.StaysOpen,
+		says: fmt.Sprintf("The %s's kernel had forgotten the connection: its application was gone, and an orphan in FIN_WAIT2 is kept for tcp_fin_timeout only.", name(q.x)),
+		verdict: fmt.Sprintf("The %s had closed, and the %s's application did not close its side for %s. An orphan in FIN_WAIT2 is kept for tcp_fin_timeout only (%.0f s, %s%s); so %s in frame %d met no socket any more, and the %s's kernel answered with a RST.",
+			name(q.x), name(q.y), seconds(waited), timeout.Seconds(), by, so, lateWords(late), late.Frame, name(q.x)),
+		evidence: []report.Evidence{note(fmt.Sprintf("the %s's FIN was acknowledged, and no FIN came back", name(q.x)), ex.FIN.Frame, ex.FINAcked.Frame),
+			{Says: fmt.Sprintf("%s passed in FIN_WAIT2, which lasts %.1f to %.1f s with tcp_fin_timeout = %.0f s (%s)", seconds(waited), b[0].Seconds(), b[1].Seconds(), timeout.Seconds(), by), Answer: "yes", Frames: frameList(ex.FINAcked.Frame, late.Frame), Source: "net/ipv4/tcp.c tcp_close (tcp_time_wait, TCP_FIN_WAIT2)"},
+			note(fmt.Sprintf("the RST has no ACK, and the number %s that the late segment acknowledged: so answers a host without a socket", q.r.Seq), late.Frame, q.r.Frame)}}
+	switch {
+	case waited < b[0]:
+		s.assumes = []Assumption{assumeFinTimeout}
+	case waited <= b[1]:
+		s.assumes = []Assumption{{"the timer ended early enough", 3, "the length depends on kernel and HZ", false}}
+	}
+	ss := &stories{}
+	ss.add(s)
+	ss.add(story{cause: "tw-bucket-overflow", stands: report.StaysOpen, assumes: []Assumption{assumeBuckets}, says: fmt.Sprintf("The limit on TIME_WAIT sockets (or on orphans) may have taken the %s's orphan away before.", name(q.x))})
+	q.forged(ss)
+	l.finish(f, ss)
+	if late.Len == 0 && f.verdict.cause == "fin-wait2-timeout" {
+		f.severity = report.Harmless
+		f.verdict.says += " Nothing was lost by it."
+	}
+	return f
+}
+
+// lateWords words a segment that came too late.
+func lateWords(f *flow.Frame) string {
+	switch {
+	case f.Len > 0:
+		return fmt.Sprintf("the %d bytes", f.Len)
+	case has(f, segment.FIN):
+		return "the FIN"
+	}
+	return "the segment"
 }
 
 // lossOf is what it takes to believe that the same thing was lost several times.

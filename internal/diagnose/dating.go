@@ -10,53 +10,73 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
 
-// suspect is a kernel that a host may run, and what speaks against it in
-// decibans.
-type suspect struct {
-	kernel.Profile
-	against int
-}
-
 // hint is a sign of a kernel's age. It can be tuned or rewritten, so that it only
 // ever speaks for or against, but for what a kernel cannot do at all.
 type hint struct {
-	says   string
-	frames []uint64
+	sign
+	frames [2]uint64 // the second is 0 where one shows it
+	// kind says how it is put into words, of window, tsVal and hz what belongs to it.
+	kind   hintKind
+	window uint16
+	tsVal  seq.Num
+	hz     uint32
+}
+
+// sign is what a hint is worth, whatever shows it.
+type sign struct {
 	b      *kernel.Behaviour
 	want   kernel.Answer // the answer that the sign speaks for
 	weight int           // decibans against kernels of the other answer
 }
 
+// hintKind is what a hint was read off.
+type hintKind uint8
+
+const (
+	windowLarge hintKind = iota
+	windowSmall
+	tsValAtBoot
+	tsValsOnLine
+	tsValsOffLine
+	isnInherited
+)
+
+// says puts the hint into words; most are never told.
+func (h *hint) says() string {
+	switch h.kind {
+	case windowLarge:
+		return fmt.Sprintf("its first window, %d in frame %d, is the default from 4.20 on", h.window, h.frames[0])
+	case windowSmall:
+		return fmt.Sprintf("its first window, %d in frame %d, is a default up to 4.19", h.window, h.frames[0])
+	case tsValAtBoot:
+		return fmt.Sprintf("its TSval, %s in frame %d, is that of a kernel without an offset %d s after boot (HZ %d)", h.tsVal, h.frames[0], h.tsVal.Ahead(jiffiesAtBoot(h.hz))/h.hz, h.hz)
+	case tsValsOnLine:
+		return fmt.Sprintf("its TSvals towards two peers (frames %d and %d) lie on one line, so there is no offset by peer", h.frames[0], h.frames[1])
+	case tsValsOffLine:
+		return fmt.Sprintf("its TSvals towards two peers (frames %d and %d) lie on different lines, so there is an offset", h.frames[0], h.frames[1])
+	case isnInherited:
+		return fmt.Sprintf("elsewhere in the capture it answered a SYN in TIME_WAIT with snd_nxt + 65537 (frame %d)", h.frames[0])
+	}
+	return ""
+}
+
+// maxHints is how many hints a host can give.
+const maxHints = 4
+
 // hostView is a host as one finding sees it: what was given, what its frames
 // tell of its kernel, and how probable each kernel is by that.
 type hostView struct {
-	part     string // client or server
-	facts    hostFacts
-	suspects []suspect
-	// alike groups the suspects by their index that the model cannot tell apart.
-	alike [][]int
+	part  string // client or server
+	facts hostFacts
 	hints []hint
+	*kernels
 }
 
 // view dates a host.
 func (e *Engine) view(part string, addr segment.Addr, ends ...*flow.End) hostView {
 	v := hostView{part: part, facts: e.facts.of(part, addr)}
-	v.hints = e.hints(addr, ends...)
-	profiles := e.candidates
-	v.alike = e.alike
-	if v.facts.profile.Known() {
-		profiles = []kernel.Profile{v.facts.profile}
-		v.alike = [][]int{{0}}
-	}
-	for _, p := range profiles {
-		s := suspect{Profile: p}
-		for _, h := range v.hints {
-			if a := p.Has(h.b).Answer; a != kernel.Unknown && a != h.want {
-				s.against += h.weight
-			}
-		}
-		v.suspects = append(v.suspects, s)
-	}
+	v.hints = e.hints(addr, ends)
+	v.kernels = e.suspected(v.facts.profile, v.hints)
 	return v
 }
 
@@ -84,55 +104,34 @@ func (v *hostView) kernelWords(fit []kernel.Profile) string {
 	if v.known() || len(fit) == 0 || len(fit) == len(v.suspects) {
 		return ""
 	}
-	in := map[kernel.Profile]bool{}
-	for _, p := range fit {
-		in[p] = true
-	}
-	best := -1
-	for _, s := range v.suspects {
-		if in[s.Profile] && (best < 0 || s.against < best) {
-			best = s.against
-		}
-	}
-	var liked []kernel.Profile
-	for _, s := range v.suspects {
-		if in[s.Profile] && s.against == best {
-			liked = append(liked, s.Profile)
-		}
-	}
-	words := "the " + v.part + "'s kernel is " + kernel.Words(liked)
-	if len(liked) < len(fit) {
-		words += " (by the signs of its age in the capture; else " + kernel.Words(fit) + ")"
-	}
-	if best > 0 {
-		for _, h := range v.against(liked[0]) {
-			words += ", though " + h.says
+	w := v.wordsOf(v.setOf(fit))
+	words := "the " + v.part + "'s kernel is " + w.words
+	if w.against > 0 {
+		for _, h := range v.against(w.liked) {
+			words += ", though " + h.says()
 			break
 		}
 	}
 	return words
 }
 
-// best returns the suspect of a group that the signs like best, the newest of equals.
-func (v *hostView) best(group []int) suspect {
-	out := v.suspects[group[0]]
-	for _, i := range group[1:] {
-		if v.suspects[i].against <= out.against {
-			out = v.suspects[i]
+// against returns the hints that speak against a profile.
+func (v *hostView) against(p kernel.Profile) []hint {
+	var out []hint
+	for _, h := range v.hints {
+		if h.against(&p) > 0 {
+			out = append(out, h)
 		}
 	}
 	return out
 }
 
-// against returns the hints that speak against a profile.
-func (v *hostView) against(p kernel.Profile) []hint {
-	var out []hint
-	for _, h := range v.hints {
-		if a := p.Has(h.b).Answer; a != kernel.Unknown && a != h.want {
-			out = append(out, h)
-		}
+// against is what the sign says against a profile, in decibans.
+func (s *sign) against(p *kernel.Profile) int {
+	if a := p.Has(s.b).Answer; a != kernel.Unknown && a != s.want {
+		return s.weight
 	}
-	return out
+	return 0
 }
 
 // host returns the settings under which the model is asked: what was given, else
@@ -146,6 +145,8 @@ func (v *hostView) host(p kernel.Profile, ipv6 bool) kernel.Host {
 		Recycle:    v.facts.answer(kernel.FactTWRecycle),
 		Listener:   kernel.Yes, AcceptQueueFull: kernel.No, SynCookies: kernel.No,
 		AbortOnOverflow: v.facts.answer(kernel.FactAbort), // it counts only where the queue is full
+		// An answer that came was not held back; where none came a story says so.
+		ChallengeLimit: v.facts.count(kernel.FactChallengeLimit), UsualChallengeLimit: true, ChallengesSpent: kernel.No,
 	}
 	if h.Timestamps == kernel.Unknown {
 		h.Timestamps = kernel.Yes // the old connection used them, or they do not matter
@@ -159,51 +160,92 @@ func (v *hostView) host(p kernel.Profile, ipv6 bool) kernel.Host {
 	return h
 }
 
-// hints reads the signs of age off what a host showed anywhere in the capture.
-func (e *Engine) hints(addr segment.Addr, ends ...*flow.End) []hint {
-	var out []hint
-	if h, ok := e.firstWindow(addr, ends); ok {
+// hints reads the signs of age off what a host showed anywhere in the capture, above all
+// in these ends.
+func (e *Engine) hints(addr segment.Addr, ends []*flow.End) []hint {
+	out := make([]hint, 0, maxHints)
+	shown := e.showed(addr)
+	if h, ok := firstWindow(ends); ok {
 		out = append(out, h)
+	} else if shown.window.b != nil {
+		out = append(out, shown.window)
 	}
-	out = append(out, e.clockHints(addr, ends)...)
+	first, ok := firstSample(ends)
+	if !ok && shown.tsVal.Seen() {
+		first, ok = shown.tsVal, true
+	}
+	if ok {
+		if h, near := atBoot(first); near {
+			out = append(out, h)
+		}
+		if shown.peers.b != nil {
+			out = append(out, shown.peers)
+		}
+	}
 	if k, ok := e.inherits[addr]; ok {
-		out = append(out, hint{fmt.Sprintf("elsewhere in the capture it answered a SYN in TIME_WAIT with snd_nxt + 65537 (frame %d)", k.frame),
-			[]uint64{k.frame}, k.b, kernel.Yes, 60})
+		out = append(out, hint{sign: sign{k.b, kernel.Yes, 60}, kind: isnInherited, frames: [2]uint64{k.frame}})
 	}
 	return out
 }
 
-// firstWindow compares the first window with the defaults: 64240 (65160 with
+// shown is what a host shows of its kernel's age in all of the capture.
+type shown struct {
+	window hint // of its first windows the first that tells; b is nil where none does
+	peers  hint // the same of its TSvals
+	tsVal  flow.TSSample
+}
+
+// showed looks a host up, once a host: servers are asked about again and again.
+func (e *Engine) showed(addr segment.Addr) shown {
+	if s, ok := e.shown[addr]; ok {
+		return s
+	}
+	h, ok := e.hosts.Host(addr)
+	if !ok {
+		return shown{}
+	}
+	var s shown
+	for _, w := range h.Windows {
+		if x, ok := windowHint(w.Window, w.MSS, w.Frame); ok {
+			s.window = x
+			break
+		}
+	}
+	if len(h.TSVals) > 0 {
+		s.tsVal = h.TSVals[0]
+		s.peers, _ = peersHint(&h)
+	}
+	if e.shown == nil {
+		e.shown = map[segment.Addr]shown{}
+	}
+	e.shown[addr] = s
+	return s
+}
+
+// windowHint compares a first window with the defaults: 64240 (65160 with
 // timestamps) since 4.20, 29200 (28960), 14600 (14480) and 5840 (5792) before, at an
 // MSS of 1460.
-func (e *Engine) firstWindow(addr segment.Addr, ends []*flow.End) (hint, bool) {
-	try := func(window, mss uint16, frame uint64) (hint, bool) {
-		if mss != 1460 {
-			return hint{}, false
-		}
-		h := hint{frames: []uint64{frame}, b: &kernel.LargeFirstWindow, weight: 10}
-		switch window {
-		case 64240, 65160:
-			h.want = kernel.Yes
-			h.says = fmt.Sprintf("its first window, %d in frame %d, is the default from 4.20 on", window, frame)
-		case 29200, 28960, 14600, 14480, 5840, 5792:
-			h.want = kernel.No
-			h.says = fmt.Sprintf("its first window, %d in frame %d, is a default up to 4.19", window, frame)
-		default:
-			return hint{}, false
-		}
-		return h, true
+func windowHint(window, mss uint16, frame uint64) (hint, bool) {
+	if mss != 1460 {
+		return hint{}, false
 	}
+	h := hint{frames: [2]uint64{frame}, window: window, sign: sign{b: &kernel.LargeFirstWindow, weight: 10}}
+	switch window {
+	case 64240, 65160:
+		h.want, h.kind = kernel.Yes, windowLarge
+	case 29200, 28960, 14600, 14480, 5840, 5792:
+		h.want, h.kind = kernel.No, windowSmall
+	default:
+		return hint{}, false
+	}
+	return h, true
+}
+
+// firstWindow looks at the first windows of some ends.
+func firstWindow(ends []*flow.End) (hint, bool) {
 	for _, end := range ends {
 		if end.ISN.Seen() && !end.ISNImplied {
-			if h, ok := try(end.FirstWindow, end.MSS, end.ISN.Frame); ok {
-				return h, true
-			}
-		}
-	}
-	if host, ok := e.hosts.Host(addr); ok {
-		for _, w := range host.Windows {
-			if h, ok := try(w.Window, w.MSS, w.Frame); ok {
+			if h, ok := windowHint(end.FirstWindow, end.MSS, end.ISN.Frame); ok {
 				return h, true
 			}
 		}
@@ -211,35 +253,36 @@ func (e *Engine) firstWindow(addr segment.Addr, ends []*flow.End) (hint, bool) {
 	return hint{}, false
 }
 
+// firstSample is the TSval of the first handshake of some ends that had one.
+func firstSample(ends []*flow.End) (flow.TSSample, bool) {
+	for _, end := range ends {
+		if end.TSOffered && end.ISN.Seen() && !end.ISNImplied {
+			return flow.TSSample{Port: end.Port, TSVal: end.FirstTSVal, Point: end.ISN.Point}, true
+		}
+	}
+	return flow.TSSample{}, false
+}
+
 // jiffiesAtBoot is where a kernel without an offset starts its TSvals: 5 minutes
 // before zero, in ticks of the HZ that the kernel was built for (INITIAL_JIFFIES).
 func jiffiesAtBoot(hz uint32) seq.Num { return seq.Of(0 - 300*hz) }
 
-// clockHints looks at TSvals: near the value at boot, or of several peers on one
-// line, there is no offset; of several peers on different lines there is one.
-func (e *Engine) clockHints(addr segment.Addr, ends []*flow.End) []hint {
-	samples := e.samples(addr, ends)
-	if len(samples) == 0 {
-		return nil
-	}
-	var out []hint
-	first := samples[0]
-	for _, hz := range []uint32{1000, 250, 100} {
+// atBoot looks whether a TSval is near the value at boot: then there is no offset.
+func atBoot(first flow.TSSample) (hint, bool) {
+	for _, hz := range [...]uint32{1000, 250, 100} {
 		// Within an hour of boot: by chance of one in a thousand.
 		if up := first.TSVal.Ahead(jiffiesAtBoot(hz)); up < 3600*hz {
-			out = append(out, hint{fmt.Sprintf("its TSval, %s in frame %d, is that of a kernel without an offset %d s after boot (HZ %d)", first.TSVal, first.Frame, up/hz, hz),
-				[]uint64{first.Frame}, &kernel.OffsetsTimestamps, kernel.No, 20})
-			break
+			return hint{sign: sign{&kernel.OffsetsTimestamps, kernel.No, 20}, kind: tsValAtBoot, frames: [2]uint64{first.Frame}, tsVal: first.TSVal, hz: hz}, true
 		}
 	}
-	return append(out, e.peersHint(addr)...)
+	return hint{}, false
 }
 
-// peersHint compares the TSvals that a host sent to two peers.
-func (e *Engine) peersHint(addr segment.Addr) []hint {
-	h, ok := e.hosts.Host(addr)
-	if !ok || len(h.TSVals) < 2 {
-		return nil
+// peersHint compares the TSvals that a host sent to two peers: on one line there is no
+// offset, on different lines there is one.
+func peersHint(h *flow.Host) (hint, bool) {
+	if len(h.TSVals) < 2 {
+		return hint{}, false
 	}
 	a := h.TSVals[0]
 	for _, b := range h.TSVals[1:] {
@@ -247,13 +290,13 @@ func (e *Engine) peersHint(addr segment.Addr) []hint {
 		if b.Peer.Addr == a.Peer.Addr || elapsed < 0 || elapsed > 10*time.Minute {
 			continue
 		}
-		frames := []uint64{a.Frame, b.Frame}
+		out := hint{sign: sign{&kernel.OffsetsTimestamps, kernel.Yes, 20}, kind: tsValsOffLine, frames: [2]uint64{a.Frame, b.Frame}}
 		if oneLine(a, b, elapsed) {
-			return []hint{{fmt.Sprintf("its TSvals towards two peers (frames %d and %d) lie on one line, so there is no offset by peer", a.Frame, b.Frame), frames, &kernel.OffsetsTimestamps, kernel.No, 20}}
+			out.want, out.kind = kernel.No, tsValsOnLine
 		}
-		return []hint{{fmt.Sprintf("its TSvals towards two peers (frames %d and %d) lie on different lines, so there is an offset", a.Frame, b.Frame), frames, &kernel.OffsetsTimestamps, kernel.Yes, 20}}
+		return out, true
 	}
-	return nil
+	return hint{}, false
 }
 
 // tickRates are the ticks a second that TSvals count.
@@ -274,23 +317,4 @@ func oneLineAt(a, b flow.TSSample, elapsed time.Duration, hz int64) bool {
 	slack := 20*hz/1000 + 2 + want/1000
 	d := int64(b.TSVal.Sub(a.TSVal)) - want
 	return d >= -slack && d <= slack
-}
-
-func (e *Engine) samples(addr segment.Addr, ends []*flow.End) []flow.TSSample {
-	var out []flow.TSSample
-	for _, end := range ends {
-		if end.TSOffered && end.ISN.Seen() && !end.ISNImplied {
-			out = append(out, flow.TSSample{Port: end.Port, TSVal: end.FirstTSVal, Point: end.ISN.Point})
-			break
-		}
-	}
-	if h, ok := e.hosts.Host(addr); ok {
-		for _, s := range h.TSVals {
-			if len(out) > 0 && s.Frame == out[0].Frame {
-				continue
-			}
-			out = append(out, s)
-		}
-	}
-	return out
 }

@@ -2,10 +2,10 @@ package diagnose
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
-	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/listen"
 	"github.com/tcpwhy/tcpwhy/internal/report"
 )
@@ -61,16 +61,22 @@ func (q *asked) dress(f *finding, about string) {
 
 // commands fills the names of the two ends in.
 func (q *asked) commands(c Cause) []report.Settle {
-	cli, srv := q.c.Ends[flow.Opener], q.c.Ends[flow.Listener]
-	var out []report.Settle
+	if len(c.Settle) == 0 {
+		return nil
+	}
+	srv := &q.c.Ends[flow.Listener]
+	ipv6 := !srv.Addr.Is4()
+	client, port := q.c.Ends[flow.Opener].Addr.String(), strconv.Itoa(int(srv.Port))
+	out := make([]report.Settle, 0, len(c.Settle))
 	for _, s := range c.Settle {
-		if !srv.Addr.Is4() { // tcp[…] reads no IPv6 header
+		if ipv6 { // tcp[…] reads no IPv6 header
 			s.Command = strings.ReplaceAll(s.Command, "'host CLIENT and port PORT and tcp[tcpflags] & tcp-rst != 0'", "host CLIENT and port PORT")
 			s.Command = strings.ReplaceAll(s.Command, "'tcp[tcpflags] & tcp-rst != 0'", "host CLIENT and port PORT")
 		}
-		s.If = strings.ReplaceAll(s.If, "LOSING", q.losing())
-		s.Command = strings.ReplaceAll(s.Command, "CLIENT", cli.Addr.String())
-		s.Command = strings.ReplaceAll(s.Command, "PORT", portOf(srv))
+		if strings.Contains(s.If, "LOSING") {
+			s.If = strings.ReplaceAll(s.If, "LOSING", q.losing())
+		}
+		s.Command = fill(s.Command, client, port)
 		out = append(out, s)
 	}
 	return out
@@ -79,22 +85,7 @@ func (q *asked) commands(c Cause) []report.Settle {
 // losing names the kernels that lose the ISN which TIME_WAIT chooses, for the family
 // of this connection.
 func (q *asked) losing() string {
-	b := &kernel.KeepsISN
-	if !q.c.Ends[flow.Listener].Addr.Is4() {
-		b = &kernel.KeepsISN6
-	}
-	var lose []kernel.Profile
-	for _, p := range q.e.candidates {
-		if p.Has(b).Answer == kernel.No {
-			lose = append(lose, p)
-		}
-	}
-	return kernel.Words(lose)
-}
-
-func portOf(e flow.End) string {
-	s := e.Endpoint.String()
-	return s[strings.LastIndexByte(s, ':')+1:]
+	return q.e.keepersOf(!q.c.Ends[flow.Listener].Addr.Is4()).lose
 }
 
 func onOpenerLine(old flow.Mark, syn *flow.Frame) listen.Line {

@@ -34,17 +34,11 @@ func (q *asked) elsewhere(ss *stories) {
 // explained: a frame in the capture ended what was held, or its time was surely
 // over, so that no hand and no limit is needed.
 func (q *asked) explained(h holding) bool {
-	for _, g := range q.server.alike {
-		s := q.server.suspects[g[0]]
-		st := q.replay(h, q.server.host(s.Profile, q.ipv6))
-		if st.kind == nothing {
-			continue
-		}
-		if st.kind != twTrue || st.youngest(q.now()) <= longest(s.Profile) {
-			return false
-		}
-	}
-	return true
+	all := q.server.each(func(p kernel.Profile) bool {
+		st := q.replay(h, q.server.host(p, q.ipv6))
+		return st.kind == nothing || st.kind == twTrue && st.youngest(q.now()) > longest(p)
+	})
+	return all == q.server.all()
 }
 
 // sameBoot finishes a course on the same host and boot, with a fresh ISN.

@@ -71,6 +71,13 @@ type Engine struct {
 	// that the model cannot tell apart.
 	candidates []kernel.Profile
 	alike      [][]int
+	// What was worked out once: see suspects.go and dating.go.
+	suspects map[signs]*kernels
+	answers  map[kernel.Consulted]set
+	lists    map[set][]kernel.Profile
+	listed   map[*kernel.Profile]set
+	keepers  [2]*keepers
+	shown    map[segment.Addr]shown
 }
 
 // inheritance is an address that was seen to keep the ISN that TIME_WAIT chose.

@@ -39,7 +39,7 @@ func (q *asked) readISN() isnReading {
 	if q.p.Relative {
 		return isnReading{} // a text with relative numbers does not tell it
 	}
-	n := numbersOf(q.p, q.es, q.firstSYN())
+	n := q.numbers()
 	x := isnReading{sndNxt: n.sndNxt, want: kernel.InheritedISN(n.sndNxt)}
 	at := r.reply
 	if at != nil {

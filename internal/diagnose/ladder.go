@@ -96,18 +96,53 @@ func rungsOf(c *flow.Connection, n int, client segment.Endpoint, f *finding) []r
 			add(fr)
 		}
 	}
+	for _, fr := range waitFrames(c) {
+		if !kept[fr.Frame] && slices.Contains(f.frames, fr.Frame) {
+			kept[fr.Frame] = true
+			add(fr)
+		}
+	}
 	// A frame asked about that was not kept is known by the mark that it moved.
-	for s := range c.Ends {
+	for _, m := range marksOf(c) {
+		if m.Seen() && !kept[m.Frame] && slices.Contains(f.frames, m.Frame) {
+			kept[m.Frame] = true
+			out = append(out, rung{report.Step{Frame: m.Frame, From: name(m.from), Note: fmt.Sprintf(m.says, m.Num), Asked: true, Incarnation: n}, m.Time})
+		}
+	}
+	return out
+}
+
+// movedMark is a mark and what the frame that moved it did.
+type movedMark struct {
+	flow.Mark
+	from flow.Side
+	says string
+}
+
+// marksOf lists the marks of a connection that stand for frames that were not kept.
+func marksOf(c *flow.Connection) []movedMark {
+	const acks, sends = "acknowledges up to %s", "sends up to %s"
+	var out []movedMark
+	for _, s := range []flow.Side{flow.Opener, flow.Listener} {
 		e := &c.Ends[s]
-		for _, m := range []struct {
-			flow.Mark
-			says string
-		}{{e.RcvNxt, "acknowledges up to %s"}, {e.SndNxt, "sends up to %s"}} {
-			if m.Seen() && !kept[m.Frame] && m.Frame != e.ISN.Frame && slices.Contains(f.frames, m.Frame) {
-				kept[m.Frame] = true
-				out = append(out, rung{report.Step{Frame: m.Frame, From: name(flow.Side(s)), Note: fmt.Sprintf(m.says, m.Num), Asked: true, Incarnation: n}, m.Time})
+		for _, m := range []movedMark{{e.RcvNxt, s, acks}, {e.SndNxt, s, sends}} {
+			if m.Frame != e.ISN.Frame {
+				out = append(out, m)
 			}
 		}
+	}
+	p, h := &c.Pause, &c.Held
+	return append(out, movedMark{h.Sent, h.From, sends}, movedMark{p.Sent, p.From, sends}, movedMark{p.Acked, p.From.Other(), acks})
+}
+
+// waitFrames are the frames that were kept of a wait.
+func waitFrames(c *flow.Connection) []*flow.Frame {
+	var out []*flow.Frame
+	if h := &c.Held; h.Times > 0 {
+		out = append(out, &h.ACK, &h.Next, &h.Answer)
+	}
+	if p := &c.Pause; p.End.Frame != 0 {
+		out = append(out, &p.End)
 	}
 	return out
 }

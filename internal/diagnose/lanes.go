@@ -183,7 +183,7 @@ func (l *lane) rests(c *flow.Connection, s flow.Side, v hostView, until int64) {
 	l.holding(h)
 	switch h.kind {
 	case twTrue:
-		l.timer(h.tw.Armed, h.tw.Armed, timeWaitBounds(v.likeliest(orAny(nil, v))))
+		l.timer(h.tw.Armed, h.tw.Armed, timeWaitBounds(v.likeliest(nil)))
 	case twOrphan:
 		l.timer(h.since.Time, h.since.Time, v.orphanBounds())
 	case nothing, alive:
@@ -254,10 +254,10 @@ func (f *finding) holds(l *lane) {
 	if len(q.holds) == 0 {
 		return
 	}
-	h, p, sv := q.holds[0], q.server.likeliest(orAny(nil, q.server)), obeyed
+	h, p, sv := q.holds[0], q.server.likeliest(nil), obeyed
 	if s != nil && f.question != "port-taken-over" {
 		h, sv = q.heldBy(s), survivalOf(s)
-		p = q.server.likeliest(orAny(s.kernels, q.server))
+		p = q.server.likeliest(s.kernels)
 		l.assumed = f.verdict.certainty != report.Certain
 	}
 	host := q.server.host(p, q.ipv6)
@@ -353,12 +353,18 @@ func (f *finding) recycledSpan(l *lane, armed int64) {
 	l.timer(armed, armed, bounds{lo, hi})
 }
 
-// orphanBounds are how long an orphan spends in FIN_WAIT2: tcp_fin_timeout, if it was
-// given, or its default, by kernel and HZ.
-func (v hostView) orphanBounds() bounds {
-	t := v.facts.millis(kernel.FactFinTimeout, 0).Duration * 1000 // the sysctl is in seconds
-	if t == 0 {
-		t = timewait.Length
+// finTimeout is tcp_fin_timeout, as it was given or by default.
+func (v hostView) finTimeout() (timeout time.Duration, given bool) {
+	timeout = v.facts.millis(kernel.FactFinTimeout, 0).Duration * 1000 // the sysctl is in seconds
+	if timeout == 0 {
+		return timewait.Length, false
 	}
+	return timeout, true
+}
+
+// orphanBounds are how long an orphan spends in FIN_WAIT2 at least and at most:
+// tcp_fin_timeout, by kernel and HZ.
+func (v hostView) orphanBounds() bounds {
+	t, _ := v.finTimeout()
 	return bounds{t - t/8, t + t/8 + time.Second}
 }

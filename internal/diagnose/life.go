@@ -79,7 +79,7 @@ func (e *Engine) explainLife(c *flow.Connection) []*finding {
 			return out
 		}
 	}
-	for _, ask := range []func() *finding{l.reset, l.unfinished, l.oddClose} {
+	for _, ask := range []func() *finding{l.forgotten, l.reset, l.unfinished, l.oddClose} {
 		if f := ask(); f != nil {
 			return append(out, f)
 		}

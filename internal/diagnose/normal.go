@@ -5,6 +5,7 @@ import (
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
 	"github.com/tcpwhy/tcpwhy/internal/report"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
 
 // FewConnections is up to how many connections a capture is looked through one by one: then each of
@@ -13,8 +14,10 @@ const FewConnections = 16
 
 // plain says of a connection that raises no question whether anything is wrong with it.
 func (l *life) plain() *finding {
-	if f := l.closedOddly(); f != nil {
-		return f
+	for _, ask := range []func() *finding{func() *finding { return l.heldBack(1) }, l.slowAnswer, l.closedOddly} {
+		if f := ask(); f != nil {
+			return f
+		}
 	}
 	f := l.finding("connection", flow.Opener, l.c.First, l.c.First.Frame, l.c.LastSeen.Frame)
 	if l.c.First.Frame == l.c.LastSeen.Frame {
@@ -28,7 +31,7 @@ func (l *life) plain() *finding {
 	case one:
 		ss.add(story{cause: "capture-incomplete", stands: report.StaysOpen, says: "The capture shows one direction only.",
 			verdict:  fmt.Sprintf("The capture shows nothing of the %s: whether anything is wrong cannot be told from one direction.", name(side)),
-			evidence: []report.Evidence{note(fmt.Sprintf("no segment of the %s", name(side)), l.c.First.Frame)}})
+			evidence: append([]report.Evidence{note(fmt.Sprintf("no segment of the %s", name(side)), l.c.First.Frame)}, l.arrives(side)...)})
 		ss.add(story{cause: "undecidable", stands: report.StaysOpen, says: "What the other side sent decides."})
 	case l.c.MidStream && l.c.State <= flow.SynAcked:
 		ss.add(story{cause: "capture-incomplete", stands: report.StaysOpen, says: "The capture begins in the middle of a handshake.", verdict: "The capture begins in the middle of a handshake: why it was opened is not in it."})
@@ -39,6 +42,15 @@ func (l *life) plain() *finding {
 		}
 	}
 	return l.finish(f, ss)
+}
+
+// arrives tells of a side that the capture does not show whether its segments reach the other.
+func (l *life) arrives(unseen flow.Side) []report.Evidence {
+	isn, got := l.end(unseen).ISN, l.end(unseen.Other()).RcvNxt
+	if !isn.Seen() || !got.Seen() || got.Num.Sub(isn.Num) < 2 {
+		return nil
+	}
+	return []report.Evidence{note(fmt.Sprintf("the %s acknowledges %d bytes of the %s: what that sends arrives", name(unseen.Other()), got.Num.Sub(isn.Num)-1, name(unseen)), got.Frame)}
 }
 
 // course words how the connection went.
@@ -59,15 +71,17 @@ func (l *life) course() string {
 	}
 	switch {
 	case l.c.State == flow.Closed:
-		out += fmt.Sprintf(", and both sides closed (the %s first)", firstCloser(l.c))
-		if firstCloser(l.c) == "both" {
-			out = out[:len(out)-len("(the both first)")] + "at once"
+		if first := firstCloser(l.c); first == "both" {
+			out += ", and both sides closed at once"
+		} else {
+			out += fmt.Sprintf(", and both sides closed (the %s first%s)", first, l.closeWords())
 		}
 	case l.c.State < flow.HalfClosed:
 		out += ", and it is still open when the capture ends"
 	}
 	if l.c.SilenceTo.Seen() {
 		out += fmt.Sprintf("; the longest pause is %s, between frames %d and %d", seconds(l.c.SilenceTo.Since(l.c.SilenceFrom)), l.c.SilenceFrom.Frame, l.c.SilenceTo.Frame)
+		out += l.pauseWords()
 	}
 	return out
 }
@@ -97,9 +111,15 @@ func (l *life) closedOddly() *finding {
 	if !ex.FIN.Seen() {
 		return nil
 	}
+	if f := l.onlyClose(x); f != nil {
+		return f
+	}
 	ss := &stories{}
 	switch y := name(x.Other()); {
 	case l.c.State == flow.HalfClosed:
+		if _, one := l.oneSided(); one {
+			return nil // the other FIN may have passed where the capture does not see it
+		}
 		f := l.finding("close-unfinished", x, ex.FIN.Point, ex.FIN.Frame)
 		f.asks = fmt.Sprintf("Does the close that the %s began in frame %d come to its end?", name(x), ex.FIN.Frame)
 		ss.add(story{cause: "nothing-wrong", stands: report.StaysOpen, says: "The capture ends while the connection is being closed."})
@@ -120,6 +140,69 @@ func (l *life) closedOddly() *finding {
 		ss.add(story{cause: "half-close-on-purpose", stands: report.StaysOpen, says: "One direction was closed before the other: a half-close.",
 			verdict:  fmt.Sprintf("The %s closed its direction only (frame %d); the %s still sent %d bytes and closed %s later. A half-close, and harmless.", name(x), ex.FIN.Frame, y, ey.FIN.Num.Sub(ex.FINAck.Num)-1, seconds(ey.FIN.Since(ex.FIN.Point))),
 			evidence: []report.Evidence{note("data after the FIN, which was acknowledged", ex.FIN.Frame, ex.FINAcked.Frame, ey.FIN.Frame)}})
+		return l.finish(f, ss)
+	}
+	return nil
+}
+
+// firstFIN is the side that closed first, and the other one's part in the close: whether its
+// FIN is the first to acknowledge that.
+func (l *life) firstFIN() (x flow.Side, together bool) {
+	x = flow.Opener
+	if o, s := l.end(flow.Opener), l.end(flow.Listener); s.FIN.Seen() && (!o.FIN.Seen() || s.FIN.Frame < o.FIN.Frame) {
+		x = flow.Listener
+	}
+	ex, ey := l.end(x), l.end(x.Other())
+	return x, ey.FIN.Seen() && ex.FINAcked.Seen() && ex.FINAcked.Frame == ey.FIN.Frame
+}
+
+// finWithData returns the first FIN that carries data; nil where there is none.
+func (l *life) finWithData() *flow.Frame {
+	for i := range l.frames {
+		if f := &l.frames[i]; has(f, segment.FIN) && f.Len > 0 && f.Frame == l.end(f.From).FIN.Frame {
+			return f
+		}
+	}
+	return nil
+}
+
+// closeWords tells of an ordinary close where it differs from FIN, ACK, FIN, ACK.
+func (l *life) closeWords() string {
+	out := ""
+	if x, together := l.firstFIN(); together {
+		out += fmt.Sprintf("; the %s's FIN carries the ACK of that", name(x.Other()))
+	}
+	if f := l.finWithData(); f != nil {
+		out += fmt.Sprintf("; the FIN in frame %d carries the last data", f.Frame)
+	}
+	return out
+}
+
+// onlyClose tells of a capture that shows little more than a close which is in order: then
+// it is the close that is asked about.
+func (l *life) onlyClose(x flow.Side) *finding {
+	const before = 2 // frames
+	ex, ey := l.end(x), l.end(x.Other())
+	closing := uint64(len(l.c.Frames)) + uint64(l.c.FramesOmitted)
+	if !l.c.MidStream || l.c.State != flow.Closed || ex.Segments+ey.Segments > closing+before {
+		return nil
+	}
+	ss := &stories{}
+	data := l.finWithData()
+	switch _, together := l.firstFIN(); {
+	case data != nil:
+		f := l.finding("close-odd", data.From, data.Point(), data.Frame)
+		f.asks = fmt.Sprintf("Why does the FIN in frame %d carry data?", data.Frame)
+		ss.add(story{cause: "fin-with-data", stands: report.StaysOpen, says: "The last data and the FIN go in one segment.",
+			verdict:  fmt.Sprintf("The %s's application closed while its last %d bytes were still to be sent: the FIN goes with them. It stands behind them, and is acknowledged with them (RFC 9293 §3.4); nothing is wrong.", name(data.From), data.Len),
+			evidence: []report.Evidence{note(fmt.Sprintf("the ACK of %s covers both, the data and the FIN", l.end(data.From).FIN.Num), data.Frame, l.end(data.From).FINAcked.Frame)}})
+		return l.finish(f, ss)
+	case together:
+		f := l.finding("close-odd", x, ex.FIN.Point, ex.FIN.Frame, ey.FIN.Frame)
+		f.asks = fmt.Sprintf("Why does the close that begins in frame %d have no segment that only acknowledges the first FIN?", ex.FIN.Frame)
+		ss.add(story{cause: "three-segment-close", stands: report.StaysOpen, says: "The second FIN carries the ACK of the first.",
+			verdict:  fmt.Sprintf("The %s closed at once when the FIN in frame %d came, so its own FIN (frame %d) carries the ACK: a close in three segments instead of four. Nothing is wrong.", name(x.Other()), ex.FIN.Frame, ey.FIN.Frame),
+			evidence: []report.Evidence{note(fmt.Sprintf("frame %d is the first to acknowledge %s, the number behind the first FIN", ey.FIN.Frame, ex.FIN.Num), ex.FIN.Frame, ey.FIN.Frame)}})
 		return l.finish(f, ss)
 	}
 	return nil

@@ -377,8 +377,8 @@ func (q *asked) warn(f *finding) {
 	for _, h := range q.server.hints {
 		if q.server.known() && len(q.server.against(q.server.facts.profile)) > 0 {
 			for _, a := range q.server.against(q.server.facts.profile) {
-				if a.says == h.says {
-					f.warnings = append(f.warnings, report.Warning{Code: "kernel-mismatch", Says: fmt.Sprintf("%s, but the kernel was given as %s; a sysctl may explain that", h.says, q.server.facts.profile), Frame: h.frames[0]})
+				if a.says() == h.says() {
+					f.warnings = append(f.warnings, report.Warning{Code: "kernel-mismatch", Says: fmt.Sprintf("%s, but the kernel was given as %s; a sysctl may explain that", h.says(), q.server.facts.profile), Frame: h.frames[0]})
 				}
 			}
 		}

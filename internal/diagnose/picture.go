@@ -65,7 +65,7 @@ func (q *asked) ring() *report.Ring {
 	if q.p.Relative {
 		return nil
 	}
-	n := numbersOf(q.p, q.es, q.firstSYN())
+	n := q.numbers()
 	e, p := q.old()
 	syn := &q.r().syn
 	out := &report.Ring{End: "server", RcvNxt: known(n.rcvNxt), SndNxt: known(n.sndNxt), Seq: syn.Seq.Uint32()}

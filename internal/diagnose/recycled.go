@@ -22,7 +22,7 @@ func (q *asked) recycled(ss *stories) {
 			continue
 		}
 		e, _ := q.old()
-		n := numbersOf(q.p, q.es, q.firstSYN())
+		n := q.numbers()
 		if n.hasTS == kernel.No {
 			ss.add(ruledOut(cause, "Recycling needs timestamps, and the old connection had none.", report.Evidence{Says: "the old connection had no timestamps", Answer: "yes", Frames: frameList(e.ISN.Frame, q.p.First.Frame), Source: source}))
 			continue
@@ -38,7 +38,7 @@ func (q *asked) tryRecycle(ss *stories, h holding, source string) {
 	cause := "tw-recycle"
 	e, _ := q.old()
 	fit, against := q.server.under(func(p kernel.Profile) bool { return recycles(p, q.ipv6) })
-	st := q.replay(h, q.server.host(q.server.likeliest(orAny(fit, q.server)), q.ipv6))
+	st := q.replay(h, q.server.host(q.server.likeliest(fit), q.ipv6))
 	age := q.elapsed(flow.Point{Frame: 1, Time: st.tw.Armed})
 	rto, known := e.RTO()
 	if !known {
@@ -93,17 +93,6 @@ func (q *asked) tryRecycle(ss *stories, h holding, source string) {
 // IPv6 peer, and so never recycle there (tcp_v6_remember_stamp).
 func recycles(p kernel.Profile, ipv6 bool) bool {
 	return p.Has(&kernel.HasRecycle).Answer != kernel.No && (!ipv6 || p.Has(&kernel.GateOnIPv6).Answer != kernel.No)
-}
-
-// orAny returns the set, or every suspect where it is empty.
-func orAny(set []kernel.Profile, v hostView) []kernel.Profile {
-	if len(set) > 0 {
-		return set
-	}
-	for _, s := range v.suspects {
-		set = append(set, s.Profile)
-	}
-	return set
 }
 
 // stillThere: an earlier SYN of this attempt was answered by TIME_WAIT after

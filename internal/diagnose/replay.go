@@ -140,11 +140,8 @@ func (q *asked) contradicted(f *flow.Frame, s *state) bool {
 
 func (s *state) timeWait(f *flow.Frame, host kernel.Host) {
 	c := timewait.Case{Socket: s.tw, Host: host, Segment: segmentOf(f), Now: f.Time}
-	d := timewait.Decide(&c)
-	o := d.Possible[0]
-	if len(d.Possible) > 1 { // the last is what happens if nothing special does
-		o = d.Possible[len(d.Possible)-1]
-	}
+	possible := timewait.Outcomes(&c)
+	o := &possible[len(possible)-1] // the last is what happens if nothing special does
 	if isSYN(f) && (o.Rule == "syn-accepted" || o.Rule == "syn-fin" || o.Rule == "syn-queue-full") {
 		s.sawSYN = true
 		if o.Rule == "syn-accepted" {
@@ -208,8 +205,7 @@ func (s *state) alive(f *flow.Frame, host kernel.Host) {
 	if c.Segment.Flags&(rstFlag|synFlag) == 0 {
 		return // it belongs to the connection; the marks have it
 	}
-	d := live.Decide(&c)
-	o := d.Possible[0]
+	o := &live.Outcomes(&c)[0]
 	if o.Gone {
 		s.kind, s.goneBy, s.goneRule, s.goneReply = nothing, f, o.Rule, o.Reply.Kind
 		s.since = f.Point()

@@ -109,6 +109,7 @@ type asked struct {
 	client      hostView
 	holds       []holding
 	isn         isnReading
+	nums        *numbers // see numbers
 }
 
 func (e *Engine) ask(c *flow.Connection, rounds []round, i int) *asked {
@@ -144,6 +145,15 @@ func (q *asked) firstSYN() uint64 {
 		x = x.Previous
 	}
 	return x.First.Frame
+}
+
+// numbers are the end's variables before the SYN, read off once.
+func (q *asked) numbers() numbers {
+	if q.nums == nil {
+		n := numbersOf(q.p, q.es, q.firstSYN())
+		q.nums = &n
+	}
+	return *q.nums
 }
 
 func (q *asked) r() *round { return &q.rounds[q.i] }

@@ -63,7 +63,7 @@ func (q *asked) limited(ss *stories, h holding) {
 	const cause = "time-wait-ack-rate-limited"
 	var x predicted
 	var st state
-	fit, against := q.server.under(func(p kernel.Profile) bool {
+	fit, against := q.server.underEach(func(p kernel.Profile) bool {
 		host := q.server.host(p, q.ipv6)
 		s := q.replay(h, host)
 		y, ok := q.predict(s, host)
@@ -99,7 +99,7 @@ func (q *asked) dropped(ss *stories, h holding) {
 	}
 	for _, full := range []kernel.Answer{kernel.No, kernel.Yes} {
 		var x predicted
-		fit, against := q.server.under(func(p kernel.Profile) bool {
+		fit, against := q.server.underEach(func(p kernel.Profile) bool {
 			host := q.server.host(p, q.ipv6)
 			host.AcceptQueueFull = full
 			st := q.replay(h, host)
@@ -169,7 +169,7 @@ func (e *Engine) gate(ss *stories, server hostView, c *flow.Connection, syn *flo
 	}
 	var trace []kernel.Asked
 	var rule string
-	fit, against := server.under(func(p kernel.Profile) bool {
+	fit, against := server.underEach(func(p kernel.Profile) bool {
 		host := server.host(p, ipv6)
 		host.Recycle = kernel.Yes
 		x := listen.Case{Host: host, Gate: g, Segment: segmentOf(syn), Now: syn.Time}

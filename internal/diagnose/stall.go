@@ -89,7 +89,7 @@ func (l *life) stalled() *finding {
 		}
 	}
 	if worst == nil {
-		return nil
+		return l.heldBack(heldOften)
 	}
 	return l.standstill(worst)
 }
@@ -156,7 +156,7 @@ func (l *life) gone(ss *stories, r *row, gaps report.Evidence) {
 			says: fmt.Sprintf("The %s restarted or was replaced: it is silent while it is away, and then knows nothing of the connection.", y), verdict: verdict})
 	}
 	if ey.Segments == 0 {
-		ss.add(story{cause: "capture-incomplete", stands: report.StaysOpen, assumes: []Assumption{{"the capture shows one direction only", 2, "nothing of the other end is in it", false}}, says: fmt.Sprintf("The capture shows nothing of the %s at all.", y)})
+		ss.add(story{cause: "capture-incomplete", stands: report.StaysOpen, assumes: []Assumption{assumeOneSided}, says: fmt.Sprintf("The capture shows nothing of the %s at all.", y)})
 	}
 	if n := len(r.frames); n < 4 && l.left(r.last().Point()) < 2*r.last().Point().Since(r.frames[n-2].Point()) {
 		once := assumeLostOnce
@@ -259,92 +259,4 @@ func (l *life) recovered(ss *stories, r *row, gaps report.Evidence) {
 	}
 	ss.add(story{cause: cause, stands: report.StaysOpen, assumes: []Assumption{assumeLossy}, evidence: ev, says: says,
 		verdict: fmt.Sprintf("%s It took %s (%d repeat%s).", says, seconds(r.span()), len(r.frames)-1, plural(len(r.frames)-1))})
-}
-
-// zeroWindow: a receiver closed its window.
-func (l *life) zeroWindow() *finding {
-	var shut, open *flow.Frame
-	var worst, probes []uint64
-	var longest time.Duration
-	var closed *flow.Frame
-	var reopened *flow.Frame
-	times := 0
-	flush := func(until flow.Point) {
-		if d := until.Since(shut.Point()); closed == nil || d > longest {
-			longest, closed, reopened = d, shut, open
-			worst = append([]uint64{}, probes...)
-		}
-		shut, open, probes = nil, nil, nil
-	}
-	for i := range l.frames {
-		f := &l.frames[i]
-		switch {
-		case f.Flags&(segment.SYN|segment.RST) != 0 || !has(f, segment.ACK):
-		case shut == nil && f.Window == 0 && (has(f, segment.FIN) || l.tookFIN(f)):
-			// Some stacks close with a window of 0: nothing waits for it to open.
-		case shut == nil && f.Window == 0:
-			shut = f
-			times++
-		case shut != nil && f.From == shut.From && f.Window != 0:
-			open = f
-			flush(f.Point())
-		case shut != nil && f.From != shut.From:
-			probes = append(probes, f.Frame)
-		}
-	}
-	never := shut != nil
-	if never {
-		end := flow.Point{Frame: l.c.LastSeen.Frame, Time: l.e.capture.Last}
-		if l.c.EndedAt.Seen() {
-			end = l.c.EndedAt
-		}
-		flush(end)
-		never = reopened == nil
-	}
-	if closed == nil || longest < 200*time.Millisecond && !never {
-		return nil
-	}
-	y := closed.From
-	f := l.finding("stalled", y.Other(), closed.Point(), append([]uint64{closed.Frame}, worst...)...)
-	f.asks = fmt.Sprintf("Why did the %s's data stand still from frame %d on?", name(y.Other()), closed.Frame)
-	how := fmt.Sprintf("for %s, until frame %d", seconds(longest), frameOf(reopened))
-	if never {
-		how = fmt.Sprintf("and did not open it again in the %s that follow", seconds(longest))
-		f.explainsEnd = true
-	}
-	ev := []report.Evidence{note("the window in this ACK is 0: nothing may be sent, whatever the scale", closed.Frame)}
-	if reopened != nil {
-		ev = append(ev, note("the window opens again", reopened.Frame))
-	}
-	if len(worst) > 0 {
-		ev = append(ev, note(fmt.Sprintf("the %s asks with probes whether it is open again (persist timer)", name(y.Other())), worst[:min(len(worst), 8)]...))
-	}
-	ss := &stories{}
-	ss.add(story{cause: "zero-window", stands: report.StaysOpen, assumes: []Assumption{assumeBusyReader}, evidence: ev,
-		says:    fmt.Sprintf("The %s's application does not read: its receive buffer is full.", name(y)),
-		verdict: fmt.Sprintf("The %s's application does not read: its receive buffer is full, so it closed its window (frame %d) %s.", name(y), closed.Frame, how)})
-	l.finish(f, ss)
-	if times > 1 {
-		f.verdict.says += fmt.Sprintf(" It closed its window %d times.", times)
-	}
-	if !never && longest < time.Second || len(worst) == 0 {
-		f.severity = report.Notice // nobody is seen to wait for it
-	}
-	if r := l.c.EndedAt; never && l.c.State == flow.Reset {
-		f.verdict.says += fmt.Sprintf(" In the end the connection was reset (frame %d).", r.Frame)
-	}
-	return f
-}
-
-// tookFIN: the frame acknowledges the peer's FIN, behind which no data can come.
-func (l *life) tookFIN(f *flow.Frame) bool {
-	fin := l.end(f.From.Other()).FIN
-	return fin.Seen() && f.Ack == fin.Num
-}
-
-func frameOf(f *flow.Frame) uint64 {
-	if f == nil {
-		return 0
-	}
-	return f.Frame
 }

@@ -87,7 +87,7 @@ func (q *asked) tryTakeOver(ss *stories, cause string, h holding, match bool, is
 	}
 	var trace []kernel.Asked
 	doubt := false
-	fit, against := q.client.under(func(p kernel.Profile) bool {
+	fit, against := q.client.underEach(func(p kernel.Profile) bool {
 		c := connect.TakeOver{Own: h.tw, Host: q.client.host(p, q.ipv6), Now: q.now(), Bound: kernel.If(cause == "explicit-bind"), Loopback: q.loopback()}
 		if v, ok := q.client.facts.sysctl[kernel.FactTWReuse]; ok {
 			c.Reuse = kernel.Known(v)

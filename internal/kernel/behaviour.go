@@ -23,19 +23,26 @@ type Change struct {
 
 // Has tells whether a kernel of this profile behaves so.
 func (p *Profile) Has(b *Behaviour) Reading {
-	say := func(a Answer) Reading {
-		switch a {
-		case Yes:
-			return Read(Yes, "kernel %s %s", p, b.Says)
-		case No:
-			return Read(No, "kernel %s is not one that %s", p, b.Says)
-		case Unknown:
-		}
-		return Missing(FactKernel, "it was not read whether kernel %s %s", p, b.Says)
+	a, format := p.has(b)
+	p.watch.note(b, a)
+	r := Reading{Answer: a, format: format}
+	if p.Vendor != AnyVendor {
+		r.profile, r.behaviour = p, b
+	}
+	if a == Unknown {
+		r.Missing = FactKernel
+	}
+	return r
+}
+
+// has gives the answer, and the words for profile and behaviour.
+func (p *Profile) has(b *Behaviour) (Answer, string) {
+	say := func(a Answer) (Answer, string) {
+		return a, [...]string{"it was not read whether kernel %s %s", "kernel %s is not one that %s", "kernel %s %s"}[a]
 	}
 	switch p.Vendor {
 	case AnyVendor:
-		return Missing(FactKernel, "the kernel is not known")
+		return Unknown, "the kernel is not known"
 	case RHEL6:
 		return say(b.RHEL6)
 	case RHEL7:
@@ -47,12 +54,43 @@ func (p *Profile) Has(b *Behaviour) Reading {
 	lo, hi := p.span()
 	a := b.at(lo)
 	if b.at(hi) != a || b.changesWithin(lo, hi) {
-		return Missing(FactKernel, "within the series %s it changes whether a kernel %s", p, b.Says)
+		return Unknown, "within the series %s it changes whether a kernel %s"
 	}
 	if p.Backports && b.changesAfter(hi) {
-		return Missing(FactKernel, "the vendor of %s may have back-ported the change by which a kernel %s", p, b.Says)
+		return Unknown, "the vendor of %s may have back-ported the change by which a kernel %s"
 	}
 	return say(a)
+}
+
+// Watch collects what a profile was asked. Two profiles that answer all of it alike come
+// to the same result, so that a question need not be put to both.
+type Watch struct{ Asked []Consulted }
+
+// Consulted is a behaviour that was asked for, and the answer.
+type Consulted struct {
+	Behaviour *Behaviour
+	Answer    Answer
+}
+
+// Watched returns the profile with a watch on it; w is emptied. Only who asks it then may
+// see it: to == it is another profile.
+func (p Profile) Watched(w *Watch) Profile {
+	w.Asked = w.Asked[:0]
+	p.watch = w
+	return p
+}
+
+// note is called for every answer; nil watches nothing.
+func (w *Watch) note(b *Behaviour, a Answer) {
+	if w == nil {
+		return
+	}
+	for i := range w.Asked {
+		if w.Asked[i].Behaviour == b {
+			return
+		}
+	}
+	w.Asked = append(w.Asked, Consulted{b, a})
 }
 
 // at gives the answer for one exact version of mainline or stable.

@@ -1,6 +1,9 @@
 package kernel
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func TestHas(t *testing.T) {
 	for _, c := range []struct {
@@ -143,4 +146,30 @@ func TestBehavioursInOrder(t *testing.T) {
 			p.Has(b)
 		}
 	}
+}
+
+func TestWatched(t *testing.T) {
+	var w Watch
+	p := mustParse(t, "4.14.5").Watched(&w)
+	for _, b := range []*Behaviour{&KeepsISN, &HasRecycle, &KeepsISN} {
+		if got, want := p.Has(b), mustParse(t, "4.14.5"); got.Answer != want.Has(b).Answer || got.Because() != want.Has(b).Because() {
+			t.Errorf("%s: watched it says %s", b.ID, got)
+		}
+	}
+	want := []Consulted{{Behaviour: &KeepsISN, Answer: p.Has(&KeepsISN).Answer}, {Behaviour: &HasRecycle, Answer: No}}
+	if !slices.Equal(w.Asked, want) {
+		t.Errorf("watched was %v, want %v", w.Asked, want)
+	}
+	if p.Watched(&w); len(w.Asked) != 0 {
+		t.Error("a new watch begins with what was asked before")
+	}
+}
+
+func mustParse(t *testing.T, release string) *Profile {
+	t.Helper()
+	p, err := ParseRelease(release)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &p
 }

@@ -54,6 +54,8 @@ type Profile struct {
 	Backports bool
 	// Label is what a person calls it: what uname -r printed, or a series.
 	Label string
+	// watch, if not nil, is told what is asked.
+	watch *Watch
 }
 
 // Known tells whether anything is known of the kernel.

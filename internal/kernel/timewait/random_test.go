@@ -204,6 +204,9 @@ func TestUnknownKeepsTheTruth(t *testing.T) {
 		if wrong := lacks(&want, d, hidden, tr.k.limits); wrong != "" {
 			t.Fatalf("%+v on %s\nwithout %q: %s", *tr, tr.k.release, hidden, wrong)
 		}
+		if !slices.Equal(d.Possible, timewait.Outcomes(c)) {
+			t.Fatalf("%+v on %s\nthe outcomes without a trace differ: %+v", *tr, tr.k.release, timewait.Outcomes(c))
+		}
 		if len(d.Possible) == 1 {
 			sure++
 		}

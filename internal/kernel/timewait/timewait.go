@@ -96,10 +96,21 @@ func FinWait2Rules() []*Rule {
 // Decide asks the rules of the socket's substate.
 func Decide(c *Case) kernel.Decision[Outcome] {
 	if c.Substate == FinWait2 {
-		return kernel.Decide(FinWait2Rules(), c)
+		return kernel.Decide(finWait2Rules, c)
 	}
-	return kernel.Decide(Rules(), c)
+	return kernel.Decide(rules, c)
 }
+
+// Outcomes is Decide without its trace.
+func Outcomes(c *Case) []Outcome {
+	if c.Substate == FinWait2 {
+		return kernel.Outcomes(finWait2Rules, c)
+	}
+	return kernel.Outcomes(rules, c)
+}
+
+// rules and finWait2Rules are the lists of Rules and FinWait2Rules, made once.
+var rules, finWait2Rules = Rules(), FinWait2Rules()
 
 // kept returns an outcome that leaves the socket as it is.
 func (c *Case) kept(rule string, r kernel.Reply) Outcome {
