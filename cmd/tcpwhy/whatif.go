@@ -25,12 +25,14 @@ type whatifFlags struct {
 func (a *app) whatifCommand() *cobra.Command {
 	var f whatifFlags
 	cmd := &cobra.Command{
-		Use:   "whatif STATE [KEY=VALUE...] SEGMENT | whatif CAPTURE... --fact WHO:NAME=VALUE",
+		Use:   "whatif STATE [KEY=VALUE...] [SEGMENT] | whatif CAPTURE... --fact WHO:NAME=VALUE",
 		Short: "Ask the kernel model without packets, or a capture under other facts",
 		Long: `Whatif asks the model what a kernel answers to one segment in a given state:
 the reply to the field, what becomes of the state, every rule that was asked
 with the numbers it used, and what is missing where more than one thing can
 happen. With --kernel all it prints a line for each way in which kernels differ.
+Without a segment it says what the socket does by its timers while nothing
+arrives: what it repeats and when, and when it gives up.
 
 Where its first argument is a capture, it explains that capture twice, without
 and with the given facts, and prints the findings that come out otherwise.
@@ -47,13 +49,22 @@ that was dropped left behind on that processor. isn and irs are the own
 and the peer's first number; first_tsval and last_tsval the own timestamps of
 the first and the latest SYN or SYN-ACK. Where TIME_WAIT answers a SYN with an
 ACK, what the opener does then is followed too. What is usual for a host is taken for
-granted, and said where it matters; "unknown" as a value takes it away.`,
+granted, and said where it matters; "unknown" as a value takes it away.
+
+With --announces what the SYN-ACK announces is predicted as well: its first window
+and its options in their order, and how its timestamps run. mss is what the own
+device lets through; seen_tsval is a TSval that the host sent, seen seconds
+before, on the same four-tuple (seen_on=tuple), to other ports of the same
+address (pair) or to another address (peer).`,
 		Example: `  tcpwhy whatif --kernel 3.10 time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=1500952968 '< S 3145977016:3145977016(0) win 29200 <TS val 1500969973 ecr 0>'
   tcpwhy whatif --kernel all time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=1500952968 '< S 3145977016:3145977016(0) win 29200 <TS val 1500969973 ecr 0>'
   tcpwhy whatif --kernel 5.10 --peer-kernel 4.19 time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=none '< S 3145977016:3145977016(0) win 29200'
   tcpwhy whatif --kernel 4.9 --set tcp_tw_recycle=1 --at 17 time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=7 rto=0.2 '< S 3145977016:3145977016(0) win 29200 <TS val 9 ecr 0>'
   tcpwhy whatif --kernel 5.10 established rcv_nxt=1001 snd_nxt=5001 rcv_wnd=64240 '< R 1500:1500(0) win 0'
   tcpwhy whatif --kernel all syn-sent iss=3145977016 '< . 1082535342:1082535342(0) ack 4008801888 win 229'
+  tcpwhy whatif --kernel all syn-sent
+  tcpwhy whatif --kernel 5.10 --set tcp_retries2=8 established rto=0.3
+  tcpwhy whatif --kernel all --announces listen seen_tsval=900 seen=2 seen_on=pair '< S 1:1(0) win 64240 <mss 1460,sackOK,TS val 7 ecr 0,wscale 7>'
   tcpwhy whatif --kernel 6.1 --set tcp_tw_reuse=1 own-time-wait snd_nxt=1001 ts_recent=900 bound=no
   tcpwhy whatif trace.pcap --fact server:kernel=3.10 --fact server:tcp_tw_recycle=1`,
 		Args: cobra.ArbitraryArgs,
@@ -70,6 +81,7 @@ granted, and said where it matters; "unknown" as a value takes it away.`,
 	fs.StringVar(&f.in.Listener, "listener", "", "whether somebody listens: `yes|no|unknown`")
 	fs.StringVar(&f.in.QueueFull, "queue-full", "", "whether the listener's accept queue is full: `yes|no|unknown`")
 	fs.BoolVar(&f.in.IPv6, "ipv6", false, "the connection runs over IPv6")
+	fs.BoolVar(&f.in.Announces, "announces", false, "what a SYN-ACK announces too: window, options, timestamps")
 	fs.Float64Var(&f.in.At, "at", 1, "`SECONDS` from the start of the state to the segment")
 	fs.StringArrayVar(&f.facts, "fact", nil, "of a capture: what is known about an end, `WHO:NAME=VALUE`; may be repeated")
 	fs.StringArrayVar(&f.files, "facts", nil, "of a capture: a file of what an end printed (sysctl -a), `WHO=FILE`; may be repeated")
@@ -116,7 +128,7 @@ func isCapture(arg string) bool {
 
 func (a *app) runWhatif(cmd *cobra.Command, args []string, f *whatifFlags) error {
 	if len(args) > 0 && isCapture(args[0]) {
-		for _, flag := range []string{"kernel", "peer-kernel", "set", "listener", "queue-full", "ipv6", "at"} {
+		for _, flag := range []string{"kernel", "peer-kernel", "set", "listener", "queue-full", "ipv6", "announces", "at"} {
 			if cmd.Flags().Changed(flag) {
 				return &usageError{err: fmt.Errorf("--%s is about a state, and %s is a capture", flag, args[0]), hint: "of the ends of a capture say --fact WHO:NAME=VALUE"}
 			}

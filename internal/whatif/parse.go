@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/listen"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/timers"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
@@ -27,6 +29,9 @@ type Input struct {
 	IPv6                bool
 	// At is when the segment arrives, in seconds after the state began.
 	At float64
+	// Announces: what a SYN or SYN-ACK announces is predicted too (window, options,
+	// TSval), and tells kernels apart.
+	Announces bool
 	// Args are the state, its settings, and the segment.
 	Args []string
 }
@@ -43,7 +48,7 @@ func Parse(in Input) (*Question, error) {
 	if len(in.Args) == 0 {
 		return nil, errors.New("no state given")
 	}
-	q := &Question{state: stateOf(in.Args[0]), host: kernel.Host{IPv6: in.IPv6}, values: values{}, given: []string{}}
+	q := &Question{state: stateOf(in.Args[0]), host: kernel.Host{IPv6: in.IPv6}, announces: in.Announces, values: values{}, given: []string{}}
 	if q.state == nil {
 		return nil, fmt.Errorf("there is no state %q: it is one of %s", in.Args[0], strings.Join(stateNames(), ", "))
 	}
@@ -62,13 +67,17 @@ func Parse(in Input) (*Question, error) {
 	}
 	args := in.Args[1:]
 	if q.state.takes != nil {
-		if len(args) == 0 || isSetting(args[len(args)-1]) {
+		switch given := len(args) > 0 && !isSetting(args[len(args)-1]); {
+		case given:
+			if err := q.setSegment(args[len(args)-1]); err != nil {
+				return nil, err
+			}
+			args = args[:len(args)-1]
+		case q.state.timed:
+			q.quiet = true
+		default:
 			return nil, errors.New("no segment given: the last argument is what arrives, for example '< S 1001:1001(0) win 64240'")
 		}
-		if err := q.setSegment(args[len(args)-1]); err != nil {
-			return nil, err
-		}
-		args = args[:len(args)-1]
 	}
 	if err := q.setState(args); err != nil {
 		return nil, err
@@ -137,6 +146,9 @@ func (q *Question) setState(args []string) error {
 		if name == "last_ack" && value == "unknown" && !q.state.limiterUnknown() {
 			return fmt.Errorf("%s: the rules of state %s want to know: seconds, or leave it out where there was none", arg, q.state.name)
 		}
+		if slices.Contains(announceKeys, name) && !q.announces && q.state.name != "connect" {
+			return fmt.Errorf("%s: it matters only to what is announced: give --announces too", arg)
+		}
 		v, err := parseValue(kinds[name], value)
 		if err != nil {
 			return fmt.Errorf("%s: %w", arg, err)
@@ -183,72 +195,8 @@ func (q *Question) setHost(in Input) error {
 	return nil
 }
 
-// setSysctl reads NAME=VALUE.
-func (q *Question) setSysctl(s string) error {
-	name, value, ok := strings.Cut(s, "=")
-	if !ok {
-		return fmt.Errorf("--set %s: expected NAME=VALUE, for example tcp_tw_recycle=1", s)
-	}
-	short := strings.TrimPrefix(strings.ReplaceAll(name, "/", "."), "net.ipv4.")
-	i := slices.IndexFunc(sysctls, func(c sysctl) bool { return c.name == short })
-	if i < 0 {
-		var names []string
-		for _, c := range sysctls {
-			names = append(names, c.name)
-		}
-		return fmt.Errorf("--set %s: no rule asks for %s; rules ask for %s", s, name, strings.Join(names, ", "))
-	}
-	if q.values.has(short) {
-		return fmt.Errorf("--set %s: %s is set twice", s, short)
-	}
-	if value == "unknown" {
-		q.values[short] = parsed{}
-		return nil
-	}
-	n, err := seq.Parse(value)
-	if err != nil {
-		return fmt.Errorf("--set %s: %w", s, err)
-	}
-	q.values[short] = parsed{num: kernel.Known(n)}
-	sysctls[i].set(q, n.Uint32())
-	if short == "tcp_syncookies" && n.Uint32() == 1 {
-		q.assumed = append(q.assumed, assumption{synQueue, "--set tcp_syncookies=2", sysctls[i].drop})
-	}
-	return nil
-}
-
 // synQueue is what tcp_syncookies = 1 rests on.
 const synQueue = "the SYN queue has room"
-
-// sysctl is one that rules ask for.
-type sysctl struct {
-	name string
-	set  func(*Question, uint32)
-	// usual is the default that is taken where it is not given; nil: it stays unknown.
-	usual *uint32
-	drop  func(*Question)
-	other string // how to say otherwise
-}
-
-func usual(n uint32) *uint32 { return &n }
-
-var sysctls = []sysctl{
-	{"tcp_timestamps", func(q *Question, n uint32) { q.host.Timestamps = kernel.If(n != 0) }, usual(1), func(q *Question) { q.host.Timestamps = kernel.Unknown }, "0"},
-	{"tcp_rfc1337", func(q *Question, n uint32) { q.host.RFC1337 = kernel.If(n != 0) }, usual(0), func(q *Question) { q.host.RFC1337 = kernel.Unknown }, "1"},
-	{"tcp_invalid_ratelimit", func(q *Question, n uint32) {
-		q.host.RateLimit = kernel.Duration{Duration: time.Duration(n) * time.Millisecond, Known: true}
-	}, usual(uint32(kernel.DefaultRateLimit / time.Millisecond)), func(q *Question) { q.host.RateLimit = kernel.Duration{} }, "MILLISECONDS"},
-	{"tcp_tw_recycle", func(q *Question, n uint32) { q.host.Recycle = kernel.If(n != 0) }, usual(0), func(q *Question) { q.host.Recycle = kernel.Unknown }, "1"},
-	// With 1, the default, cookies are sent only while the SYN queue is full: that
-	// is not taken for granted.
-	{"tcp_syncookies", func(q *Question, n uint32) { q.host.SynCookies = kernel.If(n >= 2) }, usual(1), func(q *Question) { q.host.SynCookies = kernel.Unknown }, "2"},
-	{"tcp_abort_on_overflow", func(q *Question, n uint32) { q.host.AbortOnOverflow = kernel.If(n != 0) }, usual(0), func(q *Question) { q.host.AbortOnOverflow = kernel.Unknown }, "1"},
-	// Its default is 2 since 4.19 and its meaning has changed: nothing is taken.
-	{"tcp_tw_reuse", func(q *Question, n uint32) { q.reuse = kernel.Known(seq.Of(n)) }, nil, nil, "1"},
-	{"tcp_tw_reuse_delay", func(q *Question, n uint32) {
-		q.reuseDelay = kernel.Duration{Duration: time.Duration(n) * time.Millisecond, Known: true}
-	}, nil, nil, "MILLISECONDS"},
-}
 
 // assume takes what is usual where nothing was said.
 func (q *Question) assume() {
@@ -272,8 +220,11 @@ func (q *Question) assume() {
 		{"ts_stored", "ts_recent was stored when the state began", "ts_stored=SECONDS", parsed{ago: q.at, set: true}},
 		{"repeated", "the SYN was sent once", "repeated=yes", parsed{answer: kernel.No}},
 		{"inherits", "the SYN inherits nothing from an older connection", "inherits=yes", parsed{answer: kernel.No}},
+		{"mss", "the device's MTU is 1500", "mss=BYTES", parsed{num: kernel.Known(seq.Of(q.usualMSS()))}},
+		{"roomy", "the host has 4 GB of memory or more", "--set 'tcp_rmem=LEAST USUAL MOST'", parsed{answer: kernel.Yes}},
+		{"rto", "the retransmission timeout is the least, 0.2 s", "rto=SECONDS", parsed{ago: timers.RTOMin, set: true}},
 	} {
-		if !slices.Contains(q.state.keys, k.name) || q.values.has(k.name) {
+		if !slices.Contains(q.state.keys, k.name) && k.name != "roomy" || q.values.has(k.name) || !q.wants(k.name) {
 			continue
 		}
 		q.values[k.name] = k.known
@@ -283,6 +234,28 @@ func (q *Question) assume() {
 		}
 		q.assumed = append(q.assumed, assumption{k.says, k.give, func(q *Question) { q.values = q.values.with(k.name, other) }})
 	}
+}
+
+// usualMSS is that of Ethernet.
+func (q *Question) usualMSS() uint32 {
+	if q.host.IPv6 {
+		return 1440
+	}
+	return 1460
+}
+
+// wants tells whether a setting is one that the question is about.
+func (q *Question) wants(key string) bool {
+	switch key {
+	case "mss", "roomy": // not a setting by itself: tcp_rmem says it
+		if key == "roomy" && q.values.has(rmemName) {
+			return false
+		}
+		return q.announces || q.state.name == "connect"
+	case "rto": // to TIME_WAIT it is that of long ago, and rules want to know it
+		return q.quiet && q.state.name != "time-wait"
+	}
+	return true
 }
 
 // kind is how a setting of a state is read.
@@ -296,6 +269,7 @@ const (
 	timeout             // seconds, up to maxRTO
 	size                // bytes of a segment
 	yesNo
+	shares // tuple, pair, peer
 )
 
 var kinds = map[string]kind{
@@ -305,6 +279,7 @@ var kinds = map[string]kind{
 	"snd_una": number, "snd_wl1": number, "peer_wnd": size, "max_window": number, "bytes_acked": number,
 	"ahead": number, "ahead_end": number, "orphan": yesNo, "unread": yesNo, "sack": yesNo, "memory": yesNo,
 	"bound": yesNo, "loopback": yesNo, "fin_wait2": yesNo, "repeated": yesNo, "inherits": yesNo, "gate_other": yesNo, "data": size,
+	"mss": size, "seen_tsval": number, "seen": ago, "seen_on": shares,
 }
 
 // parsed is the value of a setting; the zero value was given as unknown.
@@ -315,6 +290,8 @@ type parsed struct {
 	ago    time.Duration
 	never  bool // it has not happened
 	set    bool // ago, or never, is known
+
+	sharing listen.Sharing
 }
 
 func parseValue(k kind, s string) (p parsed, err error) {
@@ -350,6 +327,13 @@ func parseValue(k kind, s string) (p parsed, err error) {
 			return p, fmt.Errorf("%q is no number of seconds from 0 to %.0f", s, most)
 		}
 		return parsed{ago: seconds(f), set: true}, nil
+	case shares:
+		for _, x := range []listen.Sharing{listen.SameTuple, listen.SamePair, listen.OtherPeer} {
+			if s == x.String() {
+				return parsed{sharing: x}, nil
+			}
+		}
+		return p, fmt.Errorf("%q is none of tuple (the same ports), pair (the same addresses) and peer (another one)", s)
 	case yesNo:
 		a, ok := parseAnswer(s)
 		if !ok {

@@ -21,6 +21,8 @@ type state struct {
 	only  string
 	// tsKeys are the settings that stand for kernel.FactTSRecent.
 	tsKeys string
+	// timed: a socket waits there, whose timers can be asked about.
+	timed  bool
 	decide func(*Question) []Stage
 }
 
@@ -39,11 +41,12 @@ const onlyBareSYN = "a SYN without ACK and RST"
 
 var (
 	liveKeys     = []string{"rcv_nxt", "snd_nxt", "rcv_wnd", "wscale", "ts_recent", "last_ack"}
-	timeWaitKeys = append(slices.Clone(liveKeys), "ts_stored", "rto")
-	finWait2Keys = append(slices.Clone(liveKeys), "ts_stored")
+	timeWaitKeys = slices.Concat(liveKeys, []string{"ts_stored", "rto"}, announceKeys)
+	finWait2Keys = append(slices.Clone(liveKeys), "ts_stored", "rto")
 	connKeys     = append(slices.Clone(liveKeys), "snd_una", "snd_wl1", "peer_wnd", "max_window", "bytes_acked", "rto", "orphan", "unread", "sack", "memory", "ahead", "ahead_end")
 	synRecvKeys  = append(slices.Clone(liveKeys), "isn", "irs", "first_tsval", "last_tsval")
-	listenKeys   = []string{"gate_ts", "gate_stored", "gate_other", "left_isn"}
+	listenKeys   = slices.Concat([]string{"gate_ts", "gate_stored", "gate_other", "left_isn"}, announceKeys)
+	ownKeys      = slices.Concat([]string{"snd_nxt", "ts_recent", "ts_stored", "bound", "loopback", "fin_wait2"}, announceKeys)
 	synSentKeys  = []string{"iss", "first_tsval", "last_tsval", "repeated", "data", "inherits", "ts_recent"}
 )
 
@@ -52,24 +55,38 @@ var (
 func states() []*state {
 	const tsRecent = "ts_recent=NUMBER (or none), ts_stored=SECONDS ago"
 	return []*state{
-		{"time-wait", "TIME_WAIT", timeWaitKeys, every, "", tsRecent, (*Question).timeWait},
-		{"fin-wait2", "FIN_WAIT2 without a process (an orphan)", finWait2Keys, every, "", tsRecent, (*Question).finWait2},
+		{name: "time-wait", says: "TIME_WAIT", keys: timeWaitKeys, takes: every, tsKeys: tsRecent, timed: true, decide: (*Question).timeWait},
+		{name: "fin-wait2", says: "FIN_WAIT2 without a process (an orphan)", keys: finWait2Keys, takes: every, tsKeys: tsRecent, timed: true, decide: (*Question).finWait2},
 		liveState("established", live.Established),
 		liveState("fin-wait1", live.FinWait1),
 		liveState("fin-wait2-full", live.FinWait2),
 		liveState("close-wait", live.CloseWait),
 		liveState("closing", live.Closing),
 		liveState("last-ack", live.LastAck),
-		{"syn-recv", "SYN_RECV", synRecvKeys, every, "", "ts_recent=NUMBER (or none), first_tsval=NUMBER and last_tsval=NUMBER of the SYN-ACKs", func(q *Question) []Stage { return q.live(live.SynRecv) }},
-		{"listen", "no socket on the four-tuple, but a listener", listenKeys, bareSYN, onlyBareSYN, "gate_ts=NUMBER, gate_stored=SECONDS ago", func(q *Question) []Stage { return []Stage{q.listener(q.gate())} }},
-		{"none", "no socket, and nobody listens", nil, bareSYN, onlyBareSYN, "", (*Question).nobody},
-		{"syn-sent", "SYN_SENT", synSentKeys, every, "", "first_tsval=NUMBER, last_tsval=NUMBER, ts_recent=NUMBER", (*Question).synSent},
-		{"own-time-wait", "the host's own TIME_WAIT, onto which it calls connect()", []string{"snd_nxt", "ts_recent", "ts_stored", "bound", "loopback", "fin_wait2"}, nil, "", tsRecent, (*Question).ownTimeWait},
+		{
+			name: "syn-recv", says: "SYN_RECV", keys: synRecvKeys, takes: every, timed: true,
+			tsKeys: "ts_recent=NUMBER (or none), first_tsval=NUMBER and last_tsval=NUMBER of the SYN-ACKs",
+			decide: func(q *Question) []Stage { return q.live(live.SynRecv) },
+		},
+		{
+			name: "listen", says: "no socket on the four-tuple, but a listener", keys: listenKeys, takes: bareSYN, only: onlyBareSYN,
+			tsKeys: "gate_ts=NUMBER, gate_stored=SECONDS ago", decide: func(q *Question) []Stage { return []Stage{q.listener(q.gate())} },
+		},
+		{name: "none", says: "no socket, and nobody listens", takes: bareSYN, only: onlyBareSYN, decide: (*Question).nobody},
+		{name: "connect", says: "no socket, and the host calls connect(): its SYN, and when it repeats it", keys: announceKeys, decide: (*Question).opens},
+		{
+			name: "syn-sent", says: "SYN_SENT", keys: synSentKeys, takes: every, timed: true,
+			tsKeys: "first_tsval=NUMBER, last_tsval=NUMBER, ts_recent=NUMBER", decide: (*Question).synSent,
+		},
+		{name: "own-time-wait", says: "the host's own TIME_WAIT, onto which it calls connect()", keys: ownKeys, tsKeys: tsRecent, decide: (*Question).ownTimeWait},
 	}
 }
 
 func liveState(name string, s live.State) *state {
-	return &state{name, s.String(), connKeys, every, "", "ts_recent=NUMBER (or none)", func(q *Question) []Stage { return q.live(s) }}
+	return &state{
+		name: name, says: s.String(), keys: connKeys, takes: every, tsKeys: "ts_recent=NUMBER (or none)", timed: true,
+		decide: func(q *Question) []Stage { return q.live(s) },
+	}
 }
 
 // States returns every state that can be asked about.
@@ -145,6 +162,10 @@ func (s *state) giving(f kernel.Fact) string {
 		return "sack=yes or no"
 	case kernel.FactFastPath:
 		return "memory=yes or no"
+	case factMSS:
+		return "mss=BYTES (the MTU less 40, with IPv6 less 60)"
+	case listen.FactRmem:
+		return "--set 'tcp_rmem=LEAST USUAL MOST'"
 	case "whether the client binds its port":
 		return "bound=yes or no"
 	}
@@ -187,7 +208,13 @@ func (q *Question) timeWaitCase(sub timewait.Substate) *timewait.Case {
 
 func (q *Question) timeWaitStage(sub timewait.Substate) Stage {
 	c := q.timeWaitCase(sub)
-	return stageOf(timewait.Decide(c), func(o timewait.Outcome) Outcome { return timeWaitOutcome(c, o) })
+	return stageOf(timewait.Decide(c), func(o timewait.Outcome) Outcome {
+		out := timeWaitOutcome(c, o)
+		if o.Reply.Kind == kernel.ReplySYNACK {
+			q.announceAnswer(&out, o.Reply)
+		}
+		return out
+	})
 }
 
 func (q *Question) live(st live.State) []Stage {
@@ -224,7 +251,13 @@ func (q *Question) listener(g listen.Gate) Stage {
 		g = listen.Gate{} // a timestamp without its time says nothing
 	}
 	c := &listen.Case{Host: q.host, Gate: g, LeftISN: q.values.num("left_isn"), Segment: q.segment, Now: q.now()}
-	return stageOf(listen.Decide(c), listenOutcome)
+	return stageOf(listen.Decide(c), func(o listen.Outcome) Outcome {
+		out := listenOutcome(o)
+		if o.Reply.Kind == kernel.ReplySYNACK {
+			q.announceAnswer(&out, o.Reply)
+		}
+		return out
+	})
 }
 
 func (q *Question) nobody() []Stage {
@@ -254,7 +287,15 @@ func (q *Question) ownTimeWait() []Stage {
 	c := &connect.TakeOver{
 		Own: q.timeWaitSocket(sub), Host: q.host, Reuse: q.reuse, Delay: q.reuseDelay, Entered: start, Bound: v.answer("bound"), Loopback: v.answer("loopback") == kernel.Yes, Now: q.now(),
 	}
-	s := stageOf(connect.Decide(c), openingOutcome)
+	s := stageOf(connect.Decide(c), func(o connect.Opening) Outcome {
+		out := openingOutcome(o)
+		if !o.Refused {
+			f := q.offering()
+			f.TakesOver, f.TSRecent = true, o.TSEcr
+			q.announce(&out, f)
+		}
+		return out
+	})
 	if sub == timewait.FinWait2 {
 		return []Stage{s}
 	}

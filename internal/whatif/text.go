@@ -17,10 +17,11 @@ func (a *Answer) Write(w io.Writer) error {
 	if !strings.HasPrefix(name, "an ") {
 		name = "kernel " + name
 	}
-	writeQuestion(b, a.State, name, a.IPv6, a.AtS, a.Given, a.Segment)
+	writeQuestion(b, a.State, name, a.IPv6, age(a.State, a.Segment, a.AtS), a.Given, a.Segment)
 	for _, s := range a.Stages {
 		writeOutcomes(b, &s)
 	}
+	writeWaits(b, a.Waits)
 	a.Sequel.write(b)
 	writeAssumed(b, a.Assumes)
 	for i, m := range a.Missing {
@@ -44,15 +45,20 @@ func (a *Answer) Write(w io.Writer) error {
 	return b.Flush()
 }
 
-func writeQuestion(b *bufio.Writer, state, on string, ipv6 bool, at float64, given []string, segment string) {
+// age says how old a state is, where that matters to what then happens.
+func age(state, segment string, at float64) string {
+	if s := stateOf(state); slices.Contains(s.keys, "ts_stored") && (segment != "" || s.takes == nil) {
+		return fmt.Sprintf(", %g s old", at)
+	}
+	return ""
+}
+
+func writeQuestion(b *bufio.Writer, state, on string, ipv6 bool, age string, given []string, segment string) {
 	family := "IPv4"
 	if ipv6 {
 		family = "IPv6"
 	}
-	if slices.Contains(stateOf(state).keys, "ts_stored") { // its age matters
-		family += fmt.Sprintf(", %g s old", at)
-	}
-	fmt.Fprintf(b, "%s on %s, %s%s\n", state, on, family, prefixed(": ", strings.Join(given, ", ")))
+	fmt.Fprintf(b, "%s on %s, %s%s%s\n", state, on, family, age, prefixed(": ", strings.Join(given, ", ")))
 	if segment != "" {
 		fmt.Fprintf(b, "< %s\n", segment)
 	}
@@ -77,6 +83,28 @@ func writeOutcomes(b *bufio.Writer, s *Stage) {
 		fmt.Fprintf(b, "> %s  [%s]\n", o.Says, o.Rule)
 		for _, why := range o.Because {
 			fmt.Fprintf(b, "  %s\n", why)
+		}
+		if o.Announces == nil {
+			continue
+		}
+		for _, why := range o.Announces.Because {
+			fmt.Fprintf(b, "  %s\n", why)
+		}
+	}
+}
+
+// writeWaits prints what the socket does by its timers, under what it waits for.
+func writeWaits(b *bufio.Writer, all []Wait) {
+	for i := range all {
+		w := &all[i]
+		if i == 0 || w.While != all[i-1].While {
+			fmt.Fprintf(b, "\nWhile %s\n", w.While)
+		}
+		fmt.Fprintf(b, "> %s  [%s]\n", w.words(), w.Source)
+		if i+1 == len(all) || all[i+1].While != w.While {
+			for _, why := range w.Because {
+				fmt.Fprintf(b, "  %s\n", why)
+			}
 		}
 	}
 }
@@ -134,14 +162,14 @@ func writeRule(b *bufio.Writer, r *Rule) {
 // Write prints a line for each behaviour: the kernels, and what happens there.
 func (a *All) Write(w io.Writer) error {
 	b := bufio.NewWriter(w)
-	writeQuestion(b, a.State, "every kernel", a.IPv6, a.AtS, a.Given, a.Segment)
+	writeQuestion(b, a.State, "every kernel", a.IPv6, age(a.State, a.Segment, a.AtS), a.Given, a.Segment)
 	b.WriteByte('\n')
 	width := 0
 	for _, h := range a.Behaviours {
 		width = max(width, utf8.RuneCountInString(h.Kernels))
 	}
 	for _, h := range a.Behaviours {
-		fmt.Fprintf(b, "%-*s  %s\n", width, h.Kernels, outcomesOf(h.Stages))
+		fmt.Fprintf(b, "%-*s  %s\n", width, h.Kernels, h.says)
 	}
 	a.Sequel.write(b)
 	writeAssumed(b, a.Assumes)

@@ -11,10 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
-	"github.com/tcpwhy/tcpwhy/internal/kernel/timers"
 )
 
 // versionsDir holds one question a file, and pairs of kernels that answer it
@@ -118,9 +116,9 @@ func readVersions(t *testing.T) []*versionFile {
 }
 
 // parseVersions reads a file: a sentence; the question, which is "$" and a command
-// as it is typed, "ladder" and what is repeated (syn, syn-ack), or "sign" and a
-// behaviour that dates a kernel and that no rule asks; and lines "shows BEHAVIOUR…",
-// "pair OLDER INSIDE NEWER" (- where nothing lies between) and "also KERNEL…".
+// as it is typed, or "sign" and a behaviour that dates a kernel and that no rule asks;
+// and lines "shows BEHAVIOUR…", "pair OLDER INSIDE NEWER" (- where nothing lies between)
+// and "also KERNEL…".
 func parseVersions(name, text string) (*versionFile, error) {
 	head, want, ok := strings.Cut(text, "----\n")
 	if !ok {
@@ -134,7 +132,7 @@ func parseVersions(name, text string) (*versionFile, error) {
 		case "":
 		case "#":
 			f.says = strings.TrimSpace(f.says + " " + rest)
-		case "$", "ladder", "sign":
+		case "$", "sign":
 			if f.ask != nil {
 				return nil, fmt.Errorf("line %q: a file holds one question", line)
 			}
@@ -152,7 +150,7 @@ func parseVersions(name, text string) (*versionFile, error) {
 			}
 			f.pairs = append(f.pairs, versionPair{w[0], w[1], w[2]})
 		default:
-			return nil, fmt.Errorf("line %q: expected #, $, ladder, sign, shows, pair or also", line)
+			return nil, fmt.Errorf("line %q: expected #, $, sign, shows, pair or also", line)
 		}
 	}
 	if f.says == "" || f.ask == nil || len(f.pairs) == 0 {
@@ -164,12 +162,6 @@ func parseVersions(name, text string) (*versionFile, error) {
 // question returns how a kernel is asked.
 func question(kind, rest string) (func(*testing.T, kernel.Profile) prediction, error) {
 	switch kind {
-	case "ladder":
-		ladders, ok := map[string]func(kernel.Profile, timers.Settings) []timers.Ladder{"syn": timers.SYNs, "syn-ack": timers.SYNACKs}[rest]
-		if !ok {
-			return nil, fmt.Errorf("there is no ladder %q", rest)
-		}
-		return func(_ *testing.T, p kernel.Profile) prediction { return repeated(ladders(p, timers.Settings{})) }, nil
 	case "sign":
 		i := slices.IndexFunc(kernel.Behaviours(), func(b *kernel.Behaviour) bool { return b.ID == rest })
 		if i < 0 {
@@ -182,21 +174,6 @@ func question(kind, rest string) (func(*testing.T, kernel.Profile) prediction, e
 	}
 	in, err := typed(rest)
 	return func(t *testing.T, p kernel.Profile) prediction { return answered(t, in, p) }, err
-}
-
-// repeated words ladders, each as the times of its sendings.
-func repeated(ladders []timers.Ladder) prediction {
-	x := prediction{open: len(ladders) > 1}
-	for _, l := range ladders {
-		var at time.Duration
-		text := "0"
-		for _, g := range l.Gaps {
-			at += g.Nominal
-			text += fmt.Sprintf(", %g", at.Seconds())
-		}
-		x.says = append(x.says, fmt.Sprintf("%s at %s s; given up after %g s", l.Kind, text, l.GiveUp.Seconds()))
-	}
-	return x
 }
 
 // typed reads a command as a shell would, and returns what tcpwhy whatif is asked.
@@ -218,6 +195,7 @@ func typed(command string) (in Input, err error) {
 	fs.StringVar(&in.Listener, "listener", "", "")
 	fs.StringVar(&in.QueueFull, "queue-full", "", "")
 	fs.BoolVar(&in.IPv6, "ipv6", false, "")
+	fs.BoolVar(&in.Announces, "announces", false, "")
 	fs.Float64Var(&in.At, "at", 1, "")
 	err = fs.Parse(args[2:])
 	in.Args = fs.Args()
@@ -266,6 +244,9 @@ func answered(t *testing.T, in Input, p kernel.Profile) (x prediction) {
 			x.says, x.rules = append(x.says, line), append(x.rules, o.Rule)
 			x.open = x.open || strings.Contains(o.Says, "perhaps")
 		}
+	}
+	for _, w := range a.Waits {
+		x.says = append(x.says, w.words())
 	}
 	for _, m := range a.Missing {
 		x.open = x.open || m.Fact == string(kernel.FactKernel)

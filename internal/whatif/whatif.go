@@ -32,12 +32,18 @@ type Question struct {
 	reuse kernel.Num     // tcp_tw_reuse
 	// reuseDelay is tcp_tw_reuse_delay; not known: its default.
 	reuseDelay kernel.Duration
-	segment    segment.Segment
-	text       string        // the segment as it is printed
-	at         time.Duration // from the start of the state to the segment
-	given      []string      // the settings of the state, as typed
-	values     values
-	assumed    []assumption
+	waiting    waiting
+	// rmem and rmemMax are of tcp_rmem; 0: the default.
+	rmem, rmemMax uint32
+	announces     bool
+	// quiet: no segment arrives, the timers are asked about.
+	quiet   bool
+	segment segment.Segment
+	text    string        // the segment as it is printed
+	at      time.Duration // from the start of the state to the segment
+	given   []string      // the settings of the state, as typed
+	values  values
+	assumed []assumption
 }
 
 // now is when the segment arrives.
@@ -65,6 +71,8 @@ type Answer struct {
 	// would not be the same.
 	Assumes []Assumed `json:"assumes"`
 	Stages  []Stage   `json:"stages"`
+	// Waits are what the socket does by its timers, where no segment was given.
+	Waits   []Wait    `json:"waits,omitempty"`
 	Missing []Missing `json:"missing"`
 	// Sequel is what follows where a SYN got an ACK from TIME_WAIT.
 	Sequel *Sequel `json:"sequel,omitempty"`
@@ -120,6 +128,8 @@ type Outcome struct {
 	// After is what the socket remembers from then on: name and value. Empty
 	// where it is gone, or where no socket was met.
 	After map[string]string `json:"after,omitempty"`
+	// Announces is what a SYN or SYN-ACK announces, where that was asked for.
+	Announces *Announced `json:"announces,omitempty"`
 	// Because tells why a number is or is not predicted, where no clause does.
 	Because []string `json:"because,omitempty"`
 
@@ -133,30 +143,75 @@ func (q *Question) Ask() Answer {
 		Given: q.given, Segment: q.text, Stages: q.stages(), Assumes: q.rests(), Missing: []Missing{},
 		Sequel: q.sequel([]kernel.Profile{q.host.Profile}),
 	}
-	var seen []kernel.Fact
+	if q.hasWaits() {
+		a.Waits = q.waits()
+	}
+	var missing, seen []kernel.Fact
 	for _, s := range a.Stages {
-		for _, f := range s.missing {
-			if !slices.Contains(seen, f) {
-				seen = append(seen, f)
-				a.Missing = append(a.Missing, Missing{string(f), q.state.giving(f)})
-			}
+		missing = append(missing, s.missing...)
+	}
+	for _, w := range a.Waits {
+		missing = append(missing, w.missing...)
+	}
+	for _, f := range missing {
+		if !slices.Contains(seen, f) {
+			seen = append(seen, f)
+			a.Missing = append(a.Missing, Missing{string(f), q.state.giving(f)})
 		}
 	}
 	return a
 }
 
 // stages asks the rules of the state.
-func (q *Question) stages() []Stage { return q.state.decide(q) }
+func (q *Question) stages() []Stage {
+	if q.quiet {
+		return []Stage{}
+	}
+	return q.state.decide(q)
+}
+
+// hasWaits tells whether the timers are asked about.
+func (q *Question) hasWaits() bool { return q.quiet || q.state.name == "connect" }
+
+// says puts into one text what the model says: what differs there, differs.
+func (q *Question) says() string {
+	parts := []string{}
+	if s := outcomesOf(q.stages()); s != "" {
+		parts = append(parts, s)
+	}
+	if q.hasWaits() {
+		parts = append(parts, waitsOf(q.waits()))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func waitsOf(all []Wait) string {
+	var b strings.Builder
+	for i, w := range all {
+		switch {
+		case i == 0:
+		case w.While == all[i-1].While:
+			b.WriteString(", or ")
+		default:
+			b.WriteString("; ")
+		}
+		if len(all) > 1 && (i == 0 || w.While != all[i-1].While) && all[0].While != all[len(all)-1].While {
+			b.WriteString("while " + w.While + ": ")
+		}
+		b.WriteString(w.words())
+	}
+	return b.String()
+}
 
 // rests lists the assumptions that matter: the outcome is another one when the
 // value is unknown.
 func (q *Question) rests() []Assumed {
 	out := []Assumed{}
-	whole := outcomesOf(q.stages())
+	whole := q.says()
 	for _, a := range q.assumed {
 		other := *q
 		a.drop(&other)
-		if outcomesOf(other.stages()) != whole {
+		if other.says() != whole {
 			out = append(out, Assumed{a.says, a.give})
 		}
 	}
@@ -201,6 +256,7 @@ type All struct {
 type Behaviour struct {
 	Kernels string  `json:"kernels"` // ranges of versions
 	Stages  []Stage `json:"stages"`  // without their rules
+	Waits   []Wait  `json:"waits,omitempty"`
 
 	says string
 	set  []kernel.Profile
@@ -214,8 +270,7 @@ func (q *Question) AskAll() All {
 	for _, p := range kernel.Candidates() {
 		one := *q
 		one.host.Profile = p
-		stages := one.stages()
-		says := outcomesOf(stages)
+		stages, says := one.stages(), one.says()
 		i := slices.IndexFunc(all.Behaviours, func(b Behaviour) bool { return b.says == says })
 		if i < 0 {
 			i = len(all.Behaviours)
@@ -223,9 +278,19 @@ func (q *Question) AskAll() All {
 				stages[j].Rules = nil
 				for k := range stages[j].Outcomes {
 					stages[j].Outcomes[k].Because = nil // it names one kernel of several
+					if a := stages[j].Outcomes[k].Announces; a != nil {
+						a.Because = nil
+					}
 				}
 			}
-			all.Behaviours = append(all.Behaviours, Behaviour{Stages: stages, says: says})
+			b := Behaviour{Stages: stages, says: says}
+			if one.hasWaits() {
+				b.Waits = one.waits()
+				for j := range b.Waits {
+					b.Waits[j].Because = nil
+				}
+			}
+			all.Behaviours = append(all.Behaviours, b)
 		}
 		all.Behaviours[i].set = append(all.Behaviours[i].set, p)
 		for _, a := range one.rests() {

@@ -35,25 +35,33 @@ func parse(t *testing.T, in Input) *Question {
 // The texts as people see them.
 func TestText(t *testing.T) {
 	for name, in := range map[string]Input{
-		"founding-3.10":    {Kernel: "3.10", At: 17, Args: founding("ts_recent=1500952968", foundingSYN)},
-		"founding-5.10":    {Kernel: "5.10", At: 17, Args: founding("ts_recent=1500952968", foundingSYN)},
-		"founding-all":     {Kernel: "all", At: 17, Args: founding("ts_recent=1500952968", foundingSYN)},
-		"founding-unknown": {At: 17, Args: founding(foundingSYN)},
-		"founding-no-ts":   {Kernel: "all", At: 17, Args: founding("ts_recent=none", foundingSYN)},
-		"recycled":         {Kernel: "4.9", Set: []string{"net.ipv4.tcp_tw_recycle=1"}, At: 17, Args: founding("ts_recent=1500952968", "rto=0.204", foundingSYN)},
-		"perhaps-over":     {Kernel: "6.18.44", At: 62, Args: founding("ts_recent=none", "rcv_wnd=65160", "wscale=7", "S 3145977016:3145977016(0) win 29200")},
-		"rearmed":          {Kernel: "5.10", At: 17, Args: founding("ts_recent=1500952968", ". 4008801888:4008801888(0) ack 1 win 9 <TS val 1500952969 ecr 0>")},
-		"fin-wait2-fin":    {Kernel: "5.10", At: 17, Args: []string{"fin-wait2", "rcv_nxt=1001", "snd_nxt=5001", "rcv_wnd=65160", "ts_recent=none", "F. 1001:1001(0) ack 5001 win 9"}},
-		"established-all":  {Kernel: "all", At: 1, Args: []string{"established", "rcv_nxt=1001", "snd_nxt=5001", "rcv_wnd=64240", "ts_recent=none", "S 1500:1500(0) win 64240"}},
-		"syn-recv":         {Kernel: "5.10", At: 1, Args: []string{"syn-recv", "isn=5000", "irs=1000", "ts_recent=none", "S 1000:1000(0) win 64240"}},
-		"gated":            {Kernel: "3.10.0-1127.el7", Set: []string{"tcp_tw_recycle=1"}, At: 1, Args: []string{"listen", "gate_ts=900", "gate_stored=3", "S 1:1(0) win 9 <TS val 700 ecr 0>"}},
-		"nobody":           {At: 1, Args: []string{"none", "S 1:1(0) win 9"}},
-		"sequel":           {Kernel: "5.10", PeerKernel: "4.19", At: 17, Args: founding("ts_recent=none", foundingSYN)},
-		"sequel-rfc1337":   {Kernel: "all", Set: []string{"tcp_rfc1337=1"}, At: 17, Args: founding("ts_recent=none", foundingSYN)},
-		"syn-sent-syn-ack": {Kernel: "5.10", At: 1, Args: []string{"syn-sent", "iss=1000", "first_tsval=700", "last_tsval=700", "S. 5000:5000(0) ack 1001 win 65160 <mss 1460,TS val 99 ecr 700>"}},
-		"syn-sent-syn":     {Kernel: "all", At: 1, Args: []string{"syn-sent", "iss=1000", "S 5000:5000(0) win 65160"}},
-		"syn-sent":         {Kernel: "all", At: 1, Args: []string{"syn-sent", "iss=3145977016", ". 1082535342:1082535342(0) ack 4008801888 win 229"}},
-		"take-over":        {Kernel: "6.1", Set: []string{"tcp_tw_reuse=1"}, At: 1.5, Args: []string{"own-time-wait", "snd_nxt=1001", "ts_recent=900", "bound=no"}},
+		"founding-3.10":     {Kernel: "3.10", At: 17, Args: founding("ts_recent=1500952968", foundingSYN)},
+		"founding-5.10":     {Kernel: "5.10", At: 17, Args: founding("ts_recent=1500952968", foundingSYN)},
+		"founding-all":      {Kernel: "all", At: 17, Args: founding("ts_recent=1500952968", foundingSYN)},
+		"founding-unknown":  {At: 17, Args: founding(foundingSYN)},
+		"founding-no-ts":    {Kernel: "all", At: 17, Args: founding("ts_recent=none", foundingSYN)},
+		"recycled":          {Kernel: "4.9", Set: []string{"net.ipv4.tcp_tw_recycle=1"}, At: 17, Args: founding("ts_recent=1500952968", "rto=0.204", foundingSYN)},
+		"perhaps-over":      {Kernel: "6.18.44", At: 62, Args: founding("ts_recent=none", "rcv_wnd=65160", "wscale=7", "S 3145977016:3145977016(0) win 29200")},
+		"rearmed":           {Kernel: "5.10", At: 17, Args: founding("ts_recent=1500952968", ". 4008801888:4008801888(0) ack 1 win 9 <TS val 1500952969 ecr 0>")},
+		"fin-wait2-fin":     {Kernel: "5.10", At: 17, Args: []string{"fin-wait2", "rcv_nxt=1001", "snd_nxt=5001", "rcv_wnd=65160", "ts_recent=none", "F. 1001:1001(0) ack 5001 win 9"}},
+		"established-all":   {Kernel: "all", At: 1, Args: []string{"established", "rcv_nxt=1001", "snd_nxt=5001", "rcv_wnd=64240", "ts_recent=none", "S 1500:1500(0) win 64240"}},
+		"syn-recv":          {Kernel: "5.10", At: 1, Args: []string{"syn-recv", "isn=5000", "irs=1000", "ts_recent=none", "S 1000:1000(0) win 64240"}},
+		"gated":             {Kernel: "3.10.0-1127.el7", Set: []string{"tcp_tw_recycle=1"}, At: 1, Args: []string{"listen", "gate_ts=900", "gate_stored=3", "S 1:1(0) win 9 <TS val 700 ecr 0>"}},
+		"nobody":            {At: 1, Args: []string{"none", "S 1:1(0) win 9"}},
+		"sequel":            {Kernel: "5.10", PeerKernel: "4.19", At: 17, Args: founding("ts_recent=none", foundingSYN)},
+		"sequel-rfc1337":    {Kernel: "all", Set: []string{"tcp_rfc1337=1"}, At: 17, Args: founding("ts_recent=none", foundingSYN)},
+		"syn-sent-syn-ack":  {Kernel: "5.10", At: 1, Args: []string{"syn-sent", "iss=1000", "first_tsval=700", "last_tsval=700", "S. 5000:5000(0) ack 1001 win 65160 <mss 1460,TS val 99 ecr 700>"}},
+		"syn-sent-syn":      {Kernel: "all", At: 1, Args: []string{"syn-sent", "iss=1000", "S 5000:5000(0) win 65160"}},
+		"syn-sent":          {Kernel: "all", At: 1, Args: []string{"syn-sent", "iss=3145977016", ". 1082535342:1082535342(0) ack 4008801888 win 229"}},
+		"waits-syn-sent":    {Kernel: "all", Args: []string{"syn-sent"}},
+		"waits-established": {Kernel: "5.10", Set: []string{"tcp_retries2=8", "tcp_keepalive_time=600"}, Args: []string{"established", "rto=0.3"}},
+		"waits-last-ack":    {Kernel: "6.18.44", Args: []string{"last-ack"}},
+		"waits-fin-wait2":   {Kernel: "all", Set: []string{"tcp_fin_timeout=10"}, Args: []string{"fin-wait2"}},
+		"waits-time-wait":   {Kernel: "all", Args: []string{"time-wait"}},
+		"announces":         {Kernel: "all", Announces: true, Args: []string{"listen", "seen_tsval=900", "seen=2", "seen_on=pair", "S 1:1(0) win 9 <mss 1460,sackOK,TS val 7 ecr 0,wscale 7>"}},
+		"announces-cookie":  {Kernel: "6.18.44", Announces: true, Set: []string{"tcp_syncookies=2", "tcp_rmem=4096 16384 65536"}, Args: []string{"listen", "seen_tsval=900", "seen=2", "seen_on=tuple", "S 1:1(0) win 9 <mss 1460,TS val 7 ecr 0,wscale 7>"}},
+		"connect":           {Kernel: "6.1", IPv6: true, Set: []string{"tcp_syn_retries=3"}, Args: []string{"connect", "seen_tsval=900", "seen=2", "seen_on=pair"}},
+		"take-over":         {Kernel: "6.1", Set: []string{"tcp_tw_reuse=1"}, At: 1.5, Args: []string{"own-time-wait", "snd_nxt=1001", "ts_recent=900", "bound=no"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := parse(t, in)
@@ -237,7 +245,7 @@ func TestStatesAnswer(t *testing.T) {
 		st := stateOf(s.Name)
 		args := []string{s.Name}
 		for _, k := range s.Keys {
-			v := map[kind]string{number: "1001", stamp: "900", shift: "7", ago: "1.5", timeout: "0.2", yesNo: "no", size: "10"}[kinds[k]]
+			v := map[kind]string{number: "1001", stamp: "900", shift: "7", ago: "1.5", timeout: "0.2", yesNo: "no", size: "10", shares: "pair"}[kinds[k]]
 			if k != "isn" && k != "irs" { // they stand for others
 				args = append(args, k+"="+v)
 			}
@@ -252,8 +260,8 @@ func TestStatesAnswer(t *testing.T) {
 			args = append(args, ". 1:1(0) ack 7 win 0")
 		}
 		for _, kernel := range []string{"", "2.6.32", "5.10", "rhel7"} {
-			a := parse(t, Input{Kernel: kernel, Args: args, At: 3}).Ask()
-			if len(a.Stages) == 0 || len(a.Stages[0].Outcomes) == 0 || len(a.Stages[0].Rules) == 0 {
+			a := parse(t, Input{Kernel: kernel, Args: args, At: 3, Announces: true}).Ask()
+			if len(a.Stages) == 0 || len(a.Stages[0].Outcomes) == 0 || len(a.Stages[0].Rules) == 0 && s.Name != "connect" {
 				t.Errorf("%v on %q: %+v", args, kernel, a)
 			}
 			if _, err := json.Marshal(a); err != nil {
@@ -263,40 +271,83 @@ func TestStatesAnswer(t *testing.T) {
 	}
 }
 
+// Without a segment the timers of every socket that has some are told, by the sysctls
+// that they depend on; each sysctl of a timer changes one.
+func TestWaits(t *testing.T) {
+	says := func(set []string, args ...string) string {
+		q := parse(t, Input{Kernel: "6.18.44", Set: set, Args: args})
+		a := q.Ask()
+		if len(a.Waits) == 0 || len(a.Stages) > 0 || a.Segment != "" {
+			t.Errorf("%q: %+v", args, a)
+		}
+		return q.says()
+	}
+	for _, s := range states() {
+		if s.timed {
+			says(nil, s.name)
+		}
+	}
+	for set, state := range map[string]string{
+		"tcp_syn_retries=2": "syn-sent", "tcp_syn_linear_timeouts=0": "syn-sent", "tcp_synack_retries=2": "syn-recv",
+		"tcp_retries2=5": "established", "tcp_orphan_retries=3": "fin-wait1", "tcp_keepalive_time=60": "fin-wait2-full",
+		"tcp_keepalive_intvl=5": "close-wait", "tcp_keepalive_probes=3": "established", "tcp_fin_timeout=5": "fin-wait2",
+	} {
+		if says([]string{set}, state) == says(nil, state) {
+			t.Errorf("%s makes no difference to %s", set, state)
+		}
+	}
+	if got, want := says([]string{"tcp_syn_retries=1"}, "syn-sent"), "SYN at 0, 1, 2, 3, 4, 5 s; given up after 7 s"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	// orphan=yes or no leaves one of two, and a longer timeout begins later.
+	if got, want := says(nil, "last-ack", "orphan=yes", "rto=1"), "data of an orphan at 0, 1, 3, 7, 15, 31, 63 s; given up after 102.2 s"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := says(nil, "last-ack", "orphan=no", "rto=unknown"); !strings.HasPrefix(got, "data from the retransmission timeout on") {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	syn := "S 1:1(0) win 1"
 	for want, in := range map[string]Input{
-		"no state given":           {},
-		`there is no state "x"`:    {Args: []string{"x"}},
-		"no segment given":         {Args: []string{"time-wait"}},
-		`"a" is not KEY=VALUE`:     {Args: []string{"time-wait", "a", syn}},
-		"state time-wait has no a": {Args: []string{"time-wait", "a=1", syn}},
-		"rcv_nxt is given twice":   {Args: []string{"time-wait", "rcv_nxt=1", "rcv_nxt=1", syn}},
+		"no state given":        {},
+		`there is no state "x"`: {Args: []string{"x"}},
+		"no segment given":      {Args: []string{"listen"}},
+		"mss=1460: it matters only to what is announced": {Args: []string{"listen", "mss=1460", syn}},
+		"seen_on=other: ": {Announces: true, Args: []string{"listen", "seen_on=other", syn}},
+		"--set tcp_syn_retries=128: expected 0 to 127":         {Set: []string{"tcp_syn_retries=128"}, Args: []string{"syn-sent"}},
+		"--set 'tcp_rmem=1 2': expected three numbers":         {Set: []string{"tcp_rmem=1 2"}, Args: []string{"connect"}},
+		"--set 'tcp_rmem=1 2 3 4': expected three numbers":     {Set: []string{"tcp_rmem=1 2 3 4"}, Args: []string{"connect"}},
+		"--set 'tcp_rmem=1 2 2147483648': expected three":      {Set: []string{"tcp_rmem=1 2 2147483648"}, Args: []string{"connect"}},
+		`"a" is not KEY=VALUE`:                                 {Args: []string{"time-wait", "a", syn}},
+		"state time-wait has no a":                             {Args: []string{"time-wait", "a=1", syn}},
+		"rcv_nxt is given twice":                               {Args: []string{"time-wait", "rcv_nxt=1", "rcv_nxt=1", syn}},
 		"rcv_nxt=40088018880: 40088018880 is no 32-bit number": {Args: []string{"time-wait", "rcv_nxt=40088018880", syn}},
-		"ts_recent=none1: ":                        {Args: []string{"time-wait", "ts_recent=none1", syn}},
-		"rcv_nxt=none: ":                           {Args: []string{"time-wait", "rcv_nxt=none", syn}},
-		"wscale=15: ":                              {Args: []string{"time-wait", "wscale=15", syn}},
-		"last_ack=-1: ":                            {Args: []string{"time-wait", "last_ack=-1", syn}},
-		"rto=121: ":                                {Args: []string{"time-wait", "rto=121", syn}},
-		"last_ack=NaN: ":                           {Args: []string{"time-wait", "last_ack=NaN", syn}},
-		"last_ack=unknown: the rules of state":     {Args: []string{"established", "last_ack=unknown", syn}},
-		"bound=perhaps: ":                          {Args: []string{"own-time-wait", "bound=perhaps"}},
-		"is not KEY=VALUE; the segment":            {Args: []string{"own-time-wait", syn}},
-		"snd_nxt and isn say the same":             {Args: []string{"syn-recv", "snd_nxt=1", "isn=0", syn}},
-		"column 3: 40088018880 is no 32-bit":       {Args: []string{"time-wait", "S 40088018880:40088018880(0)"}},
-		"in state listen the rules speak of a SYN": {Args: []string{"listen", ". 1:1(0) ack 1 win 0"}},
-		"in state none the rules speak of a SYN":   {Args: []string{"none", "S. 1:1(0) ack 1 win 0"}},
-		"data=65536: ":                             {Args: []string{"syn-sent", "data=65536", syn}},
-		"--peer-kernel: \"new\" is not":            {PeerKernel: "new", Args: []string{"time-wait", syn}},
-		"is followed from time-wait alone":         {PeerKernel: "5.10", Args: []string{"established", syn}},
-		"--at -1":                                  {At: -1, Args: []string{"time-wait", syn}},
-		"--kernel: ":                               {Kernel: "new", Args: []string{"time-wait", syn}},
-		`--listener "maybe": `:                     {Listener: "maybe", Args: []string{"time-wait", syn}},
-		`--queue-full "1": `:                       {QueueFull: "1", Args: []string{"time-wait", syn}},
-		"--set a: expected NAME=VALUE":             {Set: []string{"a"}, Args: []string{"time-wait", syn}},
-		"--set a=1: no rule asks for a":            {Set: []string{"a=1"}, Args: []string{"time-wait", syn}},
-		"--set tcp_rfc1337=on: ":                   {Set: []string{"tcp_rfc1337=on"}, Args: []string{"time-wait", syn}},
-		"tcp_rfc1337 is set twice":                 {Set: []string{"net/ipv4/tcp_rfc1337=1", "tcp_rfc1337=1"}, Args: []string{"time-wait", syn}},
+		"ts_recent=none1: ":                                    {Args: []string{"time-wait", "ts_recent=none1", syn}},
+		"rcv_nxt=none: ":                                       {Args: []string{"time-wait", "rcv_nxt=none", syn}},
+		"wscale=15: ":                                          {Args: []string{"time-wait", "wscale=15", syn}},
+		"last_ack=-1: ":                                        {Args: []string{"time-wait", "last_ack=-1", syn}},
+		"rto=121: ":                                            {Args: []string{"time-wait", "rto=121", syn}},
+		"last_ack=NaN: ":                                       {Args: []string{"time-wait", "last_ack=NaN", syn}},
+		"last_ack=unknown: the rules of state":                 {Args: []string{"established", "last_ack=unknown", syn}},
+		"bound=perhaps: ":                                      {Args: []string{"own-time-wait", "bound=perhaps"}},
+		"is not KEY=VALUE; the segment":                        {Args: []string{"own-time-wait", syn}},
+		"snd_nxt and isn say the same":                         {Args: []string{"syn-recv", "snd_nxt=1", "isn=0", syn}},
+		"column 3: 40088018880 is no 32-bit":                   {Args: []string{"time-wait", "S 40088018880:40088018880(0)"}},
+		"in state listen the rules speak of a SYN":             {Args: []string{"listen", ". 1:1(0) ack 1 win 0"}},
+		"in state none the rules speak of a SYN":               {Args: []string{"none", "S. 1:1(0) ack 1 win 0"}},
+		"data=65536: ":                                         {Args: []string{"syn-sent", "data=65536", syn}},
+		"--peer-kernel: \"new\" is not":                        {PeerKernel: "new", Args: []string{"time-wait", syn}},
+		"is followed from time-wait alone":                     {PeerKernel: "5.10", Args: []string{"established", syn}},
+		"--at -1":                                              {At: -1, Args: []string{"time-wait", syn}},
+		"--kernel: ":                                           {Kernel: "new", Args: []string{"time-wait", syn}},
+		`--listener "maybe": `:                                 {Listener: "maybe", Args: []string{"time-wait", syn}},
+		`--queue-full "1": `:                                   {QueueFull: "1", Args: []string{"time-wait", syn}},
+		"--set a: expected NAME=VALUE":                         {Set: []string{"a"}, Args: []string{"time-wait", syn}},
+		"--set a=1: no rule asks for a":                        {Set: []string{"a=1"}, Args: []string{"time-wait", syn}},
+		"--set tcp_rfc1337=on: ":                               {Set: []string{"tcp_rfc1337=on"}, Args: []string{"time-wait", syn}},
+		"tcp_rfc1337 is set twice":                             {Set: []string{"net/ipv4/tcp_rfc1337=1", "tcp_rfc1337=1"}, Args: []string{"time-wait", syn}},
 	} {
 		if q, err := Parse(in); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, %v; want %s", in, q, err, want)

@@ -24,7 +24,7 @@ type Offer struct {
 	TSEcr kernel.Num
 	// ECE: it agrees to ECN, where it answers a SYN.
 	ECE kernel.Answer
-	// Reads are what the first window depends on.
+	// Reads are what its window and scale depend on.
 	Reads []kernel.Reading
 }
 
@@ -36,9 +36,11 @@ type Offering struct {
 	// less 60. 0: not known.
 	MSS uint16
 	// Rmem and RmemMax are the second and the third number of net.ipv4.tcp_rmem, in
-	// bytes; 0: the default of the kernel, and not known, because that depends on the
-	// memory. RmemMax is net.core.rmem_max where that is more.
+	// bytes; 0: the default of the kernel. RmemMax is net.core.rmem_max where that is more.
 	Rmem, RmemMax uint32
+	// Roomy: the host has 4 GB of memory or more, so that the default of tcp_rmem is not
+	// cut (tcp_init).
+	Roomy kernel.Answer
 	// SYN is the one that is answered; nil: the end sends a SYN of its own.
 	SYN *segment.Segment
 	// Cookie: the answer is one.
@@ -55,6 +57,15 @@ var twentySegments = kernel.Behaviour{
 	First:   kernel.No,
 	Changes: []kernel.Change{{Before: kernel.V(2, 6, 32), After: kernel.V(3, 16, 0), To: kernel.Yes}},
 	RHEL7:   kernel.Yes,
+}
+
+// largeBuffers is the default of the third number of tcp_rmem where memory does not cut it.
+var largeBuffers = kernel.Behaviour{
+	ID: "buffers-of-32-mb", Says: "lets a receive buffer grow to 32 MB, wscale 10 (others: 6 MB, wscale 7)",
+	From:    "tcp_init; run on 3.10.el7, 5.10, 6.1, 6.12.117 (no), 6.18.44, 7.2.13 (yes), with 6 GB and more",
+	First:   kernel.Unknown,
+	Changes: []kernel.Change{{Before: kernel.V(5, 9, 1), After: kernel.V(5, 10, 0), To: kernel.No}, {Before: kernel.V(6, 12, 117), After: kernel.V(6, 18, 44), To: kernel.Yes}},
+	RHEL7:   kernel.No,
 }
 
 const (
@@ -90,15 +101,17 @@ func (o *Offering) Offer() (f Offer) {
 	if stamps != kernel.Yes {
 		f.TSEcr = kernel.Num{}
 	}
-	f.WScale = o.scale()
+	var scaled kernel.Reading
+	f.WScale, scaled = o.scale()
+	f.Reads = append(f.Reads, scaled)
 	if o.MSS > 0 {
 		f.MSS = known16(o.MSS)
 		// A SYN does not know yet whether there will be timestamps, unless it goes on
 		// from a connection that had them (tcp_connect_init).
 		if stamps == kernel.Yes && (o.SYN != nil || o.TakesOver) {
-			f.Window, f.Reads = o.window(o.MSS - min(o.MSS-1, stampRoom))
+			f.Window = o.window(o.MSS-min(o.MSS-1, stampRoom), &f.Reads)
 		} else if known || o.SYN == nil {
-			f.Window, f.Reads = o.window(o.MSS)
+			f.Window = o.window(o.MSS, &f.Reads)
 		}
 	}
 	return f
@@ -134,32 +147,48 @@ func (o *Offering) answers() (options []segment.Options, stamps kernel.Answer, k
 	return options, stamps, true
 }
 
+// FactRmem is how large receive buffers may become.
+const FactRmem kernel.Fact = "net.ipv4.tcp_rmem"
+
 // scale is how often the largest buffer must be halved to fit 16 bits.
-func (o *Offering) scale() kernel.Num {
-	if o.RmemMax == 0 {
-		return kernel.Num{}
+func (o *Offering) scale() (kernel.Num, kernel.Reading) {
+	r, most := kernel.YesIf(true, "the largest receive buffer has %d bytes", o.RmemMax), o.RmemMax
+	if most == 0 {
+		if o.Roomy != kernel.Yes {
+			return kernel.Num{}, kernel.Missing(FactRmem, "the largest receive buffer is not known: it depends on the memory")
+		}
+		r = o.Host.Profile.Has(&largeBuffers)
+		switch r.Answer {
+		case kernel.Unknown:
+			return kernel.Num{}, r
+		case kernel.Yes:
+			most = 32 << 20
+		case kernel.No:
+			most = 6 << 20
+		}
 	}
-	return kernel.Num{Num: seq.Of(uint32(min(max(bits.Len32(o.RmemMax)-16, 0), mostScale))), Known: true}
+	return kernel.Num{Num: seq.Of(uint32(min(max(bits.Len32(most)-16, 0), mostScale))), Known: true}, r
 }
 
 // window is the first window for segments of a size: as many of them as half the
 // buffer holds, and before 4.20 no more than twenty.
-func (o *Offering) window(mss uint16) (kernel.Num, []kernel.Reading) {
+func (o *Offering) window(mss uint16, reads *[]kernel.Reading) kernel.Num {
 	size, buffer := uint32(mss), o.Rmem
 	large := o.Host.Profile.Has(&kernel.LargeFirstWindow)
-	reads := []kernel.Reading{large}
+	*reads = append(*reads, large)
 	most := uint32(mostWindow)
 	switch large.Answer {
 	case kernel.Unknown:
-		return kernel.Num{}, reads
+		return kernel.Num{}
 	case kernel.Yes:
 		if buffer == 0 {
 			buffer = rmemNow
 		}
 	case kernel.No:
 		twenty := o.Host.Profile.Has(&twentySegments)
-		if reads = append(reads, twenty); twenty.Answer != kernel.Yes {
-			return kernel.Num{}, reads
+		*reads = append(*reads, twenty)
+		if twenty.Answer != kernel.Yes {
+			return kernel.Num{}
 		}
 		if buffer == 0 {
 			buffer = rmemBefore
@@ -173,5 +202,5 @@ func (o *Offering) window(mss uint16) (kernel.Num, []kernel.Reading) {
 	if room > size {
 		room -= room % size
 	}
-	return kernel.Num{Num: seq.Of(min(room, most, mostWindow)), Known: true}, reads
+	return kernel.Num{Num: seq.Of(min(room, most, mostWindow)), Known: true}
 }

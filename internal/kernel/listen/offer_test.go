@@ -68,8 +68,15 @@ func TestOfferedScale(t *testing.T) {
 			t.Errorf("%d bytes: %+v, want %d", most, got, want)
 		}
 	}
-	if (&listen.Offering{}).Offer().WScale.Known {
-		t.Error("a scale from nothing")
+	// With memory enough the defaults of the kernel.
+	for uname, want := range map[string]uint32{"6.18.44": 10, "7.2.13": 10, "5.10.223": 7, "6.12.117": 7, "3.10.0-1127.el7": 7, "6.16.12": 0, "4.9.229": 0, "": 0} {
+		for _, roomy := range []kernel.Answer{kernel.Yes, kernel.Unknown, kernel.No} {
+			o := listen.Offering{Host: kernel.Host{Profile: release(t, uname)}, Roomy: roomy}
+			got := o.Offer().WScale
+			if known := roomy == kernel.Yes && want > 0; got.Known != known || known && got.Uint32() != want {
+				t.Errorf("%q, memory enough: %s: %+v, want %d", uname, roomy, got, want)
+			}
+		}
 	}
 }
 
