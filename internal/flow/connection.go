@@ -260,6 +260,9 @@ type Connection struct {
 	Pause Pause
 	// Held tells of segments that were held back until a late ACK came.
 	Held Held
+	// Superseded: when it was handed out, its four-tuple already had a later incarnation, which
+	// raises a question of its own. Not set with Config.LinesOnly.
+	Superseded bool
 	// Previous is the incarnation before this one on the same four-tuple, as far as it is still
 	// remembered; nil if there is none. Its ends may be swapped (the other side opened): see SameOpener.
 	Previous *Connection

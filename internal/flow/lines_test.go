@@ -20,7 +20,7 @@ import (
 func forLine(c Connection) Connection {
 	c.Frames, c.FramesOmitted, c.OmittedAfter, c.Duplicates, c.Previous = nil, 0, 0, 0, nil
 	c.Troubles, c.TroublesOmitted, c.SilenceFrom, c.SilenceTo = nil, 0, Point{}, Point{}
-	c.Held, c.Pause = Held{}, Pause{}
+	c.Held, c.Pause, c.Superseded = Held{}, Pause{}, false
 	for e := range c.Ends {
 		v := &c.Ends[e]
 		v.RcvNxt, v.TSEcr, v.HasTSEcr, v.FINAcked = Mark{}, Mark{}, false, Point{}

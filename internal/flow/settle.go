@@ -197,8 +197,8 @@ func (t *Table) forget(n uint32, r *record) {
 // supersede notes that a new connection takes the four-tuple over.
 func (t *Table) supersede(n uint32) {
 	r := t.records.at(n)
-	t.askIfOpen(n, r)
 	r.bits |= bitPinned
+	t.askIfOpen(n, r)
 }
 
 // limitChain cuts the oldest incarnation off a chain that grew too long. One

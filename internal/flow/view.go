@@ -12,7 +12,7 @@ func (t *Table) view(n uint32, r *record, c *Connection) {
 	c.Frames, c.Troubles, c.TroublesOmitted = c.Frames[:0], c.Troubles[:0], 0
 	c.SilenceFrom, c.SilenceTo = Point{}, Point{}
 	c.Pause, c.Held = Pause{}, Held{}
-	c.Previous = nil
+	c.Superseded, c.Previous = !t.linesOnly && r.bits&(bitPinned|bitOrphan) != 0, nil
 	if r.over() {
 		c.EndedAt = Point{t.widen(r.ended), r.endedTime}
 	}

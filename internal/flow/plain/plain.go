@@ -189,8 +189,8 @@ func (t *Table) open(s *segment.Segment, prev *conn) {
 	t.live[c.ID] = c
 	t.current[tupleOf(s.Src, s.Dst)] = c
 	if prev != nil {
-		t.askIfOpen(prev)
 		prev.pinned = true
+		t.askIfOpen(prev)
 		c.past = true
 		t.limitChain(c)
 	}

@@ -18,6 +18,7 @@ const (
 // view returns a copy of a connection as it is handed out.
 func (t *Table) view(c *conn) *flow.Connection {
 	v := c.Connection
+	v.Superseded = !t.cfg.LinesOnly && (c.pinned || c.orphan)
 	var omitted int
 	v.Frames, omitted = cut(v.Frames)
 	if v.FramesOmitted = uint32(omitted); omitted > 0 {
