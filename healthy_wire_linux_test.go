@@ -30,6 +30,8 @@ type path struct {
 	loss    float64       // share of the packets with payload that are lost
 	reorder float64       // share of the packets with payload that come 3 ms late
 	client  bool          // the capture is taken at the client, not at the server
+	// drop takes a packet and tells whether it is lost; nil: none is.
+	drop    func(ip []byte) bool
 	sysctls map[string]string
 }
 
@@ -120,6 +122,10 @@ func (w *wire) meet(b []byte, record bool) (lost, late bool) {
 	defer w.mu.Unlock()
 	if record {
 		w.record(b)
+	}
+	if w.path.drop != nil && w.path.drop(b) {
+		w.lost++
+		return true, false
 	}
 	if len(b) < 500 { // no payload worth the name
 		return false, false
