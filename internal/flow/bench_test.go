@@ -57,6 +57,7 @@ func interleave(story []segment.Segment, n, atOnce int) []segment.Segment {
 			s.Dst = own
 		}
 		s.Frame = uint64(len(out) + 1)
+		s.SourceFrame = s.Frame
 		s.Time = int64(len(out)) * int64(10*time.Microsecond)
 		out = append(out, s)
 		if p.step++; p.step == len(story) {

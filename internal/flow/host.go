@@ -121,7 +121,7 @@ func (h *hosts) prefetchEntry(a segment.Addr) {
 
 // noteHost takes in what a first SYN (or SYN-ACK) shows of its sender.
 func (t *Table) noteHost(s *segment.Segment) {
-	if !t.linesOnly {
+	if !t.linesOnly && !t.reliving {
 		t.hosts.note(s)
 	}
 }

@@ -181,7 +181,7 @@ func (t *Table) advance(n uint32, r *record, s *segment.Segment, e Side, inert b
 	case o&l&(endFIN|endFINAcked) == endFIN|endFINAcked:
 		r.state = Closed
 		t.end(n, r, s)
-		if !t.linesOnly {
+		if !t.linesOnly && !t.reliving {
 			t.noteClosing(n, r, Opener)
 			t.noteClosing(n, r, Listener)
 		}
@@ -256,7 +256,7 @@ func (t *Table) noteClosing(n uint32, r *record, e Side) {
 	switch {
 	case r.has(e, endEcr):
 		v.tsVal = t.deeps.at(n).tsEcr[e]
-	case r.has(p, endTS):
+	case r.has(e, endTS) && r.has(p, endTS): // one end alone does not make a connection with timestamps
 		v.tsVal = r.hot[p].tsVal
 	default:
 		return

@@ -38,6 +38,16 @@ func after(t, d int64) int64 {
 // is to be looked at because it may have gone quiet.
 func (t *Table) enqueue(n uint32, r *record, kind uint32) {
 	keep, row := t.keep, quietRow
+	if t.reliving {
+		// The order of the rows is that of time. That it went quiet is seen to in the end.
+		if kind == eventEnded {
+			r.bits |= bitQueued
+			e := event{after(t.now, t.keepEnded), n, uint32(r.id)&eventID | kind}
+			t.queue.delay(e)
+			t.due = min(t.due, e.due)
+		}
+		return
+	}
 	switch {
 	case kind == eventEnded:
 		r.bits |= bitQueued
@@ -63,6 +73,7 @@ func (t *Table) delayTo(due int64, n uint32, r *record) {
 
 // expire takes the turns that have come.
 func (t *Table) expire(now int64) {
+	t.forgetCold(now)
 	for {
 		e, row, ok := t.queue.pop(now)
 		if !ok {
@@ -75,15 +86,15 @@ func (t *Table) expire(now int64) {
 			t.turn(e)
 		}
 	}
-	t.due = t.queue.nextDue()
+	t.due = min(t.queue.nextDue(), t.cold.due(t.keepEnded))
 }
 
 // prepare asks for the memory of the next records in the queue.
 func (t *Table) prepare() {
-	if n := t.queue.ahead(8); n != 0 {
+	if n := t.queue.ahead(8); n != 0 && n&isBrief == 0 {
 		t.prefetchRecord(n)
 	}
-	if n := t.queue.ahead(4); n != 0 {
+	if n := t.queue.ahead(4); n != 0 && n&isBrief == 0 {
 		r := t.records.at(n)
 		if x := r.extra; x != 0 {
 			prefetch4(unsafe.Pointer(t.extras.at(x)))
@@ -130,6 +141,10 @@ func (t *Table) waits(r *record, e event) bool {
 // turn does what an event calls for, as at the time when it was due: so the
 // outcome does not depend on when the next segment of whatever connection comes.
 func (t *Table) turn(e event) {
+	if e.n&isBrief != 0 {
+		t.awaited(e)
+		return
+	}
 	r := t.records.at(e.n)
 	if !t.waits(r, e) {
 		return
@@ -246,6 +261,10 @@ func (t *Table) hurry() {
 			return
 		}
 		e := t.queue.shift(row)
+		if e.n&isBrief != 0 {
+			t.awaited(e)
+			continue
+		}
 		r := t.records.at(e.n)
 		if !t.waits(r, e) {
 			continue
@@ -331,13 +350,16 @@ func (t *Table) Close() {
 		return
 	}
 	t.closed = true
+	t.unfoldRest()
 	for {
-		row, ok := t.queue.next()
+		e, _, ok := t.queue.pop(math.MaxInt64)
 		if !ok {
 			break
 		}
-		e := t.queue.shift(row)
 		t.prepare()
+		if e.n&isBrief != 0 {
+			continue
+		}
 		r := t.records.at(e.n)
 		if e.id&eventEnded != 0 && t.waits(r, e) && r.bits&bitAnnounced == 0 {
 			t.announce(e.n, r)
@@ -346,7 +368,8 @@ func (t *Table) Close() {
 	t.announceRest()
 	t.index.drop()
 	t.records, t.deeps, t.extras, t.rares, t.blocks = slab[record]{}, slab[deep]{}, slab[extra]{}, slab[rare]{}, slab[frameBlock]{}
-	t.queue = queue{}
+	t.briefs, t.wides, t.notes64, t.notes128, t.notes256 = slab[brief]{}, slab[wideKey]{}, slab[[64]byte]{}, slab[[128]byte]{}, slab[[256]byte]{}
+	t.queue, t.cold = queue{}, coldLog{}
 	t.mem.drop()
 }
 

@@ -75,6 +75,17 @@ type Table struct {
 	blocks  slab[frameBlock]
 	queue   queue
 
+	// Connections that are not worth a record yet: see brief.go.
+	briefly      bool   // there may be new ones
+	reliving     bool   // segments of a brief are read back
+	neverRecords uint64 // connections that are, or were up to their end, briefs
+	briefs       slab[brief]
+	wides        slab[wideKey]
+	notes64      slab[[64]byte]
+	notes128     slab[[128]byte]
+	notes256     slab[[256]byte]
+	cold         coldLog
+
 	now   int64  // time of the segment in work
 	frame uint64 // highest frame number so far
 	due   int64  // when the queue must be looked at
@@ -119,6 +130,8 @@ func NewTable(cfg Config, sink Sink) *Table {
 	runtime.AddCleanup(t, (*arena).drop, t.lasting)
 	t.hosts.entries.mem, t.closings.mem = t.lasting, t.lasting
 	t.records.mem, t.deeps.mem, t.extras.mem, t.rares.mem, t.blocks.mem, t.queue.blocks.mem = t.mem, t.mem, t.mem, t.mem, t.mem, t.mem
+	t.briefs.mem, t.wides.mem, t.notes64.mem, t.notes128.mem, t.notes256.mem, t.cold.mem = t.mem, t.mem, t.mem, t.mem, t.mem, t.mem
+	t.briefly = cfg.AskedOnly && !cfg.LinesOnly
 	t.index.init()
 	t.hosts.index.heap = true
 	t.hosts.index.init()
@@ -221,7 +234,9 @@ func (t *Table) addBatch(batch []segment.Segment) {
 	}
 	for i := range probes {
 		p := &probes[i]
-		if p.guess = t.guess(p.hash); p.guess != 0 {
+		if p.guess = t.guess(p.hash); p.guess&isBrief != 0 {
+			t.prefetchKind(p.guess)
+		} else if p.guess != 0 {
 			r := t.records.at(p.guess)
 			prefetch3(unsafe.Pointer(r))
 			if batch[i].Flags&(segment.SYN|segment.FIN|segment.RST) != 0 {
@@ -240,7 +255,7 @@ func (t *Table) addBatch(batch []segment.Segment) {
 // prefetchDeep brings into the cache what the probed records need for a diagnosis.
 func (t *Table) prefetchDeep(batch []segment.Segment) {
 	for i := range batch {
-		if n := t.probes[i].guess; n != 0 {
+		if n := t.probes[i].guess; n != 0 && n&isBrief == 0 {
 			prefetch2(unsafe.Pointer(t.deeps.at(n)))
 		}
 		if batch[i].Flags&segment.SYN != 0 {
@@ -248,7 +263,9 @@ func (t *Table) prefetchDeep(batch []segment.Segment) {
 		}
 	}
 	for i := range batch {
-		if n := t.probes[i].guess; n != 0 {
+		if n := t.probes[i].guess; n&kindBits == isBrief {
+			t.prefetchNotes(t.briefs.at(n & maxKind))
+		} else if n != 0 && n&isBrief == 0 {
 			if x := t.records.at(n).extra; x != 0 {
 				prefetch4(unsafe.Pointer(t.extras.at(x)))
 			}
@@ -272,7 +289,7 @@ func (t *Table) guess(hash uint32) uint32 {
 // lookup returns the current record of a four-tuple, 0 if there is none. The
 // guess was right unless the batch changed the table since, or hashes collide.
 func (t *Table) lookup(p *probe) uint32 {
-	if n := p.guess; n != 0 {
+	if n := p.guess; n != 0 && n&isBrief == 0 {
 		if r := t.records.at(n); r.is(&p.key) && r.bits&(bitLive|bitPinned|bitOrphan) == bitLive {
 			return n
 		}
@@ -283,7 +300,7 @@ func (t *Table) lookup(p *probe) uint32 {
 		if s == 0 {
 			return 0
 		}
-		if s.hash() == p.hash && t.records.at(s.record()).is(&p.key) {
+		if s.hash() == p.hash && t.is(s.record(), &p.key) {
 			return s.record()
 		}
 	}
@@ -305,6 +322,9 @@ func fold(a, b uint64) uint64 {
 
 // add takes in one segment.
 func (t *Table) add(s *segment.Segment, p *probe) {
+	if s.Time < t.now-maxDisorder {
+		t.briefly = false // the order in which briefs are forgotten is that of time
+	}
 	t.now = s.Time
 	t.frame = max(t.frame, s.Frame)
 	if s.Time >= t.due {
@@ -312,9 +332,25 @@ func (t *Table) add(s *segment.Segment, p *probe) {
 	}
 	n := t.lookup(p)
 	if n == 0 {
-		t.open(s, p, 0)
+		if !t.briefly || !t.openBrief(s, p) {
+			t.open(s, p, 0)
+		}
 		return
 	}
+	if n&isBrief != 0 {
+		if n = t.known(n, s, p); n == 0 {
+			return
+		}
+	}
+	t.enter(n, s, p)
+}
+
+// maxDisorder is how far the clock of a capture may step back between frames, as where they
+// come from several queues, before the order in which they came is not that of time any more.
+const maxDisorder = int64(time.Second)
+
+// enter takes a segment into the four-tuple of record n.
+func (t *Table) enter(n uint32, s *segment.Segment, p *probe) {
 	r := t.records.at(n)
 	if r.state == Established && r.bits&(bitPast|bitEnding) == 0 &&
 		s.Flags&(segment.ACK|segment.SYN|segment.FIN|segment.RST) == segment.ACK {

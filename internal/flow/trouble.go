@@ -122,7 +122,11 @@ func (t *Table) Mark(a, b segment.Endpoint) {
 	if t.closed {
 		return
 	}
-	if n := t.lookup(&p); n != 0 {
+	n := t.lookup(&p)
+	if n&isBrief != 0 {
+		n = t.unfold(n, p.hash)
+	}
+	if n != 0 {
 		t.records.at(n).bits |= bitTrouble
 	}
 }

@@ -133,7 +133,7 @@ func (t *Table) noteClosing(c *conn, e flow.Side) {
 	switch {
 	case v.HasTSEcr:
 		w.TSVal = v.TSEcr.Num
-	case p.HasTS:
+	case v.HasTS && p.HasTS:
 		w.TSVal = p.TSVal
 	default:
 		return

@@ -1,0 +1,178 @@
+package flow
+
+import (
+	"unsafe"
+)
+
+// cold is a brief that was closed: what is left of it is only read again if its
+// four-tuple is heard of once more. Addresses that are not IPv4 and the notes
+// follow it.
+type cold struct {
+	size           uint16 // of all of it, in bytes; 0: nothing follows in this block
+	bits           briefBits
+	used           uint8  // bytes of notes
+	id             uint32 // 0: it became a record again
+	lastTime       int64
+	lo, hi         uint32
+	loPort, hiPort uint16
+	answer         uint32
+	time           int64
+	opening        [2]briefOpening
+}
+
+const (
+	coldHeader = int(unsafe.Sizeof(cold{}))
+	wideSize   = int(unsafe.Sizeof(wideKey{}))
+	// coldBlock is how much memory is taken and given back at a time.
+	coldBlock = 1 << 18
+	// coldUnit is what the numbers of cold ones count.
+	coldUnit = 8
+	// maxColdBlocks is how many blocks can be told apart by a number.
+	maxColdBlocks = (maxKind + 1) / (coldBlock / coldUnit)
+)
+
+// coldLog holds the cold ones in the order in which they were closed, and so in
+// that in which they are forgotten.
+type coldLog struct {
+	mem        *arena
+	blocks     []*[coldBlock]byte // a ring, once there are maxColdBlocks
+	free       []*[coldBlock]byte
+	head, tail uint64 // the oldest one, and where the next goes, counted from the start in bytes
+}
+
+func (l *coldLog) block(at uint64) **[coldBlock]byte { return &l.blocks[at/coldBlock%maxColdBlocks] }
+
+func (l *coldLog) atOffset(at uint64) *cold {
+	return (*cold)(unsafe.Pointer(&(*l.block(at))[at%coldBlock]))
+}
+
+// at returns the one with a number.
+func (l *coldLog) at(n uint32) *cold { return l.atOffset(uint64(n&maxKind) * coldUnit) }
+
+// wide returns the addresses behind c, which must have them.
+func (c *cold) wide() *wideKey { return (*wideKey)(unsafe.Add(unsafe.Pointer(c), coldHeader)) }
+
+// notes returns what is behind c.
+func (c *cold) notes() []byte {
+	at := coldHeader
+	if c.bits&briefWide != 0 {
+		at += wideSize
+	}
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(c), at)), c.used)
+}
+
+func (c *cold) key() key {
+	if c.bits&briefWide != 0 {
+		w := c.wide()
+		return key{w.lo, w.hi, c.loPort, c.hiPort}
+	}
+	return key{addr4(c.lo), addr4(c.hi), c.loPort, c.hiPort}
+}
+
+// add appends a brief and returns its number with isCold, 0 where there is no memory.
+func (l *coldLog) add(b *brief, k *key, notes []byte) uint32 {
+	size := coldHeader + len(notes)
+	if b.bits&briefWide != 0 {
+		size += wideSize
+	}
+	size = (size + coldUnit - 1) &^ (coldUnit - 1)
+	if left := coldBlock - l.tail%coldBlock; l.tail%coldBlock == 0 || uint64(size) > left {
+		if !l.grow() {
+			return 0
+		}
+	}
+	c := l.atOffset(l.tail)
+	*c = cold{
+		size: uint16(size), bits: b.bits, used: b.used, id: b.id, lastTime: b.lastTime,
+		lo: b.lo, hi: b.hi, loPort: b.loPort, hiPort: b.hiPort, answer: b.answer, time: b.time, opening: b.opening,
+	}
+	if b.bits&briefWide != 0 {
+		*c.wide() = wideKey{k.lo, k.hi}
+	}
+	copy(c.notes(), notes)
+	n := uint32(l.tail/coldUnit)&maxKind | isCold
+	l.tail += uint64(size)
+	return n
+}
+
+// grow goes on in a new block.
+func (l *coldLog) grow() bool {
+	next := (l.tail + coldBlock - 1) / coldBlock * coldBlock
+	if next-l.head/coldBlock*coldBlock >= maxColdBlocks*coldBlock {
+		return false
+	}
+	var b *[coldBlock]byte
+	if n := len(l.free); n > 0 {
+		b, l.free = l.free[n-1], l.free[:n-1]
+	} else {
+		m := l.mem.take(coldBlock)
+		if m == nil {
+			return false
+		}
+		b = (*[coldBlock]byte)(unsafe.Pointer(unsafe.SliceData(m)))
+	}
+	if l.tail != next {
+		l.atOffset(l.tail).size = 0
+	}
+	if int(next/coldBlock%maxColdBlocks) == len(l.blocks) {
+		l.blocks = append(l.blocks, b)
+	} else {
+		*l.block(next) = b
+	}
+	l.tail = next
+	return true
+}
+
+// oldest returns the oldest one, nil if there is none.
+func (l *coldLog) oldest() *cold {
+	for l.head != l.tail {
+		if l.head%coldBlock != 0 || *l.block(l.head) != nil {
+			if c := l.atOffset(l.head); c.size != 0 {
+				return c
+			}
+		}
+		l.leave()
+		l.head = (l.head/coldBlock + 1) * coldBlock
+	}
+	return nil
+}
+
+// leave gives the block back that the oldest one was in.
+func (l *coldLog) leave() {
+	b := l.block(l.head)
+	l.free = append(l.free, *b)
+	*b = nil
+}
+
+// drop forgets the oldest one.
+func (l *coldLog) drop(c *cold) {
+	at := l.head
+	l.head += uint64(c.size)
+	if l.head%coldBlock == 0 {
+		l.free = append(l.free, *l.block(at))
+		*l.block(at) = nil
+	}
+}
+
+// due returns when the oldest one is to be forgotten, keep after it was closed.
+func (l *coldLog) due(keep int64) int64 {
+	if c := l.oldest(); c != nil {
+		return after(c.lastTime, keep)
+	}
+	return 1<<63 - 1
+}
+
+// forgetCold forgets those whose time has come.
+func (t *Table) forgetCold(now int64) {
+	for {
+		c := t.cold.oldest()
+		if c == nil || after(c.lastTime, t.keepEnded) > now {
+			return
+		}
+		if c.id != 0 {
+			k := c.key()
+			t.index.remove(t.hash(&k), uint32(t.cold.head/coldUnit)&maxKind|isCold)
+		}
+		t.cold.drop(c)
+	}
+}

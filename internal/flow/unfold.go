@@ -1,0 +1,149 @@
+package flow
+
+import (
+	"time"
+	"unsafe"
+
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+// known takes a segment into the brief n of its four-tuple, where it is ordinary, and
+// returns 0. Otherwise it returns the record that the brief became; 0 too where there is no memory for that.
+func (t *Table) known(n uint32, s *segment.Segment, p *probe) uint32 {
+	if n&kindBits == isBrief && t.briefly {
+		if b := t.briefs.at(n & maxKind); t.ordinary(n&maxKind, b, s, p.fromHigh) {
+			return 0
+		}
+	}
+	m := t.unfold(n, p.hash)
+	if m == 0 {
+		t.refused++
+	}
+	return m
+}
+
+// unfold makes a record of a brief or a cold one, and returns its number; 0 where there
+// is no memory for it.
+func (t *Table) unfold(n, hash uint32) uint32 {
+	m, r := t.records.alloc()
+	if r == nil || m > maxKind || !t.deeps.lend(m) {
+		if r != nil {
+			t.records.release(m)
+		}
+		return 0
+	}
+	var b brief
+	var k key
+	var notes [256]byte
+	used := 0
+	if n&kindBits == isCold {
+		c := t.cold.at(n)
+		k = c.key()
+		b = brief{id: c.id, bits: c.bits, phase: briefClosing, answer: c.answer, time: c.time, opening: c.opening}
+		used = copy(notes[:], c.notes())
+		c.id = 0
+	} else {
+		v := t.briefs.at(n & maxKind)
+		k, b = t.briefKey(v), *v
+		used = copy(notes[:], t.notesOf(v))
+		t.dropBrief(n&maxKind, v)
+	}
+	t.neverRecords--
+	r.lo, r.hi, r.loPort, r.hiPort = k.lo, k.hi, k.loPort, k.hiPort
+	r.bits = bitLive
+	r.id, r.firstFrame, r.firstTime = widenTo(t.connections, b.id), t.widen(b.opening[Opener].frame), b.time
+	t.index.replace(hash, n, m)
+	t.relive(m, r, &reading{b: &b, rest: notes[:used]}, &probe{key: k, hash: hash})
+	if r.quiet() && r.bits&bitQueued == 0 {
+		t.delayTo(t.later(r, r.seenTime), m, r)
+	}
+	return m
+}
+
+// relive takes a brief's segments into its new record. What they showed of their hosts, and
+// TIME_WAIT, was noted when they came.
+func (t *Table) relive(m uint32, r *record, from *reading, p *probe) {
+	now := t.now
+	t.reliving = true
+	low, high := segment.Endpoint{Addr: p.key.lo, Port: p.key.loPort}, segment.Endpoint{Addr: p.key.hi, Port: p.key.hiPort}
+	swap := from.b.bits&briefSwap != 0
+	var s segment.Segment
+	for first := true; ; first = false {
+		e, ok := from.next(&s)
+		if !ok {
+			break
+		}
+		if p.fromHigh = (e == Opener) == swap; p.fromHigh {
+			s.Src, s.Dst = high, low
+		} else {
+			s.Src, s.Dst = low, high
+		}
+		s.Frame = t.widen(uint32(s.Frame))
+		s.SourceFrame = s.Frame
+		if t.now = s.Time; first {
+			t.begin(m, r, &s, p.fromHigh)
+		} else {
+			t.enter(m, &s, p)
+		}
+	}
+	t.reliving, t.now = false, now
+}
+
+// awaited does what a brief's turn calls for: one whose handshake or close is not complete
+// after all this time has a question to be asked.
+func (t *Table) awaited(e event) {
+	b := t.briefs.at(e.n & maxKind)
+	if b.id&eventID != e.id&eventID {
+		return
+	}
+	switch b.phase {
+	case briefSyn, briefSynAck, briefClosing:
+		k := t.briefKey(b)
+		if m := t.unfold(e.n, t.hash(&k)); m != 0 {
+			t.turn(event{e.due, m, e.id})
+		}
+	case briefFree, briefEstablished, briefHalfClosed:
+	}
+}
+
+// unfoldRest makes records of the briefs of which something is to be said at the end of
+// the capture.
+func (t *Table) unfoldRest() {
+	for n := uint32(1); n < t.briefs.next; n++ {
+		b := t.briefs.at(n)
+		switch b.phase {
+		case briefFree:
+			continue
+		case briefEstablished:
+			waited := b.end[Opener].waits >= waitMost || b.end[Listener].waits >= waitMost
+			if !waited && (b.end[Opener].sndNxt != b.opening[Opener].isn.Add(1) || b.end[Listener].sndNxt != b.opening[Listener].isn.Add(1) ||
+				t.now-b.lastTime >= int64(time.Second)) {
+				continue
+			}
+		case briefSyn, briefSynAck, briefHalfClosed, briefClosing:
+		}
+		k := t.briefKey(b)
+		t.unfold(n|isBrief, t.hash(&k))
+	}
+}
+
+// is tells whether what has number n in the index is of a four-tuple.
+func (t *Table) is(n uint32, k *key) bool {
+	switch n & kindBits {
+	case isBrief:
+		return t.briefIs(t.briefs.at(n&maxKind), k)
+	case isCold:
+		return t.cold.at(n).key() == *k
+	}
+	return t.records.at(n).is(k)
+}
+
+// prefetchKind asks for what lookup needs of n.
+func (t *Table) prefetchKind(n uint32) {
+	switch n & kindBits {
+	case isBrief:
+		prefetch2(unsafe.Pointer(t.briefs.at(n & maxKind)))
+	case isCold:
+		prefetch(unsafe.Pointer(t.cold.at(n)))
+	}
+}
