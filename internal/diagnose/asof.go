@@ -7,12 +7,7 @@ import "github.com/tcpwhy/tcpwhy/internal/flow"
 // explained, moves its marks: without this an answer would explain itself.
 func asOf(c *flow.Connection, before uint64) *flow.Connection {
 	out := *c
-	out.Frames = nil
-	for _, f := range c.Frames {
-		if f.Frame < before {
-			out.Frames = append(out.Frames, f)
-		}
-	}
+	out.Frames = framesBefore(c.Frames, before)
 	for s := range out.Ends {
 		endAsOf(&out, flow.Side(s), before)
 	}
@@ -28,6 +23,21 @@ func asOf(c *flow.Connection, before uint64) *flow.Connection {
 	}
 	out.State = stateAsOf(&out)
 	return &out
+}
+
+// framesBefore returns the frames before one; in capture order they are a part of the list.
+func framesBefore(frames []flow.Frame, before uint64) []flow.Frame {
+	n := 0
+	for n < len(frames) && frames[n].Frame < before {
+		n++
+	}
+	out := frames[:n:n]
+	for _, f := range frames[n:] {
+		if f.Frame < before {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // endAsOf takes back the marks of an end that later frames moved, to the last kept

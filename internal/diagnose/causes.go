@@ -1,6 +1,8 @@
 package diagnose
 
 import (
+	"slices"
+
 	"github.com/tcpwhy/tcpwhy/internal/report"
 )
 
@@ -29,39 +31,40 @@ func on(host, command, when, then string) report.Settle {
 
 // Vocabulary lists every question that is asked and its causes. The slugs are part
 // of the JSON contract.
-func Vocabulary() []Question {
-	return []Question{
-		{"reopened-accepted", "A four-tuple with a past is opened again: why was the SYN accepted?", acceptedCauses},
-		{"reopened-challenged", "A four-tuple with a past is opened again: why did the SYN get an ACK without SYN?", challengedCauses},
-		{"reopened-refused", "A four-tuple with a past is opened again: why did the SYN get a RST?", refusedCauses},
-		{"reopened-silent", "A four-tuple with a past is opened again: why did the SYN get nothing?", silentCauses},
-		{"port-taken-over", "The opener should itself hold TIME_WAIT on the port: how could it open from it?", takenOverCauses},
-		{"connect-stuck", "The SYN-ACK comes again although it was acknowledged: why?", stuckCauses},
-		{"connect-silent", "A SYN on a fresh four-tuple got nothing: why?", openingCauses},
-		{"connect-refused", "The opening was refused with a RST: why?", refusedOpeningCauses},
-		{"connect-slow", "The handshake took long: why?", slowCauses},
-		{"connect-odd", "The opening was answered in an unusual way: why?", oddCauses},
-		{"reset", "A RST ended the connection, or tried to: why?", resetCauses},
-		{"close-unfinished", "One side closed, and the close was never completed: why?", unfinishedCauses},
-		{"close-odd", "The close was completed in an unusual way: why?", oddCloseCauses},
-		{"stalled", "Data stood still: why?", stalledCauses},
-		{"connection", "Is anything wrong with the connection?", connectionCauses},
-	}
+func Vocabulary() []Question { return slices.Clone(vocabulary) }
+
+var vocabulary = []Question{
+	{"reopened-accepted", "A four-tuple with a past is opened again: why was the SYN accepted?", acceptedCauses},
+	{"reopened-challenged", "A four-tuple with a past is opened again: why did the SYN get an ACK without SYN?", challengedCauses},
+	{"reopened-refused", "A four-tuple with a past is opened again: why did the SYN get a RST?", refusedCauses},
+	{"reopened-silent", "A four-tuple with a past is opened again: why did the SYN get nothing?", silentCauses},
+	{"port-taken-over", "The opener should itself hold TIME_WAIT on the port: how could it open from it?", takenOverCauses},
+	{"connect-stuck", "The SYN-ACK comes again although it was acknowledged: why?", stuckCauses},
+	{"connect-silent", "A SYN on a fresh four-tuple got nothing: why?", openingCauses},
+	{"connect-refused", "The opening was refused with a RST: why?", refusedOpeningCauses},
+	{"connect-slow", "The handshake took long: why?", slowCauses},
+	{"connect-odd", "The opening was answered in an unusual way: why?", oddCauses},
+	{"reset", "A RST ended the connection, or tried to: why?", resetCauses},
+	{"close-unfinished", "One side closed, and the close was never completed: why?", unfinishedCauses},
+	{"close-odd", "The close was completed in an unusual way: why?", oddCloseCauses},
+	{"stalled", "Data stood still: why?", stalledCauses},
+	{"connection", "Is anything wrong with the connection?", connectionCauses},
 }
 
 // causeOf finds a cause in a question.
-func causeOf(question, slug string) (Cause, bool) {
-	for _, q := range Vocabulary() {
+func causeOf(question, slug string) (*Cause, bool) {
+	for i := range vocabulary {
+		q := &vocabulary[i]
 		if q.Slug != question {
 			continue
 		}
-		for _, c := range q.Causes {
-			if c.Slug == slug {
+		for j := range q.Causes {
+			if c := &q.Causes[j]; c.Slug == slug {
 				return c, true
 			}
 		}
 	}
-	return Cause{}, false
+	return nil, false
 }
 
 var (

@@ -60,7 +60,7 @@ func (q *asked) dress(f *finding, about string) {
 }
 
 // commands fills the names of the two ends in.
-func (q *asked) commands(c Cause) []report.Settle {
+func (q *asked) commands(c *Cause) []report.Settle {
 	if len(c.Settle) == 0 {
 		return nil
 	}

@@ -125,6 +125,7 @@ func (e *Engine) Answer(capture Capture) []Result {
 func (e *Engine) answer(capture Capture, now int64, each bool) []Result {
 	e.capture = capture
 	clear(e.lastOpened)
+	clear(e.shown)
 	for _, c := range e.asked {
 		e.learn(c)
 		if at := c.Ends[flow.Listener].Endpoint; e.endsAtHandshake(c) {

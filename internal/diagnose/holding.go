@@ -165,15 +165,19 @@ func holdingsOf(c *flow.Connection, s flow.Side, before uint64, who string) []ho
 // named puts the two ends' parts into a sentence that speaks of "it", "this end"
 // and "the peer".
 func named(why, who string) string {
-	peer := "the client"
-	if who == "client" {
-		peer = "the server"
-	}
 	if rest, ok := strings.CutPrefix(why, "it "); ok {
 		why = "this end " + rest
 	}
-	return strings.NewReplacer("this end", "the "+who, "the peer", peer).Replace(why)
+	if who == "client" {
+		return ofClient.Replace(why)
+	}
+	return ofServer.Replace(why)
 }
+
+var (
+	ofClient = strings.NewReplacer("this end", "the client", "the peer", "the server")
+	ofServer = strings.NewReplacer("this end", "the server", "the peer", "the client")
+)
 
 // holdingsAt speaks of the end as "it" or "this end".
 func holdingsAt(c *flow.Connection, s flow.Side, before uint64) []holding {

@@ -56,6 +56,9 @@ func (ss *stories) add(s story) {
 		}
 		return
 	}
+	if ss.list == nil {
+		ss.list = make([]story, 0, 8)
+	}
 	ss.list = append(ss.list, s)
 }
 
@@ -212,7 +215,7 @@ func (f *finding) result(c *flow.Connection) Result {
 	out := report.Finding{
 		Question: f.question, Asks: f.asks, Flow: endpoints(c), Frames: f.frames,
 		Verdict: report.Verdict{Certainty: f.verdict.certainty, Cause: f.verdict.cause, Says: says, Fault: f.fault, Severity: f.severity},
-		Causes:  []report.Cause{}, Settle: f.settle, Advice: f.advice, Warnings: f.warnings, Ladder: []report.Step{}, ConnectionIDs: []string{},
+		Causes:  make([]report.Cause, 0, len(f.stories)+len(f.aftermath)), Settle: f.settle, Advice: f.advice, Warnings: f.warnings, Ladder: []report.Step{}, ConnectionIDs: []string{},
 	}
 	if out.Settle == nil {
 		out.Settle = []report.Settle{}
@@ -220,8 +223,10 @@ func (f *finding) result(c *flow.Connection) Result {
 	if out.Advice == nil {
 		out.Advice = []string{}
 	}
-	for _, s := range append(slices.Clone(f.stories), f.aftermath...) {
-		out.Causes = append(out.Causes, s.report())
+	for _, list := range [][]story{f.stories, f.aftermath} {
+		for i := range list {
+			out.Causes = append(out.Causes, list[i].report())
+		}
 	}
 	conns := append(slices.Clone(f.past), c)
 	for _, x := range conns {
