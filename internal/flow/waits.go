@@ -111,7 +111,7 @@ func (t *Table) noteHeld(d *deep, r *record, s *segment.Segment, e Side) {
 	h, p := &r.hot[e], &r.hot[e.Other()]
 	wait := p.lastTime - d.sndTime[e]
 	if s.Len == 0 || s.Flags&(segment.SYN|segment.RST) != 0 || s.Seq != h.sndNxt || p.lastAck != h.sndNxt ||
-		r.seenFrame != p.lastFrame || s.Time-r.seenTime > heldWithin || wait < waitFrom || wait > waitAtMost {
+		r.seenFrame != p.lastFrame || d.rcvFrame[e.Other()] != p.lastFrame || s.Time-r.seenTime > heldWithin || wait < waitFrom || wait > waitAtMost {
 		return
 	}
 	y := t.rareFor(r)

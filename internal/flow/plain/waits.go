@@ -66,7 +66,7 @@ func (c *conn) noteHeld(s *segment.Segment, e flow.Side) {
 	wait := time.Duration(p.Last.Time - v.SndNxt.Time)
 	switch {
 	case s.Len == 0, s.Flags&(segment.SYN|segment.RST) != 0,
-		s.Seq != v.SndNxt.Num, p.Last.Num != v.SndNxt.Num, c.LastSeen.Frame != p.Last.Frame,
+		s.Seq != v.SndNxt.Num, p.Last.Num != v.SndNxt.Num, c.LastSeen.Frame != p.Last.Frame, p.RcvNxt.Frame != p.Last.Frame,
 		time.Duration(s.Time-c.LastSeen.Time) > heldWithin, wait < waitFrom, wait > waitAtMost:
 		return
 	case c.Held.Times > 0 && c.Held.From != e:
