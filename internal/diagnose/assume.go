@@ -32,6 +32,10 @@ var (
 	assumeNotCaptured     = Assumption{"the answer was sent, and the capture does not show it", 9, "captures lose frames or see one direction", true}
 	assumeEndsTooSoon     = Assumption{"the answer came after the capture ends", 3, "the capture ends right behind the SYN", true}
 
+	assumeSilentKernel      = Assumption{"the server's kernel does not answer a SYN into a live connection", 8, "3.16.0 was seen to do so, unexplained; else the limit of challenge ACKs was reached", false}
+	assumeChallengesSpent   = Assumption{"the server had sent its challenge ACKs of that second, over all its connections (net.ipv4.tcp_challenge_ack_limit)", 15, "up to 5.19 it sends 100, or 500 and more, a second: a flood of segments that do not fit", true}
+	assumeChallengesLimited = Assumption{"net.ipv4.tcp_challenge_ack_limit is set, and was reached in that second", 25, "from 6.1 on there is no limit by default, and its documentation advises against one", true}
+
 	assumeRSTUnseen   = Assumption{"a RST killed it that is not in the capture", 16, "a capture at one of the ends seldom misses a frame", true}
 	assumeLost        = Assumption{"a frame that the capture shows did not arrive", 12, "loss behind the capture point", true}
 	assumeRebooted    = Assumption{"the host restarted in between", 30, "rare within minutes", true}

@@ -145,6 +145,8 @@ func (v *hostView) host(p kernel.Profile, ipv6 bool) kernel.Host {
 		Recycle:    v.facts.answer(kernel.FactTWRecycle),
 		Listener:   kernel.Yes, AcceptQueueFull: kernel.No, SynCookies: kernel.No,
 		AbortOnOverflow: v.facts.answer(kernel.FactAbort), // it counts only where the queue is full
+		// An answer that came was not held back; where none came a story says so.
+		ChallengeLimit: v.facts.count(kernel.FactChallengeLimit), UsualChallengeLimit: true, ChallengesSpent: kernel.No,
 	}
 	if h.Timestamps == kernel.Unknown {
 		h.Timestamps = kernel.Yes // the old connection used them, or they do not matter

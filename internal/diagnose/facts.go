@@ -123,7 +123,7 @@ var errUnused = errors.New("no rule asks for it")
 var usable = []kernel.Fact{
 	kernel.FactTimestamps, kernel.FactRFC1337, kernel.FactRateLimit, kernel.FactTWRecycle,
 	kernel.FactTWReuse, kernel.FactFinTimeout, kernel.FactMaxTWBucket, kernel.FactSynCookies,
-	kernel.FactAbort,
+	kernel.FactAbort, kernel.FactChallengeLimit,
 }
 
 func (h *hostFacts) set(name, value string) error {
@@ -185,6 +185,12 @@ func (h *hostFacts) millis(f kernel.Fact, otherwise time.Duration) kernel.Durati
 		return kernel.Duration{Duration: time.Duration(n.Uint32()) * time.Millisecond, Known: true}
 	}
 	return kernel.Duration{Duration: otherwise, Known: true}
+}
+
+// count reads a sysctl as a number of things.
+func (h *hostFacts) count(f kernel.Fact) kernel.Count {
+	n, ok := h.sysctl[f]
+	return kernel.Count{N: n.Uint32(), Known: ok}
 }
 
 // says words a given sysctl: "net.ipv4.tcp_tw_recycle = 1 (given)".

@@ -2,11 +2,13 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/listen"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
 	"github.com/tcpwhy/tcpwhy/internal/kernel/timewait"
 	"github.com/tcpwhy/tcpwhy/internal/report"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
@@ -51,8 +53,42 @@ func (q *asked) queuesBehind(ss *stories) {
 			ss.list[i] = ruledOut(c, "The SYN does not reach the listener: "+h.why+".", noteNo(h.why, h.frames...))
 		}
 	}
-	ss.add(story{cause: "live-socket-silent", stands: report.StaysOpen, assumes: []Assumption{{"the server's kernel does not answer a SYN into a live connection", 8, "3.16.0 was seen to do so, unexplained; else the limit of challenge ACKs was reached", false}},
-		says: "The live socket may have met the SYN without answering: 3.16.0 was seen to do that, and other kernels limit their challenge ACKs.", verdict: "The live socket met the SYN without answering."})
+	q.heldBack(ss, h)
+}
+
+// heldBack: the live socket met the SYN, and no challenge ACK left: by a kernel
+// that sends none, or by the limit of the whole host, which other connections use
+// up as well.
+func (q *asked) heldBack(ss *stories, h holding) {
+	const cause = "live-socket-silent"
+	under := func(rule string, set func(*kernel.Host)) (fit []kernel.Profile, against int) {
+		return q.server.under(func(p kernel.Profile) bool {
+			host := q.server.host(p, q.ipv6)
+			set(&host)
+			c := live.Case{Socket: q.replay(h, host).live, Host: host, Segment: segmentOf(&q.r().syn), Now: q.now()}
+			return slices.ContainsFunc(live.Decide(&c).Possible, func(o live.Outcome) bool { return o.Rule == rule })
+		})
+	}
+	s := story{cause: cause, stands: report.StaysOpen, evidence: []report.Evidence{note(h.why, h.frames...)}, verdict: "The live socket met the SYN without answering."}
+	silent, against := under("syn-unanswered", func(*kernel.Host) {})
+	spent, spentAgainst := under("syn-spent", func(host *kernel.Host) { host.ChallengesSpent = kernel.Yes })
+	switch set, setAgainst := under("syn-spent", func(host *kernel.Host) {
+		host.ChallengesSpent, host.UsualChallengeLimit = kernel.Yes, false
+	}); {
+	case len(silent) > 0:
+		s.assumes, s.against = []Assumption{assumeSilentKernel}, against
+		s.says = "The live socket may have met the SYN without answering: 3.16.0 was seen to do that, and other kernels limit their challenge ACKs."
+	case len(spent) > 0:
+		s.assumes, s.against, s.kernels = []Assumption{assumeChallengesSpent}, spentAgainst, spent
+		s.says = "The live socket may have met the SYN without answering, because the server had sent its challenge ACKs of that second."
+	case len(set) > 0:
+		s.assumes, s.against, s.kernels = []Assumption{assumeChallengesLimited}, setAgainst, set
+		s.says = "The live socket may have met the SYN without answering, if somebody has limited the server's challenge ACKs."
+	default:
+		ss.add(ruledOut(cause, "The server answers such a SYN, whatever it has sent to others.", noteNo(h.why, h.frames...)))
+		return
+	}
+	ss.add(s)
 }
 
 // rest returns the frames of this round behind its SYN, and those of later rounds.

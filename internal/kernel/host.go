@@ -13,6 +13,18 @@ type Host struct {
 	// RateLimit is net.ipv4.tcp_invalid_ratelimit; its default where not Known is
 	// not assumed here but by whoever asks.
 	RateLimit Duration
+	// ChallengeLimit is net.ipv4.tcp_challenge_ack_limit: challenge ACKs that the
+	// whole host (from 6.1 on: the namespace) may send a second, to all peers.
+	ChallengeLimit Count
+	// UsualChallengeLimit: nobody has changed that. Where it is not Known it is the
+	// default of the kernel.
+	UsualChallengeLimit bool
+	// Challenges is how many of them it has sent since its second began, which is
+	// when jiffies / HZ changed.
+	Challenges Count
+	// ChallengesSpent: they are as many as the limit allows. Unknown: that follows
+	// from the above, as far as they are known (SpentChallenges).
+	ChallengesSpent Answer
 	// Recycle is net.ipv4.tcp_tw_recycle != 0.
 	Recycle Answer
 	// Listener: somebody listens on the address and port that the SYN is for.

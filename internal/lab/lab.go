@@ -218,6 +218,9 @@ func (s Settings) host(p kernel.Profile, ipv6 bool) kernel.Host {
 		Listener: kernel.If(!s.NoListener), AcceptQueueFull: kernel.If(s.QueueFull), SynCookies: kernel.If(s.Cookies), IPv6: ipv6,
 		AbortOnOverflow: kernel.If(s.Abort),
 		RateLimit:       kernel.Duration{Duration: kernel.DefaultRateLimit, Known: true},
+		// From 6.1 on nothing limits those of a new namespace; older kernels let hundreds
+		// a second go, which these stories do not come near.
+		ChallengesSpent: kernel.No,
 	}
 	if s.NoLimit {
 		h.RateLimit.Duration = 0

@@ -45,6 +45,7 @@ var settings = []setting{
 	number("tcp_syncookies", func(h *Host) *kernel.Num { return &h.SynCookies }),
 	number("tcp_max_tw_buckets", func(h *Host) *kernel.Num { return &h.MaxTWBuckets }),
 	number("tcp_tw_reuse", func(h *Host) *kernel.Num { return &h.Reuse }),
+	{"tcp_challenge_ack_limit", func(h *Host, n uint32) { h.ChallengeLimit = kernel.Count{N: n, Known: true} }},
 	span("tcp_invalid_ratelimit", time.Millisecond, func(h *Host) *kernel.Duration { return &h.RateLimit }),
 	span("tcp_fin_timeout", time.Second, func(h *Host) *kernel.Duration { return &h.FinTimeout }),
 	count("tcp_syn_retries", func(h *Host) *timers.Count { return &h.Timers.SynRetries }),

@@ -54,6 +54,7 @@ func gridHosts() (out []kernel.Host) {
 	for _, v := range gridKernels {
 		for _, other := range []bool{false, true} {
 			out = append(out, kernel.Host{
+				UsualChallengeLimit: true, Challenges: kernel.Count{N: 600, Known: true}, ChallengeLimit: kernel.Count{Known: other}, // or 0
 				Profile: kernel.Profile{Vendor: kernel.Mainline, Version: v}, Timestamps: kernel.Yes, RFC1337: kernel.If(other),
 				RateLimit: kernel.Duration{Duration: kernel.DefaultRateLimit, Known: true}, Recycle: kernel.Yes, Listener: kernel.Yes,
 				AcceptQueueFull: kernel.If(other), SynCookies: kernel.No, IPv6: other,

@@ -220,6 +220,7 @@ func (q *Question) assume() {
 		{"ts_stored", "ts_recent was stored when the state began", "ts_stored=SECONDS", parsed{ago: q.at, set: true}},
 		{"repeated", "the SYN was sent once", "repeated=yes", parsed{answer: kernel.No}},
 		{"inherits", "the SYN inherits nothing from an older connection", "inherits=yes", parsed{answer: kernel.No}},
+		{"challenges", "the host has sent no challenge ACK yet this second", "challenges=NUMBER", parsed{num: kernel.Known(seq.Of(0))}},
 		{"mss", "the device's MTU is 1500", "mss=BYTES", parsed{num: kernel.Known(seq.Of(q.usualMSS()))}},
 		{"roomy", "the host has 4 GB of memory or more", "--set 'tcp_rmem=LEAST USUAL MOST'", parsed{answer: kernel.Yes}},
 		{"rto", "the retransmission timeout is the least, 0.2 s", "rto=SECONDS", parsed{ago: timers.RTOMin, set: true}},
@@ -278,7 +279,7 @@ var kinds = map[string]kind{
 	"last_ack": ago, "ts_stored": ago, "gate_stored": ago, "rto": timeout,
 	"snd_una": number, "snd_wl1": number, "peer_wnd": size, "max_window": number, "bytes_acked": number,
 	"ahead": number, "ahead_end": number, "orphan": yesNo, "unread": yesNo, "sack": yesNo, "memory": yesNo,
-	"bound": yesNo, "loopback": yesNo, "fin_wait2": yesNo, "repeated": yesNo, "inherits": yesNo, "gate_other": yesNo, "data": size,
+	"challenges": number, "bound": yesNo, "loopback": yesNo, "fin_wait2": yesNo, "repeated": yesNo, "inherits": yesNo, "gate_other": yesNo, "data": size,
 	"mss": size, "seen_tsval": number, "seen": ago, "seen_on": shares,
 }
 

@@ -43,7 +43,7 @@ var (
 	liveKeys     = []string{"rcv_nxt", "snd_nxt", "rcv_wnd", "wscale", "ts_recent", "last_ack"}
 	timeWaitKeys = slices.Concat(liveKeys, []string{"ts_stored", "rto"}, announceKeys)
 	finWait2Keys = append(slices.Clone(liveKeys), "ts_stored", "rto")
-	connKeys     = append(slices.Clone(liveKeys), "snd_una", "snd_wl1", "peer_wnd", "max_window", "bytes_acked", "rto", "orphan", "unread", "sack", "memory", "ahead", "ahead_end")
+	connKeys     = append(slices.Clone(liveKeys), "snd_una", "snd_wl1", "peer_wnd", "max_window", "bytes_acked", "rto", "orphan", "unread", "sack", "memory", "ahead", "ahead_end", "challenges")
 	synRecvKeys  = append(slices.Clone(liveKeys), "isn", "irs", "first_tsval", "last_tsval")
 	listenKeys   = slices.Concat([]string{"gate_ts", "gate_stored", "gate_other", "left_isn"}, announceKeys)
 	ownKeys      = slices.Concat([]string{"snd_nxt", "ts_recent", "ts_stored", "bound", "loopback", "fin_wait2"}, announceKeys)
@@ -142,7 +142,7 @@ func (s *state) giving(f kernel.Fact) string {
 	case factRTO, kernel.FactRTO:
 		return "rto=SECONDS"
 	case kernel.FactTimestamps, kernel.FactRFC1337, kernel.FactRateLimit, kernel.FactTWRecycle, kernel.FactTWReuse,
-		kernel.FactFinTimeout, kernel.FactMaxTWBucket, kernel.FactSynCookies, kernel.FactAbort:
+		kernel.FactFinTimeout, kernel.FactMaxTWBucket, kernel.FactSynCookies, kernel.FactAbort, kernel.FactChallengeLimit:
 		return "--set " + string(f) + "=VALUE"
 	case connect.FactInherits:
 		return "inherits=yes or no"
@@ -162,6 +162,8 @@ func (s *state) giving(f kernel.Fact) string {
 		return "sack=yes or no"
 	case kernel.FactFastPath:
 		return "memory=yes or no"
+	case kernel.FactChallenges:
+		return "challenges=NUMBER, counted over all connections of the host"
 	case factMSS:
 		return "mss=BYTES (the MTU less 40, with IPv6 less 60)"
 	case listen.FactRmem:
@@ -230,7 +232,7 @@ func (q *Question) live(st live.State) []Stage {
 			},
 			Orphan: v.answer("orphan"), Unread: v.answer("unread"), SACK: v.answer("sack"),
 		},
-		Host: q.host, Segment: q.segment, Now: q.now(),
+		Host: q.challenging(), Segment: q.segment, Now: q.now(),
 	}
 	if left, right := v.num("ahead"), v.num("ahead_end"); left.Known && right.Known {
 		c.Ahead.Ahead[0], c.AheadN = live.Block{Left: left.Num, Right: right.Num}, 1

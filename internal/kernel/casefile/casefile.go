@@ -161,6 +161,17 @@ func (s Settings) Num(name string) kernel.Num {
 	return kernel.Known(n)
 }
 
+// Count returns a number of things, which is not known where it is not set.
+func (s Settings) Count(name string) kernel.Count {
+	v, ok := s.Word(name)
+	if !ok {
+		return kernel.Count{}
+	}
+	n, err := strconv.ParseUint(v, 10, 32)
+	s.fail(name, err)
+	return kernel.Count{N: uint32(n), Known: err == nil}
+}
+
 // Shift returns a window scale, 0 where it is not set.
 func (s Settings) Shift(name string) uint8 {
 	v, ok := s.Word(name)
@@ -222,7 +233,13 @@ func (c *Case) Host() kernel.Host {
 		AcceptQueueFull: s.Answer("queue_full"),
 		AbortOnOverflow: s.Answer("abort_on_overflow"),
 		SynCookies:      s.Answer("cookies"),
-		IPv6:            s.Answer("ipv6") == kernel.Yes,
+		ChallengesSpent: s.Answer("spent"),
+		ChallengeLimit:  s.Count("challenge_limit"),
+		Challenges:      s.Count("challenges"),
+
+		UsualChallengeLimit: s.Answer("usual_limit") == kernel.Yes,
+
+		IPv6: s.Answer("ipv6") == kernel.Yes,
 	}
 	if v, ok := s.Word("kernel"); ok {
 		p, err := kernel.ParseRelease(v)

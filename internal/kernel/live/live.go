@@ -87,10 +87,10 @@ type clause = kernel.Clause[Case]
 // Rules is every rule of the synchronised states, in order.
 func Rules() []*Rule {
 	return []*Rule{
-		&rstExact, &rstAfterFIN, &rstInWindow, &rstSACKEdge, &rstChallenged, &rstIgnored,
-		&synAborts, &synDuplicateACK, &synUnanswered, &synLimited, &synChallenged,
+		&rstExact, &rstAfterFIN, &rstInWindow, &rstSACKEdge, &rstSpent, &rstChallenged, &rstIgnored,
+		&synAborts, &synDuplicateACK, &synUnanswered, &synLimited, &synSpent, &synChallenged,
 		&noACK, &pawsOldACK, &pawsLimited, &pawsACK, &outsideLimited, &outsideACK,
-		&ackUnsent, &ackFastPath, &ackBadLimited, &ackBad,
+		&ackUnsent, &ackFastPath, &ackBadLimited, &ackBadSpent, &ackBad,
 		&finAckedLast, &finAckedClosing, &dataAborts, &orphanShrinks, &bare,
 		&afterFIN, &oldData, &noRoom, &finTimeWait, &finInOrder, &dataInOrder, &dataAhead,
 	}
@@ -258,6 +258,7 @@ var (
 		d := time.Duration(c.Now - c.LastACK)
 		return kernel.YesIf(d >= 0 && d < c.Host.RateLimit.Duration, "the last ACK was sent %d ms ago, the limit is %d ms", d.Milliseconds(), c.Host.RateLimit.Milliseconds())
 	}}
+	notLimited = kernel.Not("no ACK was sent less than tcp_invalid_ratelimit ago", limited.Ask)
 )
 
 // beyondWindow tells whether a segment that begins in the window and ends beyond
@@ -310,8 +311,8 @@ var rstSACKEdge = Rule{
 }
 
 var rstChallenged = Rule{
-	ID: "rst-challenged", Says: "A RST elsewhere in the window gets a challenge ACK, unless the limiter holds.", From: validate + ", RFC 5961 §3.2",
-	When: []clause{isRST, behaviour(&kernel.ExactRST), inSequence, kernel.Not("no ACK was sent less than tcp_invalid_ratelimit ago", limited.Ask)},
+	ID: "rst-challenged", Says: "A RST elsewhere in the window gets a challenge ACK, unless a limiter holds.", From: validate + ", RFC 5961 §3.2",
+	When: []clause{isRST, behaviour(&kernel.ExactRST), inSequence, notLimited},
 	Then: func(c *Case) Outcome { return c.kept("rst-challenged", c.ack()) },
 }
 

@@ -19,6 +19,8 @@ var facts = []struct {
 }{
 	{kernel.FactKernel, func(c *live.Case) { c.Host.Profile = kernel.Profile{} }},
 	{kernel.FactRateLimit, func(c *live.Case) { c.Host.RateLimit = kernel.Duration{} }},
+	{kernel.FactChallengeLimit, func(c *live.Case) { c.Host.ChallengesSpent, c.Host.ChallengeLimit = kernel.Unknown, kernel.Count{} }},
+	{kernel.FactChallenges, func(c *live.Case) { c.Host.ChallengesSpent, c.Host.Challenges = kernel.Unknown, kernel.Count{} }},
 	{kernel.FactRcvNxt, func(c *live.Case) { c.RcvNxt = kernel.Num{} }},
 	{kernel.FactSndNxt, func(c *live.Case) { c.SndNxt = kernel.Num{} }},
 	{kernel.FactRcvWnd, func(c *live.Case) { c.RcvWnd = kernel.Num{} }},
@@ -58,6 +60,11 @@ func draw(r *rand.Rand) *live.Case {
 			Ack: seq.Of(sndNxt + pick(0, 0, 1)), Len: pick(0, 0, 0, 1, 1448), Flags: segment.Flags(r.UintN(1 << 9)),
 		},
 		Now: casefile.Start,
+	}
+	c.Host.ChallengeLimit = kernel.Count{N: pick(0, 1, 2, 100, 1000, kernel.NoChallengeLimit), Known: true}
+	c.Host.Challenges = kernel.Count{N: pick(0, 1, 2, 49, 50, 99, 100, 149, 1499), Known: true}
+	if c.Host.SpentChallenges().Missing == kernel.FactChallenges { // nobody knows what is drawn
+		c.Host.ChallengesSpent = kernel.If(r.IntN(2) == 0)
 	}
 	if c.State == live.SynRecv && c.HasTS == kernel.No {
 		c.TSRecent = kernel.Known(seq.Of(0)) // what one without timestamps remembers
