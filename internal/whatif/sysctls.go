@@ -46,7 +46,6 @@ var sysctls = []sysctl{
 	{name: "tcp_syncookies", set: func(q *Question, n uint32) { q.host.SynCookies = kernel.If(n >= 2) }, usual: usual(1), drop: func(q *Question) { q.host.SynCookies = kernel.Unknown }, other: "2"},
 	{name: "tcp_abort_on_overflow", set: func(q *Question, n uint32) { q.host.AbortOnOverflow = kernel.If(n != 0) }, usual: usual(0), drop: func(q *Question) { q.host.AbortOnOverflow = kernel.Unknown }, other: "1"},
 	// Its default differs by kernel: the rules know it.
-	// Its default differs by kernel: the rules know it.
 	{name: "tcp_challenge_ack_limit", set: func(q *Question, n uint32) { q.host.ChallengeLimit = kernel.Count{N: n, Known: true} }, other: "NUMBER"},
 	// Its default is 2 since 4.19 and its meaning has changed: nothing is taken.
 	{name: "tcp_tw_reuse", set: func(q *Question, n uint32) { q.reuse = kernel.Known(seq.Of(n)) }, other: "1"},
