@@ -25,18 +25,22 @@ type stretch struct{ from, to int64 }
 
 // ladder lays the deciding frames of all incarnations out in order.
 func ladder(conns []*flow.Connection, f *finding) ([]report.Step, stretch) {
-	var rungs []rung
-	client := f.c.Ends[flow.Opener].Endpoint
+	n := 0
+	for _, c := range conns {
+		n += len(c.Frames) + len(c.Troubles) + 3 // those that were not kept: of the handshake, and up to where it went
+	}
+	rungs := make([]rung, 0, n)
 	for i, c := range conns {
-		rungs = append(rungs, rungsOf(c, i+1, client, f)...)
+		rungs = appendRungs(rungs, c, i+1, f)
 	}
 	// Connections overlap, and repeats of a SYN are kept beside what came after them.
 	slices.SortStableFunc(rungs, func(a, b rung) int { return cmp.Compare(a.time, b.time) })
 	// A frame that two connections keep has one rung.
 	rungs = slices.CompactFunc(rungs, func(a, b rung) bool { return a.step.Frame != 0 && a.step.Frame == b.step.Frame })
 	rungs = cutMiddle(rungs, f)
-	var out []report.Step
-	for i, r := range rungs {
+	out := make([]report.Step, 0, len(rungs)+2)
+	for i := range rungs {
+		r := &rungs[i]
 		if i > 0 {
 			if gap := r.time - rungs[i-1].time; gap >= int64(500*time.Millisecond) {
 				out = append(out, report.Step{AtS: at(rungs[i-1].time, rungs[0].time), Note: seconds(time.Duration(gap)) + " pass"})
@@ -56,8 +60,9 @@ func ladder(conns []*flow.Connection, f *finding) ([]report.Step, stretch) {
 
 func at(t, zero int64) float64 { return float64(t-zero) / 1e9 }
 
-func rungsOf(c *flow.Connection, n int, client segment.Endpoint, f *finding) []rung {
-	var out []rung
+// appendRungs adds the rungs of one connection, the n-th on its four-tuple.
+func appendRungs(out []rung, c *flow.Connection, n int, f *finding) []rung {
+	client := f.c.Ends[flow.Opener].Endpoint
 	name := func(s flow.Side) string {
 		if c.Ends[s].Endpoint == client {
 			return "client"
@@ -68,14 +73,15 @@ func rungsOf(c *flow.Connection, n int, client segment.Endpoint, f *finding) []r
 		out = append(out, rung{report.Step{Frame: fr.Frame, From: name(fr.From), Segment: frameText(c, fr), Fields: fieldsOf(c, fr),
 			Asked: slices.Contains(f.frames, fr.Frame), Incarnation: n}, fr.Time})
 	}
-	kept := map[uint64]bool{}
+	var room [32]uint64
+	kept := frameSet(room[:0])
 	for i := range c.Frames {
-		kept[c.Frames[i].Frame] = true
+		kept = append(kept, c.Frames[i].Frame)
 	}
 	for _, s := range []flow.Side{flow.Opener, flow.Listener} {
 		e := &c.Ends[s]
 		repeated := slices.ContainsFunc(c.Troubles, func(fr flow.Frame) bool { return fr.Frame == e.ISN.Frame })
-		if e.ISN.Seen() && !e.ISNImplied && !kept[e.ISN.Frame] && !repeated {
+		if e.ISN.Seen() && !e.ISNImplied && !kept.has(e.ISN.Frame) && !repeated {
 			fr := handshakeFrame(c, s)
 			fr.Frame, fr.Time = e.ISN.Frame, e.ISN.Time
 			add(&fr)
@@ -91,26 +97,31 @@ func rungsOf(c *flow.Connection, n int, client segment.Endpoint, f *finding) []r
 		add(&c.Frames[i])
 	}
 	for i := range c.Troubles {
-		if fr := &c.Troubles[i]; !kept[fr.Frame] {
-			kept[fr.Frame] = true
+		if fr := &c.Troubles[i]; !kept.has(fr.Frame) {
+			kept = append(kept, fr.Frame)
 			add(fr)
 		}
 	}
 	for _, fr := range waitFrames(c) {
-		if !kept[fr.Frame] && slices.Contains(f.frames, fr.Frame) {
-			kept[fr.Frame] = true
+		if !kept.has(fr.Frame) && slices.Contains(f.frames, fr.Frame) {
+			kept = append(kept, fr.Frame)
 			add(fr)
 		}
 	}
 	// A frame asked about that was not kept is known by the mark that it moved.
 	for _, m := range marksOf(c) {
-		if m.Seen() && !kept[m.Frame] && slices.Contains(f.frames, m.Frame) {
-			kept[m.Frame] = true
+		if m.Seen() && slices.Contains(f.frames, m.Frame) && !kept.has(m.Frame) {
+			kept = append(kept, m.Frame)
 			out = append(out, rung{report.Step{Frame: m.Frame, From: name(m.from), Note: fmt.Sprintf(m.says, m.Num), Asked: true, Incarnation: n}, m.Time})
 		}
 	}
 	return out
 }
+
+// frameSet is numbers of frames: a few, of which a list costs less than a map.
+type frameSet []uint64
+
+func (s frameSet) has(n uint64) bool { return slices.Contains(s, n) }
 
 // movedMark is a mark and what the frame that moved it did.
 type movedMark struct {
@@ -122,7 +133,7 @@ type movedMark struct {
 // marksOf lists the marks of a connection that stand for frames that were not kept.
 func marksOf(c *flow.Connection) []movedMark {
 	const acks, sends = "acknowledges up to %s", "sends up to %s"
-	var out []movedMark
+	out := make([]movedMark, 0, 7)
 	for _, s := range []flow.Side{flow.Opener, flow.Listener} {
 		e := &c.Ends[s]
 		for _, m := range []movedMark{{e.RcvNxt, s, acks}, {e.SndNxt, s, sends}} {
@@ -183,7 +194,8 @@ func frameText(c *flow.Connection, f *flow.Frame) string {
 			s.Options, s.WScale = s.Options|segment.OptWScale, e.WScale
 		}
 	}
-	return string(segment.AppendPacketdrill(nil, &s))
+	var room [160]byte
+	return string(segment.AppendPacketdrill(room[:0], &s))
 }
 
 // cutMiddle keeps the rungs around the frames that are asked about and drops the

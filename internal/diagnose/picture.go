@@ -31,13 +31,19 @@ func (f *finding) draw(out *report.Finding, conns []*flow.Connection) {
 
 // fieldsOf are the numbers of a frame.
 func fieldsOf(c *flow.Connection, f *flow.Frame) *report.Fields {
-	out := &report.Fields{Flags: f.Flags.String(), Seq: f.Seq.Uint32(), Len: f.Len, Window: f.Window, TTL: f.TTL, IPID: f.IPID, MSS: f.MSS,
+	room := &struct {
+		report.Fields
+		tsVal, tsEcr uint32
+	}{} // one piece of memory
+	out := &room.Fields
+	*out = report.Fields{Flags: f.Flags.String(), Seq: f.Seq.Uint32(), Len: f.Len, Window: f.Window, TTL: f.TTL, IPID: f.IPID, MSS: f.MSS,
 		Relative: c.Relative || f.Doubt.Relative()}
 	if f.Flags.Has(segment.ACK) {
 		out.Ack = f.Ack.Uint32()
 	}
 	if f.HasTS {
-		out.TSVal, out.TSEcr = number(f.TSVal), number(f.TSEcr)
+		room.tsVal, room.tsEcr = f.TSVal.Uint32(), f.TSEcr.Uint32()
+		out.TSVal, out.TSEcr = &room.tsVal, &room.tsEcr
 	}
 	if e := &c.Ends[f.From]; f.Flags.Has(segment.SYN) && e.ISN.Seen() && !e.ISNImplied && f.Seq == e.ISN.Num {
 		out.MSS = e.MSS
