@@ -51,6 +51,7 @@ func TestHeld(t *testing.T) {
 		{"the ACK is of a part only", "1 < P. 101:111(10) ack 901 win 1000\n1.0001 < P. 111:121(10) ack 901 win 1000\n1.040 > . 901:901(0) ack 111 win 1000\n1.0401 < P. 121:131(10) ack 901 win 1000\n1.041 > P. 901:911(10) ack 131 win 1000", 0},
 		{"a full segment", "1 < P. 101:1561(1460) ack 901 win 9000\n1.040 > . 901:901(0) ack 1561 win 9000\n1.0401 < P. 1561:1581(20) ack 901 win 9000\n1.041 > P. 901:911(10) ack 1581 win 9000", 0},
 		{"the ACK has data", "1 < P. 101:111(10) ack 901 win 1000\n1.040 > P. 901:911(10) ack 111 win 1000\n1.0401 < P. 111:131(20) ack 911 win 1000\n1.041 > P. 911:921(10) ack 131 win 1000", 0},
+		{"the ACK has data, and no push", "1 < P. 101:111(10) ack 901 win 1000\n1.040 > . 901:911(10) ack 111 win 1000\n1.0401 < P. 111:131(20) ack 911 win 1000\n1.041 > P. 911:921(10) ack 131 win 1000", 0},
 		{"the next repeats", "1 < P. 101:111(10) ack 901 win 1000\n1.040 > . 901:901(0) ack 111 win 1000\n1.0401 < P. 101:131(30) ack 901 win 1000\n1.041 > P. 901:911(10) ack 131 win 1000", 0},
 	} {
 		t.Run(x.name, func(t *testing.T) {
@@ -70,9 +71,12 @@ func TestHeldOften(t *testing.T) {
 	if c := waitStory(t, 0, story); c != nil {
 		t.Errorf("two waits call for a reason: %+v", c.Held)
 	}
-	c := waitStory(t, 0, story+"1.25 < P. 161:171(10) ack 921 win 1000\n1.290 > . 921:921(0) ack 171 win 1000\n1.2901 < P. 171:191(20) ack 921 win 1000\n1.3 > P. 921:931(10) ack 191 win 1000\n")
+	c := waitStory(t, 0, story+"1.25 < P. 161:171(10) ack 921 win 1000\n1.290 > . 921:921(0) ack 171 win 1000\n1.2901 < P. 171:191(20) ack 921 win 1000\n1.3 > P. 921:931(10) ack 191 win 1000\n4 < . 191:191(0) ack 931 win 1000\n")
 	if c == nil {
 		t.Fatal("three waits call for no reason")
+	}
+	if c.Pause.End.Frame != 0 {
+		t.Errorf("a pause is kept of a connection that is not among the first: %+v", c.Pause)
 	}
 	h := &c.Held
 	if h.From != Opener || h.Times != 3 || h.Shortest != 40*time.Millisecond || h.Longest != 204*time.Millisecond {
