@@ -51,6 +51,11 @@ type Options struct {
 	Since, Until string
 	// Progress, if not nil, is kept up to date while the captures are read.
 	Progress *Progress
+	// Interrupt, once it is closed, ends the reading: what was read until then is
+	// explained, with a warning that says so. nil: nothing does.
+	Interrupt <-chan struct{}
+
+	follows bool // see Follow
 
 	// newTable makes the table of connections, nil: flow.NewTable. Tests put the plain one in its place.
 	newTable func(flow.Config, flow.Sink) table
@@ -105,6 +110,9 @@ func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
 // after it), and for repeats and copies of the last FIN.
 func (o *Options) table() flow.Config {
 	c := flow.Config{LinesOnly: o.NoFindings, AskedOnly: o.Connection == nil, TellFirst: diagnose.FewConnections}
+	if o.follows {
+		c.TellFirst = 0 // that nothing is wrong is not told of single connections
+	}
 	if o.NoFindings {
 		c.Keep, c.KeepEnded = 70*time.Second, 10*time.Second
 	}
@@ -149,7 +157,20 @@ func read(ctx context.Context, r *capture.Reader, t table, s *sink) error {
 			return s.err
 		case i%1024 == 0 && ctx.Err() != nil:
 			return ctx.Err()
+		case i%1024 == 0 && closed(s.o.Interrupt):
+			s.cut = max(r.Frames(), 1)
+			return nil
 		}
+	}
+}
+
+// closed tells whether a channel was closed; nil is not.
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -178,7 +199,8 @@ type sink struct {
 	engine    *diagnose.Engine
 	describer diagnose.Describer
 	line      report.Connection
-	enough    bool // senders of as many frames as can matter are remembered
+	enough    bool   // senders of as many frames as can matter are remembered
+	cut       uint64 // the frame at which the reading was interrupted; 0: it was not
 	err       error
 	names     *namer
 }
@@ -198,6 +220,12 @@ func (s *sink) Troubled(c *flow.Connection) { s.engine.Trouble(c) }
 
 // report puts everything together.
 func (s *sink) report(r *capture.Reader, t table, sel *selection) (*Report, error) {
+	out, st, c := s.overview(r, t)
+	return out, s.findings(out, r, sel, st.First, s.engine.Answer(c))
+}
+
+// overview is a report of what was read, without findings, and what diagnose must know of it.
+func (s *sink) overview(r *capture.Reader, t table) (*Report, capture.Stats, diagnose.Capture) {
 	st := r.Stats()
 	out := &Report{Schema: report.Schema, Findings: []report.Finding{}, Connections: []report.Connection{}}
 	out.Capture = report.Capture{Sources: r.Sources(), Packets: st.Packets, Segments: st.Segments, Connections: t.Connections(), Warnings: []report.Warning{}}
@@ -208,7 +236,7 @@ func (s *sink) report(r *capture.Reader, t table, sel *selection) (*Report, erro
 	for _, w := range st.Warnings {
 		out.Capture.Warnings = append(out.Capture.Warnings, report.Warning{Code: w.Code, Says: w.Says, Frame: w.Frame})
 		switch w.Code {
-		case "capture-drops", "capture-cut-short", "capture-broken":
+		case "capture-drops", "capture-cut-short", "capture-broken", "file-gone", "file-grew-late":
 			misses = true
 		case "times-missing":
 			timeless = true
@@ -220,8 +248,10 @@ func (s *sink) report(r *capture.Reader, t table, sel *selection) (*Report, erro
 		}
 	}
 	out.Capture.Warnings = append(out.Capture.Warnings, observations(t.Observed(), st)...)
-	results := s.engine.Answer(diagnose.Capture{Last: st.Last, Misses: misses, Timeless: timeless, Connections: t.Connections()})
-	return out, s.findings(out, r, sel, st.First, results)
+	if s.cut != 0 {
+		out.Capture.Warnings = append(out.Capture.Warnings, interrupted(s.cut))
+	}
+	return out, st, diagnose.Capture{Last: st.Last, Misses: misses, Timeless: timeless, Connections: t.Connections()}
 }
 
 // findings puts those that are selected into the report, and counts the others.
@@ -241,7 +271,7 @@ func (s *sink) findings(out *Report, r *capture.Reader, sel *selection, first in
 		}
 		f := res.Finding
 		if len(out.Capture.Sources) > 1 {
-			addRefs(r, &f)
+			addRefs(r, out.Capture.Sources, &f)
 		}
 		out.Findings = append(out.Findings, f)
 		for _, c := range res.Connections {
@@ -292,13 +322,13 @@ func observations(o flow.Observed, st capture.Stats) []report.Warning {
 // ordinary: traffic that is no TCP, which needs no warning.
 func ordinary(code string) bool { return strings.HasPrefix(code, "not-") }
 
-// addRefs names each frame in its own file.
-func addRefs(r *capture.Reader, f *report.Finding) {
+// addRefs names each frame in its own file, of those that r reads.
+func addRefs(r *capture.Reader, sources []string, f *report.Finding) {
 	refs := func(frames []uint64) []report.Ref {
 		var out []report.Ref
 		for _, n := range frames {
 			if src, own, ok := r.Locate(n); ok {
-				out = append(out, report.Ref{Source: r.Sources()[src], Frame: own, Time: timeOf(f, n)})
+				out = append(out, report.Ref{Source: sources[src], Frame: own, Time: timeOf(f, n)})
 			}
 		}
 		return out

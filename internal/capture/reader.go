@@ -246,6 +246,9 @@ func (r *Reader) Progress() (read, total int64) {
 	return read, total
 }
 
+// Consumed is how many bytes of a source, an index into Sources, were read, as they lie on the disk.
+func (r *Reader) Consumed(source int) int64 { return r.sources[source].device.read.Load() }
+
 // Frames is how many records were read so far, of all files together: the number of the last.
 func (r *Reader) Frames() uint64 { return r.frames }
 

@@ -60,6 +60,8 @@ type Engine struct {
 	// sides are, by connection, what the same connection is on the other side of a box that
 	// translates it, as far as the capture shows both.
 	sides map[uint64]*flow.Connection
+	// untranslated are, by a connection that is a few stray segments, the one they belong to.
+	untranslated map[uint64]*flow.Connection
 	// crossed are, by the first attempt, the attempts of the other end on the same four-tuple.
 	crossed  map[uint64]*flow.Connection
 	taken    map[uint64]bool
@@ -99,6 +101,7 @@ func New(facts *Facts, hosts Hosts) *Engine {
 // Ask takes an attempt that raised a question. It keeps c.
 func (e *Engine) Ask(c *flow.Connection) {
 	e.asked, e.askedTurns = append(e.asked, c), append(e.askedTurns, turn{})
+	e.follow(c)
 }
 
 // Trouble takes a connection whose life or end calls for a reason. It keeps c.
@@ -133,6 +136,9 @@ func (e *Engine) answer(capture Capture, now int64, each bool) []Result {
 		}
 	}
 	e.pair()
+	if e.settled.used {
+		e.noteReopened()
+	}
 	told := e.settled.told
 	before := len(e.settled.findings)
 	findings := e.settled.findings
@@ -157,11 +163,7 @@ func (e *Engine) answer(capture Capture, now int64, each bool) []Result {
 			add(c, e.explainLife(c))
 			continue
 		}
-		for p := c.Previous; p != nil; p = p.Previous {
-			if at, ok := e.reopened[p.ID]; !ok || c.First.Frame < at {
-				e.reopened[p.ID] = c.First.Frame
-			}
-		}
+		e.reopen(c)
 		fs := e.explain(c)
 		e.openingTold[c.ID] = len(fs) > 0 || c.Previous != nil && hasPast(c.Previous)
 		add(c, fs)

@@ -1,6 +1,8 @@
 package diagnose
 
 import (
+	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -12,6 +14,8 @@ import (
 //
 //   - flow has handed its connection over: its question is settled, or it is over and
 //     even its late segments would have come (flow.Sink);
+//   - where its four-tuple was opened again, the question of that attempt is settled too:
+//     an old connection's reset may be the attempt's doing;
 //   - and the time has passed in which a second connection could turn out to belong to it: the
 //     other side of a translation, an answer from another address (pairs.go).
 //
@@ -26,6 +30,9 @@ const (
 	// remember is how long connections that were answered are kept beside those to come, for
 	// what is told of several together: half-open handshakes of a listener, translations.
 	remember = 2 * pairWithin
+	// maxHeld is how many connections may wait for the attempts that followed on their four-tuples:
+	// those may live for long without showing more.
+	maxHeld = 1 << 14
 	// rememberIDs is for how many connections back it is known what was told of them.
 	rememberIDs = 1 << 18
 )
@@ -35,6 +42,8 @@ type turn struct {
 	// at is when it may be, in nanoseconds; 0: Settle has not seen it yet.
 	at   int64
 	done bool
+	// held: it waits for the attempt that followed.
+	held bool
 }
 
 // take tells whether the turn has come, and then takes it.
@@ -54,17 +63,52 @@ type settled struct {
 	// told are the connections of which a finding tells, by their ids, newest the highest of these.
 	told   map[uint64]bool
 	newest uint64
-	sweep  int // at how many ids the old ones are forgotten
+	// followed are the connections of which the attempt that followed on the four-tuple was asked about.
+	followed map[uint64]bool
+	held     int // connections that wait for that
+	sweep    int // at how many ids the old ones are forgotten
 	// findings are the latest, in the order in which they were found, and found says when each was.
 	findings []*finding
 	found    []int64
 }
 
+// Endless prepares for Settle: what is remembered beside connections is bounded by
+// forgetting the oldest, not by leaving out the latest.
+func (e *Engine) Endless() {
+	e.settled.used = true
+	e.settled.followed = map[uint64]bool{}
+}
+
+// follow notes that an attempt was asked about.
+func (e *Engine) follow(c *flow.Connection) {
+	for p := c.Previous; p != nil && e.settled.used; p = p.Previous {
+		e.settled.followed[p.ID] = true
+	}
+}
+
+// noteReopened notes for the past of each attempt that waits where it was opened again, before
+// anything is answered.
+func (e *Engine) noteReopened() {
+	for i, c := range e.asked {
+		if !e.askedTurns[i].done && !e.taken[c.ID] && len(e.strays[c.ID]) == 0 && e.crossed[c.ID] == nil {
+			e.reopen(c)
+		}
+	}
+}
+
+// reopen notes for the past of an attempt where it was opened again.
+func (e *Engine) reopen(c *flow.Connection) {
+	for p := c.Previous; p != nil; p = p.Previous {
+		if at, ok := e.reopened[p.ID]; !ok || c.First.Frame < at {
+			e.reopened[p.ID] = c.First.Frame
+		}
+	}
+}
+
 // Settle answers what is sure at the time capture.Last, as a part of the results in the order of Answer;
-// of the whole, each is given once, with ids that go on. Called at the same times of a capture it
+// of the whole, each is given once, with ids that go on. Endless must have been called before. Called at the same times of a capture it
 // gives the same. Capture.Connections is not looked at.
 func (e *Engine) Settle(capture Capture) []Result {
-	e.settled.used = true
 	now := capture.Last
 	ripe := e.schedule(e.asked, e.askedTurns, now)
 	if !e.schedule(e.troubled, e.troubledTurns, now) && !ripe {
@@ -86,9 +130,19 @@ func (e *Engine) Waiting() int { return len(e.asked) + len(e.troubled) }
 func (e *Engine) schedule(all []*flow.Connection, turns []turn, now int64) (ripe bool) {
 	for i := range turns {
 		t := &turns[i]
-		if t.at == 0 {
-			t.at = now + int64(waitFor(all[i]))
-			e.settled.newest = max(e.settled.newest, all[i].ID)
+		c := all[i]
+		switch {
+		case t.held && !e.settled.followed[c.ID] && e.settled.held <= maxHeld:
+			continue
+		case t.held:
+			t.held, t.at = false, now+int64(waitFor(c))
+			e.settled.held--
+		case t.at == 0 && c.Superseded && !e.settled.followed[c.ID]:
+			t.held, t.at = true, math.MaxInt64
+			e.settled.held++
+		case t.at == 0 || !t.done && t.at > now+2*int64(pairWithin): // new, or the clock was set back
+			t.at = now + int64(waitFor(c))
+			e.settled.newest = max(e.settled.newest, c.ID)
 		}
 		ripe = ripe || !t.done && t.at <= now
 	}
@@ -131,29 +185,15 @@ func (e *Engine) forget(now int64) {
 // that lives longer than very many others may be asked again.
 func (e *Engine) forgetIDs() {
 	s := &e.settled
-	size := func() int { return len(s.told) + len(e.openingTold) + len(e.stuck) + len(e.reopened) }
+	size := func() int { return len(s.followed) + len(s.told) + len(e.openingTold) + len(e.stuck) + len(e.reopened) }
 	if size() < max(s.sweep, 1<<16) || s.newest < rememberIDs {
 		return
 	}
-	for id := range s.told {
-		if id < s.newest-rememberIDs {
-			delete(s.told, id)
-		}
-	}
-	for id := range e.openingTold {
-		if id < s.newest-rememberIDs {
-			delete(e.openingTold, id)
-		}
-	}
-	for id := range e.stuck {
-		if id < s.newest-rememberIDs {
-			delete(e.stuck, id)
-		}
-	}
-	for id := range e.reopened {
-		if id < s.newest-rememberIDs {
-			delete(e.reopened, id)
-		}
-	}
+	old := func(id uint64, _ bool) bool { return id < s.newest-rememberIDs }
+	maps.DeleteFunc(s.told, old)
+	maps.DeleteFunc(s.followed, old)
+	maps.DeleteFunc(e.openingTold, old)
+	maps.DeleteFunc(e.stuck, old)
+	maps.DeleteFunc(e.reopened, func(id, _ uint64) bool { return id < s.newest-rememberIDs })
 	s.sweep = 2 * size()
 }

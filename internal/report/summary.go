@@ -39,26 +39,59 @@ func (f *Finding) Says() Says {
 // much it matters does.
 func (f *Finding) Matters() bool { return f.Verdict.Severity != Harmless }
 
-// Summarize groups findings by what they say, the worst first: by severity, then by
+// Summary counts findings one by one. The zero value is empty and ready.
+type Summary struct {
+	groups []*counted
+	at     map[Says]*counted
+	loud   map[string]bool // connections that a finding above harmless names
+}
+
+// counted is a group with the connections that its findings name.
+type counted struct {
+	Group
+	named map[string]bool
+}
+
+// Add counts a finding that is shown.
+func (s *Summary) Add(f *Finding) {
+	k := f.Says()
+	g := s.at[k]
+	if g == nil {
+		g = &counted{Group{Question: k.Question, Cause: k.Cause, Certainty: k.Certainty, Fault: k.Fault, Severity: k.Severity, First: f.ID}, map[string]bool{}}
+		if s.at == nil {
+			s.at = map[Says]*counted{}
+		}
+		s.at[k] = g
+		s.groups = append(s.groups, g)
+	}
+	g.Findings++
+	for _, id := range f.ConnectionIDs {
+		g.named[id] = true
+	}
+	g.Connections = len(g.named)
+	s.Hide(f)
+}
+
+// Hide counts a finding that is not shown: for Quiet alone.
+func (s *Summary) Hide(f *Finding) {
+	if !f.Matters() {
+		return
+	}
+	if s.loud == nil {
+		s.loud = map[string]bool{}
+	}
+	for _, id := range f.ConnectionIDs {
+		s.loud[id] = true
+	}
+}
+
+// Groups returns the findings grouped by what they say, the worst first: by severity, then by
 // certainty, then by number; what is equal in all stays in the order of the findings.
 // It is never nil.
-func Summarize(fs []Finding) []Group {
-	out := []Group{}
-	at := map[Says]int{}
-	named := map[Says]map[string]bool{}
-	for i := range fs {
-		k := fs[i].Says()
-		if _, ok := at[k]; !ok {
-			at[k] = len(out)
-			named[k] = map[string]bool{}
-			out = append(out, Group{Question: k.Question, Cause: k.Cause, Certainty: k.Certainty, Fault: k.Fault, Severity: k.Severity, First: fs[i].ID})
-		}
-		g := &out[at[k]]
-		g.Findings++
-		for _, id := range fs[i].ConnectionIDs {
-			named[k][id] = true
-		}
-		g.Connections = len(named[k])
+func (s *Summary) Groups() []Group {
+	out := make([]Group, len(s.groups))
+	for i, g := range s.groups {
+		out[i] = g.Group
 	}
 	slices.SortStableFunc(out, func(a, b Group) int {
 		return cmp.Or(
@@ -70,18 +103,28 @@ func Summarize(fs []Finding) []Group {
 	return out
 }
 
+// Quiet returns how many, of all connections that a capture holds, no finding above harmless names.
+func (s *Summary) Quiet(connections uint64) uint64 {
+	return connections - min(connections, uint64(len(s.loud)))
+}
+
+// Summarize groups findings as Summary.Groups does.
+func Summarize(fs []Finding) []Group {
+	var s Summary
+	for i := range fs {
+		s.Add(&fs[i])
+	}
+	return s.Groups()
+}
+
 // Quiet counts the connections, of all that a capture holds, that no finding above
 // harmless names.
 func Quiet(connections uint64, fs []Finding) uint64 {
-	named := map[string]bool{}
+	var s Summary
 	for i := range fs {
-		if fs[i].Matters() {
-			for _, id := range fs[i].ConnectionIDs {
-				named[id] = true
-			}
-		}
+		s.Hide(&fs[i])
 	}
-	return connections - min(connections, uint64(len(named)))
+	return s.Quiet(connections)
 }
 
 // severityRank orders severities, the worst first; what is not known stands between.

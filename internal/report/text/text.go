@@ -74,25 +74,46 @@ func (p *printer) warnings(mark string, ws []report.Warning) {
 	}
 }
 
+// counts is how many findings there are, by how sure they are and how much they matter.
+type counts struct {
+	all       uint64
+	certainty map[report.Certainty]uint64
+	severity  map[report.Severity]uint64
+}
+
+func (c *counts) add(certainty report.Certainty, severity report.Severity, n uint64) {
+	if c.certainty == nil {
+		c.certainty, c.severity = map[report.Certainty]uint64{}, map[report.Severity]uint64{}
+	}
+	c.all += n
+	c.certainty[certainty] += n
+	c.severity[severity] += n
+}
+
 // summary is the last line.
 func (p *printer) summary(r *report.Report) {
+	var c counts
+	for i := range r.Findings {
+		c.add(r.Findings[i].Verdict.Certainty, r.Findings[i].Verdict.Severity, 1)
+	}
+	p.total(r, &c)
+}
+
+// total is that line for findings that were counted.
+func (p *printer) total(r *report.Report, c *counts) {
 	l := p.line(0, 2)
-	if len(r.Findings) == 0 {
+	if c.all == 0 {
 		p.nothing(r, l)
 		return
 	}
-	certainty, severity := map[report.Certainty]uint64{}, map[report.Severity]uint64{}
-	for i := range r.Findings {
-		certainty[r.Findings[i].Verdict.Certainty]++
-		severity[r.Findings[i].Verdict.Severity]++
-	}
+	certainty, severity := c.certainty, c.severity
 	var parts []string
-	for _, c := range []report.Certainty{report.Certain, report.Likely, report.Open} {
-		if n := certainty[c]; n > 0 {
-			parts = append(parts, strconv.FormatUint(n, 10)+" "+string(c))
+	for _, x := range []report.Certainty{report.Certain, report.Likely, report.Open} {
+		if n := certainty[x]; n > 0 {
+			parts = append(parts, strconv.FormatUint(n, 10)+" "+string(x))
 		}
 	}
-	l.words(bold, plural(uint64(len(r.Findings)), "finding")+":").words(plain, strings.Join(parts, ", ")+";")
+	l.words(bold, plural(c.all, "finding")+":").words(plain, strings.Join(parts, ", ")+";")
 	parts = parts[:0]
 	if n := severity[report.Problem]; n > 0 {
 		parts = append(parts, plural(n, "problem"))
