@@ -154,6 +154,29 @@ func compareStamp(h *kernel.Host, s *segment.Segment, n *Numbers, sent int64) (D
 	return Difference{}, true
 }
 
+// replyWords are the reply that is predicted, with the offer of a SYN-ACK.
+func (p *prediction) replyWords() string {
+	words := replyText(p.reply)
+	if p.offer == nil {
+		return words
+	}
+	if w := p.offer.Window; w.Known {
+		words += " win " + w.String()
+	}
+	for _, o := range p.offer.Options {
+		words += optionWords([]segment.Options{o})
+		switch o {
+		case segment.OptMSS:
+			words += " " + p.offer.MSS.String()
+		case segment.OptWScale:
+			words += " " + p.offer.WScale.String()
+		case segment.OptTimestamps:
+			words += " ecr " + p.offer.TSEcr.String()
+		}
+	}
+	return words
+}
+
 // differences holds the answers of the kernel, to a segment sent at a time, against
 // what was predicted.
 func (p *prediction) differences(h *kernel.Host, got []segment.Segment, n *Numbers, sent int64) []Difference {

@@ -163,7 +163,7 @@ func (c *conn) evaluate() {
 	for i := range got {
 		o.Got = append(o.Got, text(&got[i]))
 	}
-	o.Predicted = replyText(c.pred.reply)
+	o.Predicted = c.pred.replyWords()
 	o.Differences = c.pred.differences(&c.settings, got, &c.n, c.now)
 	c.result.Steps = append(c.result.Steps, o)
 	if len(o.Differences) > 0 {
