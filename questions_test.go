@@ -19,6 +19,7 @@ const (
 	real5  = "testdata/corpus/captures/linux-5.10.223-debian/"
 	real6  = "testdata/corpus/captures/linux-6.18.44/"
 	labbed = "testdata/corpus/lab/linux-6.18.44-fc-v782/"
+	waited = "testdata/corpus/waits/linux-6.18.44/"
 	posted = "testdata/text/"
 )
 
@@ -40,9 +41,9 @@ var cases = map[string][]string{
 	"connect-slow":     {labbed + "connect_syn_lost_once.pcap", labbed + "queue_full_for_a_while.pcap"},
 	"connect-odd":      {posted + "001-synack-from-other-address.txt", posted + "016-tfo-server-data-before-ack.txt", labbed + "simultaneous_open.pcap"},
 	"reset":            {real6 + "data_after_close_rst.pcap", labbed + "keepalive.pcap", posted + "013-synproxy-rst-wrong-seq-ignored.txt"},
-	"close-unfinished": {labbed + "fin_lost.pcap", labbed + "close_wait_leak.pcap"},
+	"close-unfinished": {labbed + "fin_lost.pcap", labbed + "close_wait_leak.pcap", waited + "orphan_timed_out.pcap"},
 	"close-odd":        {labbed + "simultaneous_close.pcap", labbed + "half_close.pcap"},
-	"stalled":          {posted + "019-nfs-jumbo-frame-mtu-mismatch.txt", labbed + "zero_window_peer.pcap", labbed + "rto.pcap"},
+	"stalled":          {posted + "019-nfs-jumbo-frame-mtu-mismatch.txt", labbed + "zero_window_peer.pcap", labbed + "rto.pcap", waited + "small_writes.pcap", waited + "slow_answer.pcap"},
 	"connection":       {real6 + "accept_queue_full_abort_on_overflow.pcap"},
 }
 
