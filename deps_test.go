@@ -56,7 +56,8 @@ var imports = []struct {
 		[]string{"internal/kernel/...", "internal/segment", "internal/seq"},
 		"the model must be right without files, clocks and captures",
 	},
-	{"internal/report", nil, "the contract of the JSON must not move with the inside of the program"},
+	{"internal/pages", nil, "memory, whatever is put into it"},
+	{"internal/report", []string{"internal/pages"}, "the contract of the JSON must not move with the inside of the program"},
 	{
 		"internal/report/...",
 		[]string{"internal/report/..."},

@@ -37,6 +37,9 @@ type Options struct {
 	Connection func(*report.Connection) error
 	// NoFindings: only connections are wanted.
 	NoFindings bool
+	// Store, if not nil, keeps the findings for a report that is only to be written as JSON,
+	// by Store.WriteJSON: those in the report are then empty but for what they conclude.
+	Store *report.Store
 	// Only, Flows, Since and Until select findings; Report.HiddenFindings counts the
 	// others. The whole capture is read all the same, and ids stay those of all findings.
 	//
@@ -221,6 +224,9 @@ func (s *sink) Troubled(c *flow.Connection) { s.engine.Trouble(c) }
 // report puts everything together.
 func (s *sink) report(r *capture.Reader, t table, sel *selection) (*Report, error) {
 	out, st, c := s.overview(r, t)
+	if s.o.Store != nil && s.names == nil {
+		return out, s.pack(out, r, sel, st.First, c)
+	}
 	return out, s.findings(out, r, sel, st.First, s.engine.Answer(c))
 }
 
@@ -274,18 +280,23 @@ func (s *sink) findings(out *Report, r *capture.Reader, sel *selection, first in
 			addRefs(r, out.Capture.Sources, &f)
 		}
 		out.Findings = append(out.Findings, f)
-		for _, c := range res.Connections {
-			if !named[c.ID] {
-				named[c.ID] = true
-				var line report.Connection
-				s.describer.Describe(c, &line)
-				out.Connections = append(out.Connections, line)
-			}
-		}
+		s.name(out, res.Connections, named)
 	}
 	out.Summary = report.Summarize(out.Findings)
 	out.QuietConnections = report.Quiet(out.Capture.Connections, all)
 	return nil
+}
+
+// name adds connections to the report that it does not have yet.
+func (s *sink) name(out *Report, connections []*flow.Connection, named map[uint64]bool) {
+	for _, c := range connections {
+		if !named[c.ID] {
+			named[c.ID] = true
+			var line report.Connection
+			s.describer.Describe(c, &line)
+			out.Connections = append(out.Connections, line)
+		}
+	}
 }
 
 // offloadFrom is the payload that no Ethernet frame carries: 9000 bytes less the headers.

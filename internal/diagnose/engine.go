@@ -46,6 +46,7 @@ type Engine struct {
 	// askedTurns and troubledTurns say of each of those when it may be answered.
 	askedTurns, troubledTurns []turn
 	settled                   settled
+	give                      func(*Result) // see AnswerEach
 	notes                     notes
 	// openingTold are the connections whose opening has its finding, or its own question.
 	openingTold map[uint64]bool
@@ -113,6 +114,15 @@ func (e *Engine) Trouble(c *flow.Connection) {
 type Result struct {
 	Finding     report.Finding
 	Connections []*flow.Connection
+	// Time is that of the first frame asked about, Connection the one that is asked about:
+	// results are sorted by both.
+	Time       int64
+	Connection uint64
+}
+
+// Compare is the order of results.
+func (r *Result) Compare(o *Result) int {
+	return cmp.Or(cmp.Compare(r.Time, o.Time), cmp.Compare(r.Connection, o.Connection))
 }
 
 // Answer answers everything that was asked and not answered by Settle, sorted by the time of
@@ -121,6 +131,17 @@ func (e *Engine) Answer(capture Capture) []Result {
 	out := e.answer(capture, math.MaxInt64, !e.settled.used && capture.Connections <= FewConnections)
 	e.settled.findings = nil
 	return out
+}
+
+// AnswerEach is Answer for who cannot keep all results at once: it gives them one by one as
+// they are found, without an ID. Sorted stably by Compare they are what Answer returns.
+func (e *Engine) AnswerEach(capture Capture, give func(*Result)) {
+	e.give = give
+	for _, r := range e.answer(capture, math.MaxInt64, !e.settled.used && capture.Connections <= FewConnections) {
+		r.Finding.ID = ""
+		give(&r)
+	}
+	e.give, e.settled.findings = nil, nil
 }
 
 // answer answers whose turn has come at a time; with each, every connection that was handed over
@@ -148,9 +169,14 @@ func (e *Engine) answer(capture Capture, now int64, each bool) []Result {
 			if e.sameOnOtherSide(f, findings) {
 				continue
 			}
-			findings = append(findings, f)
 			for _, p := range f.past {
 				told[p.ID] = true
+			}
+			if e.give != nil && e.sides[f.c.ID] == nil { // no other finding changes it any more
+				r := f.result(f.c)
+				e.give(&r)
+			} else {
+				findings = append(findings, f)
 			}
 			e.stuck[c.ID] = e.stuck[c.ID] || f.question == "connect-stuck"
 		}

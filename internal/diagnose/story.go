@@ -233,7 +233,7 @@ func (f *finding) result(c *flow.Connection) Result {
 		out.ConnectionIDs = append(out.ConnectionIDs, connID(x))
 	}
 	f.draw(&out, conns)
-	return Result{Finding: out, Connections: conns}
+	return Result{Finding: out, Connections: conns, Time: f.time, Connection: f.c.ID}
 }
 
 func (s *story) report() report.Cause {

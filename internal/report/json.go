@@ -18,8 +18,17 @@ import (
 //
 // An error is one of w, or a number that JSON cannot say.
 func WriteJSON(w io.Writer, r *Report) error {
-	j := &appender{w: w, b: make([]byte, 0, flushFrom+flushFrom/4)}
+	j := newAppender(w)
 	j.report(r)
+	return j.end()
+}
+
+func newAppender(w io.Writer) *appender {
+	return &appender{w: w, b: make([]byte, 0, flushFrom+flushFrom/4)}
+}
+
+// end ends the text.
+func (j *appender) end() error {
 	j.b = append(j.b, '\n')
 	j.flush()
 	return j.err
@@ -35,6 +44,7 @@ type appender struct {
 	b     []byte
 	depth int
 	err   error
+	store *Store // where the findings are; nil: in the report
 }
 
 // flush writes the buffer out.

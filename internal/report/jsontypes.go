@@ -9,8 +9,14 @@ func (j *appender) report(r *Report) {
 	j.optStr(`"made_by": `, r.MadeBy)
 	j.key(`"capture": `)
 	j.capture(&r.Capture)
+	n := 0
 	list(j, `"findings": `, r.Findings, func(j *appender, f *Finding) {
-		j.finding(f)
+		if j.store != nil {
+			j.store.finding(j, n, f.ID)
+			n++
+		} else {
+			j.finding(f)
+		}
 		j.flushIfLong()
 	})
 	list(j, `"summary": `, r.Summary, group)
