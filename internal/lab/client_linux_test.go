@@ -67,17 +67,20 @@ func clientStory(ipv6, ts bool) Story {
 	return Story{IPv6: ipv6, TS: ts, ISS: seqOf(1_000_000_000), TSVal: seqOf(700_000_000)}
 }
 
+// toOpener is a segment that arrives in SYN_SENT.
+type toOpener struct {
+	name  string
+	flags segment.Flags
+	ack   uint32 // added to ISS + 1
+	ts    bool
+	echo  uint32 // added to the SYN's TSval
+}
+
 // What an opener makes of each kind of segment is as the rules of SYN_SENT say: the
 // reply to the field, and what becomes of connect().
 func TestLabOpener(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		name  string
-		flags segment.Flags
-		ack   uint32 // added to ISS + 1
-		ts    bool
-		echo  uint32 // added to the SYN's TSval
-	}{
+	for _, c := range []toOpener{
 		{"an ACK that does not fit", segment.ACK, back(5000), false, 0},
 		{"an ACK one too far", segment.ACK, 1, false, 0},
 		{"a SYN-ACK that does not fit", synAck, back(1), false, 0},
@@ -91,56 +94,56 @@ func TestLabOpener(t *testing.T) {
 		{"a SYN-ACK", synAck, 0, true, 0},
 	} {
 		for _, ipv6 := range []bool{false, true} {
-			onStage(t, clientStory(ipv6, true), func(x *stage) {
-				x.asClient()
-				x.watch("connect", replyWait, func() { x.connect(false) })
-				syn := x.synOf()
-				if x.err != nil {
-					return
-				}
-				x.synOffer(t, &syn, false, kernel.Num{})
-				s := segment.Segment{
-					Src: x.c.peer, Dst: x.c.host, Flags: c.flags, Seq: seqOf(2_000_000_000), Window: peerWindow,
-				}
-				if c.flags.Has(segment.ACK) {
-					s.Ack = syn.Seq.Add(1 + c.ack)
-				}
-				if c.ts {
-					s.Options, s.TSVal, s.TSEcr = segment.OptTimestamps, seqOf(77), syn.TSVal.Add(c.echo)
-				}
-				q := connect.SynSent{
-					ISS: syn.Seq, Host: x.defaults(), Repeated: kernel.No, Inherits: kernel.No, Segment: s,
-					FirstTSVal: kernel.Known(syn.TSVal), LastTSVal: kernel.Known(syn.TSVal.Add(1000)),
-				}
-				o, ok := connect.React(&q).Sure()
-				if !ok {
-					t.Errorf("%s: the model names no outcome", c.name)
-					return
-				}
-				x.c.got = nil
-				if x.err = x.r.wire.send(&s); x.err != nil {
-					return
-				}
-				x.pause(moment)
-				got := x.c.got
-				if o.Resends == kernel.Yes && len(got) > 0 && got[len(got)-1].Seq == syn.Seq && got[len(got)-1].Flags.Has(segment.SYN) {
-					got = got[:len(got)-1] // the SYN again, which TestLabOpenerResends is about
-				}
-				for _, d := range compare(o.Reply, got, &Numbers{}, s.Time) {
-					t.Errorf("%s, IPv6 %t, rule %s: %s: predicted %s, observed %s", c.name, ipv6, o.Rule, d.Field, d.Predicted, d.Observed)
-				}
-				want := map[connect.State]string{
-					connect.StaysSynSent: "SYN_SENT", connect.Established: "ESTABLISHED", connect.SynRecv: "SYN_RECV", connect.Closed: "none",
-				}[o.After]
-				if state := x.state(); state != want && (o.After != connect.Closed || state != "CLOSE") {
-					t.Errorf("%s: %s, want %s", c.name, state, want)
-				}
-				soErr, err := unix.GetsockoptInt(x.c.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-				if err != nil || (soErr == int(unix.ECONNREFUSED)) != (o.After == connect.Closed) {
-					t.Errorf("%s: SO_ERROR %d, %v", c.name, soErr, err)
-				}
-			})
+			onStage(t, clientStory(ipv6, true), func(x *stage) { opener(t, x, c) })
 		}
+	}
+}
+
+func opener(t *testing.T, x *stage, c toOpener) {
+	x.asClient()
+	x.watch("connect", replyWait, func() { x.connect(false) })
+	syn := x.synOf()
+	if x.err != nil {
+		return
+	}
+	x.synOffer(t, &syn, false, kernel.Num{})
+	s := segment.Segment{Src: x.c.peer, Dst: x.c.host, Flags: c.flags, Seq: seqOf(2_000_000_000), Window: peerWindow}
+	if c.flags.Has(segment.ACK) {
+		s.Ack = syn.Seq.Add(1 + c.ack)
+	}
+	if c.ts {
+		s.Options, s.TSVal, s.TSEcr = segment.OptTimestamps, seqOf(77), syn.TSVal.Add(c.echo)
+	}
+	q := connect.SynSent{
+		ISS: syn.Seq, Host: x.defaults(), Repeated: kernel.No, Inherits: kernel.No, Segment: s,
+		FirstTSVal: kernel.Known(syn.TSVal), LastTSVal: kernel.Known(syn.TSVal.Add(1000)),
+	}
+	o, ok := connect.React(&q).Sure()
+	if !ok {
+		t.Errorf("%s: the model names no outcome", c.name)
+		return
+	}
+	x.c.got = nil
+	if x.err = x.r.wire.send(&s); x.err != nil {
+		return
+	}
+	x.pause(moment)
+	got := x.c.got
+	if n := len(got); o.Resends == kernel.Yes && n > 0 && got[n-1].Seq == syn.Seq && got[n-1].Flags.Has(segment.SYN) {
+		got = got[:n-1] // the SYN again, which TestLabOpenerResends is about
+	}
+	for _, d := range compare(o.Reply, got, &Numbers{}, s.Time) {
+		t.Errorf("%s to %s, rule %s: %s: predicted %s, observed %s", c.name, x.c.host, o.Rule, d.Field, d.Predicted, d.Observed)
+	}
+	want := map[connect.State]string{
+		connect.StaysSynSent: "SYN_SENT", connect.Established: "ESTABLISHED", connect.SynRecv: "SYN_RECV", connect.Closed: "none",
+	}[o.After]
+	if state := x.state(); state != want && (o.After != connect.Closed || state != "CLOSE") {
+		t.Errorf("%s: %s, want %s", c.name, state, want)
+	}
+	soErr, err := unix.GetsockoptInt(x.c.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil || (soErr == int(unix.ECONNREFUSED)) != (o.After == connect.Closed) {
+		t.Errorf("%s: SO_ERROR %d, %v", c.name, soErr, err)
 	}
 }
 
