@@ -104,6 +104,7 @@ var imports = []struct {
 		[]string{"internal/kernel/...", "internal/report/...", "internal/segment", "internal/seq"},
 		"it asks the model without a capture, and compares finished reports",
 	},
+	{"internal/confine", nil, "it takes rights from a process, whatever that then does"},
 	{
 		"internal/web",
 		[]string{".", "internal/report/...", "internal/whatif"},
@@ -111,7 +112,7 @@ var imports = []struct {
 	},
 	{
 		"cmd/...",
-		[]string{".", "internal/export", "internal/lab", "internal/replay", "internal/report/...", "internal/web", "internal/whatif"},
+		[]string{".", "internal/confine", "internal/export", "internal/lab", "internal/replay", "internal/report/...", "internal/web", "internal/whatif"},
 		"a command asks the public API, as any program would, and presents the report; only a question to the model itself has no capture",
 	},
 	{"bench/...", nil, "it measures the finished program from outside"},

@@ -27,6 +27,7 @@ is a JSON object.`,
 			if err := checkFiles(paths, a.terminalWidth(a.stdin) > 0); err != nil {
 				return err
 			}
+			a.confineTo()
 			form := text.Columns
 			if format == "json" {
 				form = text.JSONLines

@@ -126,6 +126,7 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 	if err := f.frames.check(a, &f.presentation, paths); err != nil {
 		return err
 	}
+	a.confineTo(f.output)
 	progress, end := a.startProgress(f.noProgress)
 	r, err := a.explain(cmd.Context(), paths, tcpwhy.Options{
 		Facts: f.facts, FactFiles: f.files, Stdin: a.input(paths), Progress: progress,

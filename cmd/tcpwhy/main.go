@@ -25,16 +25,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tcpwhy/tcpwhy"
+	"github.com/tcpwhy/tcpwhy/internal/confine"
 	"github.com/tcpwhy/tcpwhy/internal/report"
 	"github.com/tcpwhy/tcpwhy/internal/report/browse"
 	"github.com/tcpwhy/tcpwhy/internal/report/text"
 )
 
 func main() {
-	os.Exit(run(context.Background(), os.Stdin, os.Stdout, os.Stderr, os.Args[1:]))
+	a := newApp(os.Stdin, os.Stdout, os.Stderr)
+	a.confine = func(writable ...string) { confine.Apply(writable...) }
+	os.Exit(a.run(context.Background(), os.Args[1:]))
 }
 
-// run is the whole program: it returns the exit code.
+// run is the whole program, but that it is never confined: it returns the exit code.
 func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []string) int {
 	return newApp(stdin, stdout, stderr).run(ctx, args)
 }
@@ -60,6 +63,8 @@ type app struct {
 	terminalWidth func(stream any) int
 	// stream is stdin, once a command reads it.
 	stream atomic.Pointer[stream]
+	// confine is confine.Apply in a process of its own; nil: the process is not confined. See confineTo.
+	confine func(writable ...string)
 	// meter is the line on the terminal that says how far the reading is, while there is one.
 	meter atomic.Pointer[meter]
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 
@@ -184,7 +185,7 @@ func TestOptionsReachTheEngine(t *testing.T) {
 		if code, _, stderr := in(t, spy, args...); code != 0 {
 			t.Fatalf("%v: code %d: %s", args, code, stderr)
 		}
-		if d := cmp.Diff(tcpwhy.Options{Facts: []string{"server:a=1,2", "client:b=3"}, FactFiles: []string{"10.0.0.1=f"}}, got); d != "" {
+		if d := cmp.Diff(tcpwhy.Options{Facts: []string{"server:a=1,2", "client:b=3"}, FactFiles: []string{"10.0.0.1=f"}}, got, cmpopts.IgnoreUnexported(tcpwhy.Options{})); d != "" {
 			t.Errorf("%v: options (-want +got):\n%s", args, d)
 		}
 		if d := cmp.Diff([]string{"a.pcap", "b.pcap"}, paths); d != "" {

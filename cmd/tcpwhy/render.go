@@ -33,6 +33,7 @@ on the way. A capture with comments (pcapng) needs the capture, see explain.`,
 			if err := checkOutput(p.output, nil); err != nil {
 				return err
 			}
+			a.confineTo(p.output)
 			r, err := a.readReport(args[0])
 			if err != nil {
 				return err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpwhy/tcpwhy/internal/confine"
 	"github.com/tcpwhy/tcpwhy/internal/report"
 )
 
@@ -23,6 +24,8 @@ type versionInfo struct {
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 	Schema   string `json:"schema"` // of the JSON report
+	// Reading is what the program gives up here before it reads a capture.
+	Reading confine.Status `json:"reading"`
 }
 
 func readVersion() versionInfo {
@@ -75,17 +78,21 @@ func (v versionInfo) String() string {
 func (a *app) versionCommand() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version",
-		Long:    "Version prints which tcpwhy this is, what it was built from, and the version of its JSON report.",
+		Use:   "version",
+		Short: "Print the version",
+		Long: `Version prints which tcpwhy this is, what it was built from, the version of its
+JSON report, and what it gives up on this machine before it reads a capture: to
+write files, but in the directory of --output, and the network. With
+TCPWHY_CONFINE=off it gives up nothing.`,
 		Example: "  tcpwhy version\n  tcpwhy version --format json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			v := readVersion()
+			v.Reading = confine.Offered()
 			if format == "json" {
 				return writeJSON(a.stdout, v)
 			}
-			_, err := fmt.Fprintln(a.stdout, v)
+			_, err := fmt.Fprintf(a.stdout, "%v\nwhile it reads a capture: %v\n", v, v.Reading)
 			return err
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,

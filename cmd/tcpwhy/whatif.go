@@ -127,6 +127,7 @@ func isCapture(arg string) bool {
 }
 
 func (a *app) runWhatif(cmd *cobra.Command, args []string, f *whatifFlags) error {
+	a.confineTo()
 	if len(args) > 0 && isCapture(args[0]) {
 		for _, flag := range []string{"kernel", "peer-kernel", "set", "listener", "queue-full", "ipv6", "announces", "at"} {
 			if cmd.Flags().Changed(flag) {
