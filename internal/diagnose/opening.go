@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
@@ -139,11 +140,7 @@ func (e *Engine) justOpened(c *flow.Connection) *finding {
 	if len(sign.Frames) > 0 {
 		cookie.Cost = 2
 	}
-	s := story{cause: "syn-cookie", stands: report.StaysOpen, assumes: []Assumption{cookie}, says: "The SYN-ACK may be a cookie: where the SYN queue is full, or tcp_syncookies is 2."}
-	if len(sign.Frames) > 0 {
-		s.evidence = []report.Evidence{sign}
-	}
-	ss.add(s)
+	ss.add(e.cookieStory(c, &server, cookie, sign))
 	f.verdict, f.stories = ss.judge(), nil
 	f.stories = ss.list
 	q := &asked{e: e, c: c, p: c, server: server, client: e.view("client", o.Addr, o)}
@@ -201,33 +198,85 @@ func (e *Engine) finalACKIgnored(c *flow.Connection) *finding {
 	f := &finding{question: "connect-stuck", c: c, time: o.ISN.Time, frames: append([]uint64{o.ISN.Frame, l.ISN.Frame, o.RcvNxt.Frame}, repeats...)}
 	f.asks = fmt.Sprintf("Why did the SYN-ACK come again in frame %d, though frame %d acknowledges it?", repeats[0], o.RcvNxt.Frame)
 	ss := &stories{}
-	var full []Assumption
-	// A deferring listener has taken the ACK and repeats its SYN-ACK only when its time
-	// is nearly over; one that ignores the ACK repeats it by its first timeout.
-	if late := pointOf(c, repeats[0]).Since(l.ISN.Point) > 2500*time.Millisecond; o.Bytes == 0 && late {
-		full = []Assumption{assumeOldTimer}
-		ss.add(story{cause: "defer-accept", stands: report.StaysOpen,
-			says:     "The listener waits for data (TCP_DEFER_ACCEPT): a bare ACK does not open the connection for it, and it asks again when its time is nearly over.",
-			verdict:  "The listener uses TCP_DEFER_ACCEPT: it took the bare ACK, waits for the client's first data, and repeats its SYN-ACK when its time is nearly over. The client sent nothing.",
-			evidence: []report.Evidence{{Says: fmt.Sprintf("the first repeat comes %s after the SYN-ACK, and the client sent no data", seconds(pointOf(c, repeats[0]).Since(l.ISN.Point))), Answer: "yes", Frames: frameList(l.ISN.Frame, repeats[0]), Source: "net/ipv4/inet_connection_sock.c syn_ack_recalc"}}})
-	} else if o.Bytes == 0 {
-		ss.add(story{cause: "defer-accept", stands: report.StaysOpen, assumes: []Assumption{assumeDefersOne},
-			says: "The listener may wait for data (TCP_DEFER_ACCEPT): set to one second, it repeats its SYN-ACK at each of its timeouts."})
-	} else {
-		ss.add(ruledOut("defer-accept", "The client has sent data: a listener that waits for it (TCP_DEFER_ACCEPT) would have taken it.", noteNo(fmt.Sprintf("the first repeat comes %s after the SYN-ACK", seconds(pointOf(c, repeats[0]).Since(l.ISN.Point))), repeats[0])))
-	}
-	ss.add(story{cause: "final-ack-ignored", stands: report.StaysOpen, assumes: full,
+	server := e.view("server", l.Addr, l)
+	ignored := e.deferred(ss, c, repeats, server)
+	ss.add(story{cause: "final-ack-ignored", stands: report.StaysOpen, assumes: ignored,
 		says:     "The server ignored the client's last ACK: its accept queue is full, so it repeats the SYN-ACK and waits for room.",
 		verdict:  fmt.Sprintf("The server ignored the ACK in frame %d and repeated its SYN-ACK: its accept queue is full, because the application does not accept connections fast enough. The client believes that it is connected.", o.RcvNxt.Frame),
 		evidence: []report.Evidence{{Says: fmt.Sprintf("the client acknowledged %s, and the SYN-ACK with ISN %s came again", o.RcvNxt.Num, l.ISN.Num), Answer: "yes", Frames: frameList(append([]uint64{o.RcvNxt.Frame}, repeats...)...), Source: "net/ipv4/tcp_ipv4.c tcp_v4_syn_recv_sock (ListenOverflows)"}}})
 	lost := assumeLost
 	lost.Cost += 4 * (len(repeats) - 1)
-	ss.add(story{cause: "final-ack-lost", stands: report.StaysOpen, assumes: []Assumption{lost}, says: "The client's ACK was lost behind the capture point.", verdict: "The client's ACK was lost behind the capture point."})
+	ss.add(story{cause: "final-ack-lost", stands: report.StaysOpen, assumes: append([]Assumption{lost}, ignored...), says: "The client's ACK was lost behind the capture point.", verdict: "The client's ACK was lost behind the capture point."})
 	f.verdict, f.stories = ss.judge(), nil
 	f.stories = ss.list
-	q := &asked{e: e, c: c, p: c, server: e.view("server", l.Addr, l), client: e.view("client", o.Addr, o)}
+	q := &asked{e: e, c: c, p: c, server: server, client: e.view("client", o.Addr, o)}
 	q.dress(f, "server")
 	return f
+}
+
+// deferred tries TCP_DEFER_ACCEPT: the listener has taken the ACK and repeats its SYN-ACK only once, when
+// its time is over, as a last chance; an ACK of that it takes. One that ignores ACKs repeats it by its
+// first timeout, again and again. It returns what that then assumes.
+func (e *Engine) deferred(ss *stories, c *flow.Connection, repeats []uint64, server hostView) []Assumption {
+	const cause = "defer-accept"
+	o, l := &c.Ends[flow.Opener], &c.Ends[flow.Listener]
+	waited := pointOf(c, repeats[0]).Since(l.ISN.Point)
+	when := noteNo(fmt.Sprintf("the first repeat comes %s after the SYN-ACK", seconds(waited)), repeats[0])
+	acks := o.Segments // all but its SYNs
+	for i := range c.Frames {
+		if f := &c.Frames[i]; f.From == flow.Opener && f.Flags.Has(segment.SYN) {
+			acks--
+		}
+	}
+	if !slices.ContainsFunc(c.Frames, func(f flow.Frame) bool { return f.Frame == o.ISN.Frame }) {
+		acks--
+	}
+	var lost []Assumption
+	if n := len(repeats); n > 1 {
+		lost = []Assumption{assumeLost} // the ACK of the repeat
+		lost[0].Cost += 4 * (n - 2)
+	}
+	switch {
+	case o.Bytes > 0:
+		ss.add(ruledOut(cause, "The client has sent data: a listener that waits for it (TCP_DEFER_ACCEPT) would have taken it.", when))
+	case len(repeats) > 1 && acks > uint64(len(repeats)):
+		ss.add(ruledOut(cause, "A listener that waits for data (TCP_DEFER_ACCEPT) repeats its SYN-ACK once, and takes the ACK of that: here it comes again after that too.",
+			noteNo(fmt.Sprintf("the SYN-ACK was repeated %d times and acknowledged %d times", len(repeats), acks), repeats...)))
+	case !deferTime(waited):
+		ss.add(ruledOut(cause, "A listener that waits for data (TCP_DEFER_ACCEPT) repeats its SYN-ACK 1, 3, 7, 15, 31 or 63 s after the first.", when))
+	case waited > 2500*time.Millisecond:
+		ss.add(story{cause: cause, stands: report.StaysOpen, assumes: lost,
+			says:    "The listener waits for data (TCP_DEFER_ACCEPT): a bare ACK does not open the connection for it, and it asks once more when its time is over.",
+			verdict: "The listener uses TCP_DEFER_ACCEPT: it took the bare ACK, waits for the client's first data, and repeats its SYN-ACK once when its time is over. The client sent nothing; its ACK of that repeat opens the connection.",
+			evidence: []report.Evidence{{Says: fmt.Sprintf("the first repeat comes %s after the SYN-ACK, and the client sent no data (a listener that defers repeats it 1, 3, 7, 15, 31 or 63 s after: measured on 6.18)", seconds(waited)),
+				Answer: "yes", Frames: frameList(l.ISN.Frame, repeats[0]), Source: "net/ipv4/inet_connection_sock.c syn_ack_recalc"}}})
+		if waited > 4*time.Second {
+			return []Assumption{assumeRepeatsUnseen}
+		}
+		old := assumeOldTimer
+		_, against := server.under(func(p kernel.Profile) bool { return p.Has(&kernel.FirstRTOIsASecond).Answer != kernel.Yes })
+		old.Cost += against
+		return []Assumption{old}
+	default:
+		ss.add(story{cause: cause, stands: report.StaysOpen, assumes: append([]Assumption{assumeDefersOne}, lost...),
+			says: "The listener may wait for data (TCP_DEFER_ACCEPT): set to one second, it repeats its SYN-ACK once, at its first timeout."})
+	}
+	return nil
+}
+
+// assumeRepeatsUnseen: no kernel's first timeout is longer than 3 s.
+var assumeRepeatsUnseen = Assumption{"the server's earlier repeats are not in the capture", 15, "its first timeout is 1 s (3 s in kernels up to 3.0)", true}
+
+// deferTime tells whether a listener that defers accepting may repeat its SYN-ACK so long after the
+// first: the setting is rounded up to a number of timeouts (secs_to_retrans), of 1, 2, 4 … s.
+// The timers run a little late: 64.8 s were measured for 63.
+func deferTime(waited time.Duration) bool {
+	for n := 2; n <= 64; n *= 2 {
+		if t := time.Duration(n-1) * time.Second; waited >= t-t/50 && waited <= t+t/16+200*time.Millisecond {
+			return true
+		}
+	}
+	return false
 }
 
 // forgetTimes takes back what only times prove or rule out.
