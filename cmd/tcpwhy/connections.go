@@ -36,9 +36,10 @@ is a JSON object.`,
 			progress, end := a.startProgress(noProgress || a.terminalWidth(a.stdout) > 0)
 			var r *report.Report
 			err := text.WriteConnections(a.stdout, form, func(emit func(*report.Connection) error) (err error) {
-				r, err = a.explain(cmd.Context(), paths, tcpwhy.Options{Connection: emit, NoFindings: true, Stdin: a.input(paths), Progress: progress})
+				r, err = a.explain(cmd.Context(), paths, tcpwhy.Options{Connection: emit, NoFindings: true, Stdin: a.input(paths), Interrupt: a.interruptible(), Progress: progress})
 				return err
 			})
+			a.interrupt.Store(nil)
 			end()
 			if err != nil {
 				return err
@@ -46,6 +47,9 @@ is a JSON object.`,
 			// A line a connection leaves no room for them on stdout.
 			for _, w := range r.Capture.Warnings {
 				a.talk("warning", w.Says)
+			}
+			if wasInterrupted(r) {
+				return errInterrupted
 			}
 			return nil
 		},

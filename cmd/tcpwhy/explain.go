@@ -21,6 +21,7 @@ type explainFlags struct {
 	since, until string
 	exitCode     bool
 	frames       frameFlags
+	follow       followFlags
 	noProgress   bool
 }
 
@@ -57,7 +58,22 @@ server, are a line each; --all writes all in full.
 --format pcapng copies the frames of the findings' connections, with comments
 that Wireshark shows: what each finding says of a frame, and the verdicts as the
 file's comment. It leaves out payload, and with --anonymize addresses. Files
-are read a second time for it, so that it does not work on a stream.`,
+are read a second time for it, so that it does not work on a stream.
+
+A directory stands for the captures in it, such as the files of tcpdump -G and -C.
+
+--follow reads on as a capture grows: a file, a directory in which files appear
+one after another, or a stream. Each finding is written once it is sure: when its
+question is settled, or its connection is over and even its late segments would
+have come (four minutes, of the capture's time), so that nothing to come belongs
+to it. What it says of hosts is what was seen until then. Text has the findings
+as they come and the numbers at the end; JSON has an object a line. An interrupt
+ends it: what is left is answered as at the end of a capture. With --checkpoint
+a run that was killed can be started again with the same command line: it reads
+the capture again, and FILE goes on behind the last finding, with the same ids.
+
+An interrupt (Ctrl-C) while files are read ends the reading: what was read is
+explained, with a warning. A second one stops at once.`,
 		Example: `  tcpwhy explain trace.pcap
   tcpwhy explain --fact server:kernel=3.10.0-1127.el7 --fact server:tcp_tw_recycle=1 trace.pcap
   tcpwhy explain --facts 10.0.0.2=sysctl.txt client.pcap server.pcap
@@ -66,7 +82,8 @@ are read a second time for it, so that it does not work on a stream.`,
   tcpwhy explain --format json trace.pcapng
   tcpwhy explain --anonymize -o ticket.html trace.pcapng
   tcpwhy explain --anonymize -o ticket.pcapng trace.pcapng
-  tcpdump -i any -U -w - tcp | tcpwhy explain -`,
+  tcpdump -i any -U -w - tcp | tcpwhy explain -
+  tcpwhy explain --follow -o found.jsonl --checkpoint found.state /var/captures`,
 		Args: cobra.ArbitraryArgs, // checked in runExplain, which words it better
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runExplain(cmd, args, &f) },
 	}
@@ -78,8 +95,10 @@ are read a second time for it, so that it does not work on a stream.`,
 	fs.StringArrayVar(&f.flows, "flow", nil, "findings between these ends, `ADDR:PORT-ADDR:PORT`; may be repeated")
 	fs.StringVar(&f.since, "since", "", "findings at this `TIME` or later")
 	fs.StringVar(&f.until, "until", "", "findings at this `TIME` or earlier")
-	addPresentation(cmd, &f.presentation, append(slices.Clone(formats), formatPcapng)...)
+	addPresentation(cmd, &f.presentation, append(slices.Clone(formats), formatLines, formatPcapng)...)
 	addFrameFlags(cmd, &f.frames)
+	fs.BoolVar(&f.follow.on, "follow", false, "read on as the capture grows, and write each finding once it is sure")
+	fs.StringVar(&f.follow.checkpoint, "checkpoint", "", "keep in `FILE` how far the output is, so that a run that was killed can go on")
 	fs.BoolVar(&f.exitCode, "exit-code", false, "exit with 3 if a finding that is more than harmless is reported")
 	addProgressFlag(cmd, &f.noProgress)
 	// It fails only for a flag that does not exist or was registered twice.
@@ -126,12 +145,21 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 	if err := f.frames.check(a, &f.presentation, paths); err != nil {
 		return err
 	}
-	a.confineTo(f.output)
-	progress, end := a.startProgress(f.noProgress)
-	r, err := a.explain(cmd.Context(), paths, tcpwhy.Options{
-		Facts: f.facts, FactFiles: f.files, Stdin: a.input(paths), Progress: progress,
+	if err := f.follow.check(&f.presentation, paths); err != nil {
+		return err
+	}
+	a.confineTo(f.output, f.follow.checkpoint)
+	o := tcpwhy.Options{
+		Facts: f.facts, FactFiles: f.files, Stdin: a.input(paths), Interrupt: a.interruptible(),
 		Only: f.only, Flows: f.flows, Since: f.since, Until: f.until,
-	})
+	}
+	if f.follow.on {
+		return a.follow(cmd.Context(), paths[0], f, o)
+	}
+	progress, end := a.startProgress(f.noProgress)
+	o.Progress = progress
+	r, err := a.explain(cmd.Context(), paths, o)
+	a.interrupt.Store(nil)
 	end()
 	if err != nil {
 		return err
@@ -145,10 +173,18 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 	if err != nil {
 		return err
 	}
+	if wasInterrupted(r) {
+		return errInterrupted
+	}
 	if f.exitCode && slices.ContainsFunc(r.Findings, func(x report.Finding) bool { return x.Matters() }) {
 		return errFindings
 	}
 	return nil
+}
+
+// wasInterrupted tells whether a report covers a part of what was to be read.
+func wasInterrupted(r *report.Report) bool {
+	return slices.ContainsFunc(r.Capture.Warnings, func(w report.Warning) bool { return w.Code == "interrupted" })
 }
 
 // checkOutput refuses an output that cannot be written, before the work is

@@ -21,6 +21,9 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/report/text"
 )
 
+// formatLines is JSON as a line for each finding and one for the rest.
+const formatLines = "jsonl"
+
 // formats are the forms that can be made of a report alone.
 var formats = []string{"text", "json", "html", "md", "svg"}
 
@@ -113,6 +116,8 @@ func (a *app) writeFormat(w io.Writer, width int, p *presentation, r *report.Rep
 	switch p.format {
 	case "json":
 		return report.WriteJSON(w, r)
+	case formatLines:
+		return report.WriteLines(w, r)
 	case "html":
 		return html.Write(w, r, html.Options{RenderedBy: madeBy()})
 	case "md":

@@ -7,8 +7,9 @@
 //	tcpwhy whatif STATE ...     ask the kernel model without packets
 //
 // stdout is the result, stderr is talk. The exit code is 0 when the work was
-// done, 1 when it failed, 2 when the command was used wrongly, and 3 when
-// --exit-code is given and there are findings that are more than harmless.
+// done, 1 when it failed, 2 when the command was used wrongly, 3 when
+// --exit-code is given and there are findings that are more than harmless, and
+// 130 when it was interrupted.
 package main
 
 import (
@@ -45,7 +46,7 @@ func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
 	return &app{
 		explain: tcpwhy.Explain, browse: browse.Run, stdin: stdin, stdout: stdout, stderr: stderr,
-		getenv: os.Getenv, lookupenv: os.LookupEnv, terminalWidth: terminalWidth,
+		getenv: os.Getenv, lookupenv: os.LookupEnv, terminalWidth: terminalWidth, exit: os.Exit,
 	}
 }
 
@@ -63,6 +64,10 @@ type app struct {
 	terminalWidth func(stream any) int
 	// stream is stdin, once a command reads it.
 	stream atomic.Pointer[stream]
+	// interrupt is closed by the first interrupt, once a command can end early with a result.
+	interrupt atomic.Pointer[chan struct{}]
+	// exit is os.Exit, but for tests.
+	exit func(code int)
 	// confine is confine.Apply in a process of its own; nil: the process is not confined. See confineTo.
 	confine func(writable ...string)
 	// meter is the line on the terminal that says how far the reading is, while there is one.
@@ -77,10 +82,15 @@ const (
 	exitFailed   = 1
 	exitUsage    = 2
 	exitFindings = 3
+	// exitInterrupted is what shells report of a program that SIGINT ended (128 + 2).
+	exitInterrupted = 130
 )
 
 // errFindings is no failure: --exit-code was given and a finding is more than harmless.
 var errFindings = errors.New("there are findings")
+
+// errInterrupted: an interrupt ended the reading, and what was read was explained.
+var errInterrupted = errors.New("interrupted")
 
 // usageError is a command line that cannot be understood.
 type usageError struct {
@@ -123,9 +133,11 @@ func (a *app) finish(cmd *cobra.Command, err error) int {
 		return exitFindings
 	case errors.Is(err, syscall.EPIPE):
 		return exitDone // whoever read the result has seen enough
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted // the report says so
 	case errors.Is(err, context.Canceled):
 		a.talk("error", "interrupted")
-		return exitFailed
+		return exitInterrupted
 	case errors.As(err, &usage), errors.As(err, &engineUsage):
 		a.talk("error", err.Error())
 		hint := hintOf(err)

@@ -158,7 +158,7 @@ func TestExitCodes(t *testing.T) {
 		{"bad fact", fmt.Errorf("explain: %w", &tcpwhy.UsageError{Err: errors.New("bad fact")}), []string{"explain", "x"}, 2,
 			"tcpwhy: error: explain: bad fact\ntcpwhy: hint: see tcpwhy explain --help\n"},
 		{"closed pipe", fmt.Errorf("write: %w", syscall.EPIPE), []string{"x"}, 0, ""},
-		{"cancelled", fmt.Errorf("frame 7: %w", context.Canceled), []string{"x"}, 1, "tcpwhy: error: interrupted\n"},
+		{"cancelled", fmt.Errorf("frame 7: %w", context.Canceled), []string{"x"}, 130, "tcpwhy: error: interrupted\n"},
 		{"two errors", errors.Join(errors.New("a"), errors.New("b")), []string{"x"}, 1, "tcpwhy: error: a\ntcpwhy: error: b\n"},
 		{"hostile", errors.New("\x1b]0;title\a: no"), []string{"x"}, 1, "tcpwhy: error: \\x1b]0;title\\a: no\n"},
 		{"mistyped command", missing, []string{"conections", "x.pcap"}, 1,
@@ -185,7 +185,7 @@ func TestOptionsReachTheEngine(t *testing.T) {
 		if code, _, stderr := in(t, spy, args...); code != 0 {
 			t.Fatalf("%v: code %d: %s", args, code, stderr)
 		}
-		if d := cmp.Diff(tcpwhy.Options{Facts: []string{"server:a=1,2", "client:b=3"}, FactFiles: []string{"10.0.0.1=f"}}, got, cmpopts.IgnoreUnexported(tcpwhy.Options{})); d != "" {
+		if d := cmp.Diff(tcpwhy.Options{Facts: []string{"server:a=1,2", "client:b=3"}, FactFiles: []string{"10.0.0.1=f"}}, got, cmpopts.IgnoreUnexported(tcpwhy.Options{}), cmpopts.IgnoreFields(tcpwhy.Options{}, "Interrupt")); d != "" {
 			t.Errorf("%v: options (-want +got):\n%s", args, d)
 		}
 		if d := cmp.Diff([]string{"a.pcap", "b.pcap"}, paths); d != "" {

@@ -22,7 +22,7 @@ It reads pcap and pcapng, also compressed (.gz, .zst), and the text that people
 paste of tcpdump, tshark and Wireshark; "-" is standard input.
 
 Exit code: 0 done, 1 failed, 2 used wrongly, 3 findings that
-are more than harmless (with --exit-code).`
+are more than harmless (with --exit-code), 130 interrupted.`
 	root.Example = `  tcpwhy trace.pcapng
   ssh host tcpdump -i any -U -w - tcp | tcpwhy -
   tcpwhy --fact server:kernel=5.10 --fact server:tcp_tw_reuse=1 trace.pcap
