@@ -7,29 +7,25 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
 
-// A note is an ordinary segment after the handshake: two bytes that say what
-// follows, then each thing that is not as expected.
+// A note is an ordinary segment after the handshake: eight bytes that every one has, the
+// first two of which say which more there are, of two bytes each and in this order.
 const (
 	noteListener = 1 << iota
 	noteFIN
 	notePSH
-	noteLen     // two bytes of length follow; else 0
-	noteWindow  // two bytes of window follow; else as before
-	noteAckPeer // it acknowledges all that the peer sent
-	noteAckMore // two bytes: how much more than before; neither: as before
-	noteIPID    // two bytes of IP identification; else 0
-	noteTS1     // one byte: how much later the timestamp is
-	noteTS2     // two bytes; neither: as before
-	noteEcr     // one byte: how much older the echo is than the peer's last timestamp; else equal
-	noteTime3   // three bytes of nanoseconds since the segment before, of whichever end
-	noteTime5   // five; neither: four
-	noteFrame4  // four bytes of frames since the segment before; else two
-	_
-	_
+	noteAckPeer   // it acknowledges all that the peer sent
+	noteLen       // payload length; else 0
+	noteWindow    // window; else as before
+	noteIPID      // IP identification; else 0
+	noteTS        // how much later the timestamp is; else as before
+	noteEcr       // how much older the echo is than the peer's last timestamp; else equal
+	noteAckMore   // how much more it acknowledges; without this and noteAckPeer as before
+	noteTimeHigh  // the upper part of the time
+	noteFrameHigh // the upper part of the frames
 )
 
 // longestNote is the most bytes that a note takes.
-const longestNote = 2 + 2 + 2 + 2 + 2 + 2 + 1 + 5 + 4
+const longestNote = 8 + 8*2
 
 // noteSizes are the sizes of the blocks that notes are in. Longer notes take
 // about what a record takes, so that it becomes one.
@@ -95,7 +91,7 @@ func (t *Table) growNotes(b *brief) bool {
 func (t *Table) note(b *brief, s *segment.Segment, e Side) bool {
 	h, p := &b.end[e], &b.end[e.Other()]
 	d, frames := uint64(s.Time-b.lastTime), uint32(s.Frame)-b.lastFrame
-	if d >= 1<<40 || int32(frames) <= 0 {
+	if d >= 1<<48 || int32(frames) <= 0 {
 		return false
 	}
 	ts, old := s.TSVal.Sub(h.tsVal), p.tsVal.Sub(s.TSEcr)
@@ -103,84 +99,74 @@ func (t *Table) note(b *brief, s *segment.Segment, e Side) bool {
 		ts, old = 0, 0
 	}
 	more := s.Ack.Sub(h.lastAck)
-	if uint32(ts) > 0xffff || uint32(old) > 0xff || s.Ack != p.sndNxt && uint32(more) > 0xffff {
+	if uint32(ts) > 0xffff || uint32(old) > 0xffff || s.Ack != p.sndNxt && uint32(more) > 0xffff {
 		return false
 	}
 	if int(b.used)+longestNote > noteSizes[b.size] && !t.growNotes(b) {
 		return false
 	}
-	to := t.noteBlock(b)[b.used:]
-	le := binary.LittleEndian
-	c, at := uint16(e), 2
+	c := uint64(e)
 	if s.Flags&segment.FIN != 0 {
 		c |= noteFIN
 	}
 	if s.Flags&segment.PSH != 0 {
 		c |= notePSH
 	}
-	switch {
-	case d < 1<<24:
-		c |= noteTime3
-		le.PutUint32(to[at:], uint32(d))
-		at += 3
-	case d < 1<<32:
-		le.PutUint32(to[at:], uint32(d))
-		at += 4
-	default:
-		c |= noteTime5
-		le.PutUint32(to[at:], uint32(d))
-		to[at+4] = byte(d >> 32)
-		at += 5
-	}
-	if frames > 0xffff {
-		c |= noteFrame4
-		le.PutUint32(to[at:], frames)
-		at += 4
-	} else {
-		le.PutUint16(to[at:], uint16(frames))
-		at += 2
-	}
+	var x more16
 	if s.Len > 0 {
 		c |= noteLen
-		le.PutUint16(to[at:], uint16(s.Len))
-		at += 2
+		x.put(uint64(s.Len))
 	}
 	if s.Window != h.window {
 		c |= noteWindow
-		le.PutUint16(to[at:], s.Window)
-		at += 2
-	}
-	switch {
-	case s.Ack == p.sndNxt:
-		c |= noteAckPeer
-	case more != 0:
-		c |= noteAckMore
-		le.PutUint16(to[at:], uint16(more))
-		at += 2
+		x.put(uint64(s.Window))
 	}
 	if s.IPID != 0 {
 		c |= noteIPID
-		le.PutUint16(to[at:], s.IPID)
-		at += 2
+		x.put(uint64(s.IPID))
 	}
-	switch {
-	case ts > 0xff:
-		c |= noteTS2
-		le.PutUint16(to[at:], uint16(ts))
-		at += 2
-	case ts > 0:
-		c |= noteTS1
-		to[at] = byte(ts)
-		at++
+	if ts != 0 {
+		c |= noteTS
+		x.put(uint64(ts))
 	}
-	if old > 0 {
+	if old != 0 {
 		c |= noteEcr
-		to[at] = byte(old)
-		at++
+		x.put(uint64(old))
 	}
-	le.PutUint16(to, c)
-	b.used += uint8(at)
+	if s.Ack == p.sndNxt {
+		c |= noteAckPeer
+	} else if more != 0 {
+		c |= noteAckMore
+		x.put(uint64(more))
+	}
+	if d>>32 != 0 {
+		c |= noteTimeHigh
+		x.put(d >> 32)
+	}
+	if frames>>16 != 0 {
+		c |= noteFrameHigh
+		x.put(uint64(frames >> 16))
+	}
+	to := (*[longestNote]byte)(t.noteBlock(b)[b.used:])
+	le := binary.LittleEndian
+	le.PutUint64(to[:], c|d<<32>>16|uint64(frames)<<48)
+	le.PutUint64(to[8:], x.v[0])
+	if x.n > 64 {
+		le.PutUint64(to[16:], x.v[1])
+	}
+	b.used += uint8(8 + x.n/8)
 	return true
+}
+
+// more16 collects up to eight numbers of 16 bits.
+type more16 struct {
+	v [2]uint64
+	n uint // bits
+}
+
+func (x *more16) put(v uint64) {
+	x.v[x.n>>6&1] |= v << (x.n & 63)
+	x.n += 16
 }
 
 // reading is the state of reading a brief back.
@@ -206,10 +192,15 @@ func (r *reading) next(s *segment.Segment) (e Side, ok bool) {
 	if len(r.rest) == 0 {
 		return e, false
 	}
-	le := binary.LittleEndian
-	p := r.rest
-	c := le.Uint16(p)
-	p = p[2:]
+	c := binary.LittleEndian.Uint64(r.rest)
+	p := r.rest[8:]
+	more := func(bit uint64) (v uint64) {
+		if c&bit != 0 {
+			v = uint64(binary.LittleEndian.Uint16(p))
+			p = p[2:]
+		}
+		return v
+	}
 	e = Side(c & noteListener)
 	h, o := &b.end[e], &b.end[e.Other()]
 	*s = segment.Segment{Flags: segment.ACK, Seq: h.sndNxt, Ack: h.lastAck, Window: h.window, TTL: h.ttl}
@@ -219,55 +210,22 @@ func (r *reading) next(s *segment.Segment) (e Side, ok bool) {
 	if c&notePSH != 0 {
 		s.Flags |= segment.PSH
 	}
-	take := func(n int) (v uint64) {
-		for i := range n {
-			v |= uint64(p[i]) << (8 * i)
-		}
-		p = p[n:]
-		return v
-	}
-	switch {
-	case c&noteTime3 != 0:
-		r.time += int64(take(3))
-	case c&noteTime5 != 0:
-		r.time += int64(take(5))
-	default:
-		r.time += int64(take(4))
-	}
-	s.Time = r.time
-	if c&noteFrame4 != 0 {
-		b.lastFrame += uint32(take(4))
-	} else {
-		b.lastFrame += uint32(take(2))
-	}
-	s.Frame = uint64(b.lastFrame)
-	if c&noteLen != 0 {
-		s.Len = uint32(take(2))
-	}
+	s.Len = uint32(more(noteLen))
 	if c&noteWindow != 0 {
-		s.Window = uint16(take(2))
+		s.Window = uint16(more(noteWindow))
 	}
-	switch {
-	case c&noteAckPeer != 0:
-		s.Ack = o.sndNxt
-	case c&noteAckMore != 0:
-		s.Ack = s.Ack.Add(uint32(take(2)))
-	}
-	if c&noteIPID != 0 {
-		s.IPID = uint16(take(2))
-	}
+	s.IPID = uint16(more(noteIPID))
+	ts, old := more(noteTS), more(noteEcr)
 	if b.bits&briefTS != 0 {
-		s.Options, s.TSVal, s.TSEcr = segment.OptTimestamps, h.tsVal, o.tsVal
-		switch {
-		case c&noteTS2 != 0:
-			s.TSVal = s.TSVal.Add(uint32(take(2)))
-		case c&noteTS1 != 0:
-			s.TSVal = s.TSVal.Add(uint32(take(1)))
-		}
-		if c&noteEcr != 0 {
-			s.TSEcr = s.TSEcr.Add(-uint32(take(1)))
-		}
+		s.Options, s.TSVal, s.TSEcr = segment.OptTimestamps, h.tsVal.Add(uint32(ts)), o.tsVal.Add(-uint32(old))
 	}
+	if c&noteAckPeer != 0 {
+		s.Ack = o.sndNxt
+	}
+	s.Ack = s.Ack.Add(uint32(more(noteAckMore)))
+	r.time += int64(c>>16&(1<<32-1) | more(noteTimeHigh)<<32)
+	b.lastFrame += uint32(c>>48 | more(noteFrameHigh)<<16)
+	s.Time, s.Frame = r.time, uint64(b.lastFrame)
 	h.sndNxt, h.lastAck, h.tsVal, h.window = s.End(), s.Ack, s.TSVal, s.Window
 	r.rest = p
 	return e, true

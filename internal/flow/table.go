@@ -252,20 +252,29 @@ func (t *Table) addBatch(batch []segment.Segment) {
 	}
 }
 
-// prefetchDeep brings into the cache what the probed records need for a diagnosis.
+// prefetchDeep brings into the cache what the probed records need for a diagnosis, and
+// where a brief's next note goes.
 func (t *Table) prefetchDeep(batch []segment.Segment) {
+	deep := false
 	for i := range batch {
-		if n := t.probes[i].guess; n != 0 && n&isBrief == 0 {
+		switch n := t.probes[i].guess; {
+		case n == 0:
+		case n&isBrief == 0:
 			prefetch2(unsafe.Pointer(t.deeps.at(n)))
+			deep = true
+		case n&kindBits == isBrief:
+			t.prefetchNotes(t.briefs.at(n & maxKind))
 		}
 		if batch[i].Flags&segment.SYN != 0 {
 			t.hosts.prefetchSlot(batch[i].Src.Addr)
+			deep = true
 		}
 	}
+	if !deep {
+		return
+	}
 	for i := range batch {
-		if n := t.probes[i].guess; n&kindBits == isBrief {
-			t.prefetchNotes(t.briefs.at(n & maxKind))
-		} else if n != 0 && n&isBrief == 0 {
+		if n := t.probes[i].guess; n != 0 && n&isBrief == 0 {
 			if x := t.records.at(n).extra; x != 0 {
 				prefetch4(unsafe.Pointer(t.extras.at(x)))
 			}
@@ -330,7 +339,10 @@ func (t *Table) add(s *segment.Segment, p *probe) {
 	if s.Time >= t.due {
 		t.expire(s.Time)
 	}
-	n := t.lookup(p)
+	n := p.guess
+	if n&kindBits != isBrief || !t.briefIs(t.briefs.at(n&maxKind), &p.key) {
+		n = t.lookup(p)
+	}
 	if n == 0 {
 		if !t.briefly || !t.openBrief(s, p) {
 			t.open(s, p, 0)
