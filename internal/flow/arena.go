@@ -18,6 +18,10 @@ type arena struct {
 	rest []byte // what is left of the last mapping
 	maps [][]byte
 	full bool // give nothing more, as if the system had no more
+	// taken is how many bytes were given out and not taken back, limit how many may be; 0: any.
+	taken, limit int64
+	spare        [][]byte // pieces of coldBlock bytes that were taken back
+	piece        []byte   // what is left of the last of those from which smaller ones were cut
 }
 
 // take returns n zeroed bytes aligned to a cache line, nil where there are no more.
@@ -26,6 +30,13 @@ func (a *arena) take(n int) []byte {
 		return nil
 	}
 	n = (n + 63) &^ 63
+	if b := a.again(n); b != nil {
+		return b
+	}
+	if a.limit > 0 && a.taken+int64(n) > a.limit {
+		return nil
+	}
+	a.taken += int64(n)
 	if len(a.rest) < n {
 		size, mapped := arenaSize, mapAligned
 		if a.maps == nil && n <= firstArena {
@@ -40,6 +51,34 @@ func (a *arena) take(n int) []byte {
 	}
 	b := a.rest[:n:n]
 	a.rest = a.rest[n:]
+	return b
+}
+
+// give takes a piece of coldBlock bytes back.
+func (a *arena) give(b []byte) { a.spare = append(a.spare, b) }
+
+// again returns n zeroed bytes of what was taken back: whole pieces; smaller ones only where
+// there is a limit, as then the pieces may be needed nowhere else.
+func (a *arena) again(n int) []byte {
+	last := len(a.spare) - 1
+	if n == coldBlock && last >= 0 {
+		b := a.spare[last]
+		a.spare = a.spare[:last]
+		clear(b)
+		return b
+	}
+	if a.limit == 0 || a.taken+int64(n) <= a.limit || n > coldBlock {
+		return nil
+	}
+	if len(a.piece) < n {
+		if last < 0 {
+			return nil
+		}
+		a.piece, a.spare = a.spare[last], a.spare[:last]
+	}
+	b := a.piece[:n:n]
+	a.piece = a.piece[n:]
+	clear(b)
 	return b
 }
 

@@ -149,7 +149,7 @@ func (t *Table) openBrief(s *segment.Segment, p *probe) bool {
 		t.connections < t.tellFirst {
 		return false
 	}
-	n, b := t.briefs.alloc()
+	n, b := take(t, &t.briefs)
 	if b == nil || n > maxKind {
 		return false
 	}
@@ -157,7 +157,7 @@ func (t *Table) openBrief(s *segment.Segment, p *probe) bool {
 	if k.lo.Is4() && k.hi.Is4() {
 		b.lo, b.hi = uint32(k.lo.Lo), uint32(k.hi.Lo)
 	} else {
-		w, v := t.wides.alloc()
+		w, v := take(t, &t.wides)
 		if v == nil {
 			t.briefs.release(n)
 			return false
@@ -193,11 +193,7 @@ func (b *brief) open(s *segment.Segment, e Side) {
 
 // awaitBrief gives a brief its turn, as enqueue does for a record that may have gone quiet.
 func (t *Table) awaitBrief(n uint32, b *brief) {
-	e := event{after(t.now, t.keep), n | isBrief, b.id & eventID}
-	if !t.queue.push(e, quietRow) {
-		t.queue.delay(e)
-	}
-	t.due = min(t.due, e.due)
+	t.push(event{after(t.now, t.keep), n | isBrief, b.id & eventID}, quietRow)
 }
 
 // ordinary takes a segment into a brief, if it is one of those that nearly every

@@ -36,8 +36,7 @@ const (
 type coldLog struct {
 	mem        *arena
 	blocks     []*[coldBlock]byte // a ring, once there are maxColdBlocks
-	free       []*[coldBlock]byte
-	head, tail uint64 // the oldest one, and where the next goes, counted from the start in bytes
+	head, tail uint64             // the oldest one, and where the next goes, counted from the start in bytes
 }
 
 func (l *coldLog) block(at uint64) **[coldBlock]byte { return &l.blocks[at/coldBlock%maxColdBlocks] }
@@ -101,16 +100,11 @@ func (l *coldLog) grow() bool {
 	if next-l.head/coldBlock*coldBlock >= maxColdBlocks*coldBlock {
 		return false
 	}
-	var b *[coldBlock]byte
-	if n := len(l.free); n > 0 {
-		b, l.free = l.free[n-1], l.free[:n-1]
-	} else {
-		m := l.mem.take(coldBlock)
-		if m == nil {
-			return false
-		}
-		b = (*[coldBlock]byte)(unsafe.Pointer(unsafe.SliceData(m)))
+	m := l.mem.take(coldBlock)
+	if m == nil {
+		return false
 	}
+	b := (*[coldBlock]byte)(unsafe.Pointer(unsafe.SliceData(m)))
 	if l.tail != next {
 		l.atOffset(l.tail).size = 0
 	}
@@ -140,16 +134,19 @@ func (l *coldLog) oldest() *cold {
 // leave gives the block back that the oldest one was in.
 func (l *coldLog) leave() {
 	b := l.block(l.head)
-	l.free = append(l.free, *b)
+	l.mem.give((*b)[:])
 	*b = nil
 }
+
+// number returns the oldest one's.
+func (l *coldLog) number() uint32 { return uint32(l.head/coldUnit)&maxKind | isCold }
 
 // drop forgets the oldest one.
 func (l *coldLog) drop(c *cold) {
 	at := l.head
 	l.head += uint64(c.size)
 	if l.head%coldBlock == 0 {
-		l.free = append(l.free, *l.block(at))
+		l.mem.give((*l.block(at))[:])
 		*l.block(at) = nil
 	}
 }
@@ -171,7 +168,7 @@ func (t *Table) forgetCold(now int64) {
 		}
 		if c.id != 0 {
 			k := c.key()
-			t.index.remove(t.hash(&k), uint32(t.cold.head/coldUnit)&maxKind|isCold)
+			t.index.remove(t.hash(&k), t.cold.number())
 		}
 		t.cold.drop(c)
 	}

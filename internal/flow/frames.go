@@ -81,6 +81,7 @@ func (t *Table) keepFrame(r *record, s *segment.Segment, e Side) {
 		p = t.frameSlot(&x.frames, &y.ring)
 	}
 	if p == nil {
+		t.leftOut()
 		return
 	}
 	p.pack(s, e)
@@ -93,7 +94,7 @@ func (t *Table) frameSlot(l *frameList, ring *[tailFrames / blockFrames]uint32) 
 	i := l.count
 	if i < headFrames {
 		if i%blockFrames == 0 {
-			n, b := t.blocks.alloc()
+			n, b := take(t, &t.blocks)
 			if b == nil {
 				return nil
 			}
@@ -109,7 +110,7 @@ func (t *Table) frameSlot(l *frameList, ring *[tailFrames / blockFrames]uint32) 
 	i = (i - headFrames) % tailFrames
 	at := &ring[i/blockFrames]
 	if *at == 0 {
-		n, b := t.blocks.alloc()
+		n, b := take(t, &t.blocks)
 		if b == nil {
 			return nil
 		}

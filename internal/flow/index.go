@@ -20,6 +20,7 @@ type index struct {
 	mask  uint32
 	used  int
 	heap  bool // never map memory
+	most  uint // at most so many slots, as a power of two; 0: any number
 }
 
 const (
@@ -35,7 +36,7 @@ func (x *index) init() { x.resize(firstIndexBits) }
 
 // resize moves everything to a new array, and tells whether there was memory for it.
 func (x *index) resize(bits uint) bool {
-	if bits > 31 {
+	if bits > 31 || x.most > 0 && bits > x.most {
 		return false
 	}
 	old, oldRaw := x.slots, x.raw
@@ -79,6 +80,9 @@ func (x *index) insert(hash, n uint32) bool {
 		more := bits + 1
 		if bits < fastIndexBits {
 			more = min(bits+3, fastIndexBits)
+		}
+		if x.most > 0 {
+			more = max(min(more, x.most), bits+1)
 		}
 		// A table that cannot grow may still fill up, as long as one slot stays
 		// empty to end every search.

@@ -64,15 +64,15 @@ func (t *Table) growNotes(b *brief) bool {
 	var to []byte
 	switch b.size {
 	case 0:
-		if i, x := t.notes64.alloc(); x != nil {
+		if i, x := take(t, &t.notes64); x != nil {
 			n, to = i, x[:]
 		}
 	case 1:
-		if i, x := t.notes128.alloc(); x != nil {
+		if i, x := take(t, &t.notes128); x != nil {
 			n, to = i, x[:]
 		}
 	case 2:
-		if i, x := t.notes256.alloc(); x != nil {
+		if i, x := take(t, &t.notes256); x != nil {
 			n, to = i, x[:]
 		}
 	}

@@ -58,11 +58,7 @@ func (t *Table) enqueue(n uint32, r *record, kind uint32) {
 	case t.linesOnly:
 		keep, row = youngFor, youngRow
 	}
-	e := event{after(t.now, keep), n, uint32(r.id)&eventID | kind}
-	if !t.queue.push(e, row) {
-		t.queue.delay(e)
-	}
-	t.due = min(t.due, e.due)
+	t.push(event{after(t.now, keep), n, uint32(r.id)&eventID | kind}, row)
 }
 
 // delayTo puts a record's turn off.

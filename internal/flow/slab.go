@@ -16,6 +16,7 @@ type slab[T any] struct {
 	free   uint32 // head of the free list
 	next   uint32 // the first number never handed out
 	used   uint32 // elements handed out and not taken back
+	most   int    // so many chunks at most, 0: any number
 }
 
 // at returns the element with number n, which must have been handed out.
@@ -67,8 +68,11 @@ func (s *slab[T]) release(n uint32) {
 	s.used--
 }
 
+// bound lets the slab take so many bytes, but at least a chunk.
+func (s *slab[T]) bound(bytes int64) { s.most = max(int(bytes/int64(unsafe.Sizeof(chunk[T]{}))), 1) }
+
 func (s *slab[T]) grow() bool {
-	if len(s.chunks) == 1<<(32-chunkBits)-1 {
+	if len(s.chunks) == 1<<(32-chunkBits)-1 || s.most > 0 && len(s.chunks) >= s.most {
 		return false
 	}
 	b := s.mem.take(int(unsafe.Sizeof(chunk[T]{})))

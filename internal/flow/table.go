@@ -35,6 +35,9 @@ type Config struct {
 	AskedOnly bool
 	// TellFirst: Troubled is called for this many of the first connections, whatever they show.
 	TellFirst uint64
+	// MaxBytes bounds the memory that the table takes, 0: no bound. Beyond it, what was
+	// silent longest is forgotten: see Forgotten. Less than 8 MiB counts as that.
+	MaxBytes int64
 }
 
 const defaultKeep = 240 * time.Second
@@ -99,6 +102,10 @@ type Table struct {
 
 	observed Observed
 
+	forgotten Forgotten
+	working   key                            // the four-tuple of the segment in work, where there is a bound
+	hand      struct{ brief, record uint32 } // where the search for silent ones goes on
+
 	probes  [batchSize]probe
 	scratch Connection // for Ended
 	nowhere deep       // with linesOnly, every record's
@@ -132,6 +139,7 @@ func NewTable(cfg Config, sink Sink) *Table {
 	t.records.mem, t.deeps.mem, t.extras.mem, t.rares.mem, t.blocks.mem, t.queue.blocks.mem = t.mem, t.mem, t.mem, t.mem, t.mem, t.mem
 	t.briefs.mem, t.wides.mem, t.notes64.mem, t.notes128.mem, t.notes256.mem, t.cold.mem = t.mem, t.mem, t.mem, t.mem, t.mem, t.mem
 	t.briefly = cfg.AskedOnly && !cfg.LinesOnly
+	t.bound(cfg.MaxBytes)
 	t.index.init()
 	t.hosts.index.heap = true
 	t.hosts.index.init()
@@ -339,6 +347,9 @@ func (t *Table) add(s *segment.Segment, p *probe) {
 	if s.Time >= t.due {
 		t.expire(s.Time)
 	}
+	if t.mem.limit > 0 {
+		t.working = p.key
+	}
 	n := p.guess
 	if n&kindBits != isBrief || !t.briefIs(t.briefs.at(n&maxKind), &p.key) {
 		n = t.lookup(p)
@@ -474,8 +485,8 @@ const (
 // open enters a new connection that begins with segment s; prev is the record
 // that its four-tuple has so far.
 func (t *Table) open(s *segment.Segment, p *probe, prev uint32) {
-	n, r := t.records.alloc()
-	if r == nil || !t.linesOnly && !t.deeps.lend(n) || prev == 0 && !t.index.insert(p.hash, n) {
+	n, r := t.newRecord()
+	if r == nil || prev == 0 && !t.index.insert(p.hash, n) {
 		if r != nil {
 			t.records.release(n)
 		}

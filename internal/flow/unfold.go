@@ -23,15 +23,8 @@ func (t *Table) known(n uint32, s *segment.Segment, p *probe) uint32 {
 }
 
 // unfold makes a record of a brief or a cold one, and returns its number; 0 where there
-// is no memory for it.
+// is no memory for it: then it is forgotten.
 func (t *Table) unfold(n, hash uint32) uint32 {
-	m, r := t.records.alloc()
-	if r == nil || m > maxKind || !t.deeps.lend(m) {
-		if r != nil {
-			t.records.release(m)
-		}
-		return 0
-	}
 	var b brief
 	var k key
 	var notes [256]byte
@@ -47,6 +40,14 @@ func (t *Table) unfold(n, hash uint32) uint32 {
 		k, b = t.briefKey(v), *v
 		used = copy(notes[:], t.notesOf(v))
 		t.dropBrief(n&maxKind, v)
+	}
+	was := t.working
+	t.working = k
+	defer func() { t.working = was }()
+	m, r := t.newRecord()
+	if r == nil {
+		t.index.remove(hash, n)
+		return 0
 	}
 	t.neverRecords--
 	r.lo, r.hi, r.loPort, r.hiPort = k.lo, k.hi, k.loPort, k.hiPort

@@ -335,7 +335,7 @@ func (t *Table) extraOf(r *record) *extra {
 	if r.extra != 0 {
 		return t.extras.at(r.extra)
 	}
-	n, x := t.extras.alloc()
+	n, x := take(t, &t.extras)
 	r.extra = n
 	return x
 }
@@ -346,7 +346,7 @@ func (t *Table) rareOf(x *extra) *rare {
 	if x.rare != 0 {
 		return t.rares.at(x.rare)
 	}
-	n, y := t.rares.alloc()
+	n, y := take(t, &t.rares)
 	x.rare = n
 	return y
 }

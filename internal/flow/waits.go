@@ -189,7 +189,7 @@ func (t *Table) waitBlock(w *waits) *frameBlock {
 	if w.block != 0 {
 		return t.blocks.at(w.block)
 	}
-	n, b := t.blocks.alloc()
+	n, b := take(t, &t.blocks)
 	w.block = n
 	return b
 }
@@ -217,7 +217,7 @@ func (t *Table) packPause(w *waits, d *deep, r *record, s *segment.Segment, e Si
 		return
 	}
 	if b.next == 0 {
-		n, _ := t.blocks.alloc()
+		n, _ := take(t, &t.blocks)
 		if b.next = n; n == 0 {
 			return
 		}
