@@ -7,11 +7,15 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tcpwhy/tcpwhy"
 	"github.com/tcpwhy/tcpwhy/internal/report"
@@ -39,6 +43,7 @@ var waitings = []waiting{
 	{"an answer in time", path{}, nil, slowly(1200 * time.Millisecond), "connection: nothing-wrong", []string{"application-idle"}},
 	{"a reader that pauses", path{client: true}, nil, readerPauses, "stalled: zero-window", []string{"persist-probing", "peer-gone"}},
 	{"a reader that pauses, and the word that it reads again lost", path{client: true, drop: dropOpening()}, nil, readerPauses, "stalled: persist-probing", []string{"peer-gone"}},
+	{"a listener that waits for data", path{}, nil, deferAccept, "connect-stuck: defer-accept", nil},
 	{"an orphan's time is over", path{sysctls: map[string]string{"tcp_fin_timeout": "2"}}, []string{"server:net.ipv4.tcp_fin_timeout=2"}, closesLate(4 * time.Second), "close-unfinished: fin-wait2-timeout", nil},
 	{"an orphan's time is over, which is not known", path{sysctls: map[string]string{"tcp_fin_timeout": "2"}}, nil, closesLate(4 * time.Second), "close-unfinished: fin-wait2-timeout", nil},
 	{"an orphan's time is not over", path{sysctls: map[string]string{"tcp_fin_timeout": "4"}}, nil, closesLate(1500 * time.Millisecond), "connection: nothing-wrong", []string{"fin-wait2-timeout"}},
@@ -106,6 +111,34 @@ func smallWrites(noDelay bool) func(*testing.T, *wire) {
 			return c.Close()
 		})
 	}
+}
+
+// deferAccept: the listener waits for data (two seconds, which the kernel makes three of), and the
+// client says nothing.
+func deferAccept(t *testing.T, w *wire) {
+	var l net.Listener
+	err := w.server.in(func() (err error) {
+		lc := net.ListenConfig{Control: func(_, _ string, rc syscall.RawConn) (err error) {
+			return errors.Join(rc.Control(func(fd uintptr) {
+				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 2)
+			}), err)
+		}}
+		l, err = lc.Listen(t.Context(), "tcp", netip.AddrPortFrom(serverHost4, healthyPort).String())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait := serve(t, l, untilEnd)
+	c, err := w.client.dial(net.Dialer{}, l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(4 * time.Second)
+	if err := errors.Join(c.Close(), l.Close()); err != nil {
+		t.Error(err)
+	}
+	wait()
 }
 
 // slowly answers after a time.

@@ -126,7 +126,7 @@ var openingGuides = map[string]Guide{
 			"syn-cookie":          "The ISN can be a cookie. The server has forgotten the SYN and therefore repeats nothing by itself.",
 			"synack-not-accepted": "The SYN-ACK acknowledges another number than the SYN's + 1. The client answers with a RST, or with an ACK of something else.",
 			"other-host":          "The SYN-ACK's number, TTL or options do not belong to the server that the client asked.",
-			"defer-accept":        "The first repeat of the SYN-ACK comes late, 3 s or more behind the client's ACK, and the client has sent no data. Set to one second, the repeats come by the usual timer, and the client's first data is taken at once.",
+			"defer-accept":        "The SYN-ACK comes again once: 1, 3, 7, 15, 31 or 63 s after the first, by the setting, if the client has sent no data by then. Its ACK of that opens the connection, as its first data would have done.",
 			"final-ack-lost":      "In a capture at the server, the client's ACK is missing; in one at the client, it leaves.",
 		},
 	},

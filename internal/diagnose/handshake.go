@@ -225,15 +225,10 @@ func (l *life) askedAgain(f *finding, ss *stories, synacks []uint64) {
 	f.question = "connect-stuck"
 	f.asks = fmt.Sprintf("Why did the SYN-ACK of frame %d come again in frame %d?", s.ISN.Frame, synacks[0])
 	ev := []report.Evidence{note(fmt.Sprintf("the SYN-ACK comes again after %s, and the SYN does not: the client had its answer, or waits longer than the server", seconds(again.Since(s.ISN.Point))), append([]uint64{s.ISN.Frame}, synacks...)...)}
-	ss.add(story{cause: "final-ack-lost", stands: report.StaysOpen, assumes: []Assumption{assumeLostOnce}, evidence: ev,
+	timer := l.deferredOnce(ss, synacks, again.Since(s.ISN.Point), ev)
+	ss.add(story{cause: "final-ack-lost", stands: report.StaysOpen, assumes: append([]Assumption{assumeLostOnce}, timer...), evidence: ev,
 		says: "The client's ACK was lost on its way, or came late."})
-	if l.end(flow.Opener).Bytes > 0 {
-		ss.add(story{cause: "defer-accept", stands: report.StaysOpen, assumes: []Assumption{assumeDefers}, evidence: ev,
-			says: "The listener waits for data (TCP_DEFER_ACCEPT, as nginx's \"deferred\"): a bare ACK does not open the connection for it, the first data does."})
-	} else {
-		ss.add(ruledOut("defer-accept", "A listener that waits for data (TCP_DEFER_ACCEPT) opens the connection with the client's first data, and none came."))
-	}
-	ss.add(story{cause: "final-ack-ignored", stands: report.StaysOpen, assumes: []Assumption{assumeQueueAWhile},
+	ss.add(story{cause: "final-ack-ignored", stands: report.StaysOpen, assumes: append([]Assumption{assumeQueueAWhile}, timer...),
 		says: "The accept queue was full when the ACK came, and the next one found room."})
 }
 

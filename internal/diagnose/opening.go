@@ -250,18 +250,53 @@ func (e *Engine) deferred(ss *stories, c *flow.Connection, repeats []uint64, ser
 			verdict: "The listener uses TCP_DEFER_ACCEPT: it took the bare ACK, waits for the client's first data, and repeats its SYN-ACK once when its time is over. The client sent nothing; its ACK of that repeat opens the connection.",
 			evidence: []report.Evidence{{Says: fmt.Sprintf("the first repeat comes %s after the SYN-ACK, and the client sent no data (a listener that defers repeats it 1, 3, 7, 15, 31 or 63 s after: measured on 6.18)", seconds(waited)),
 				Answer: "yes", Frames: frameList(l.ISN.Frame, repeats[0]), Source: "net/ipv4/inet_connection_sock.c syn_ack_recalc"}}})
-		if waited > 4*time.Second {
-			return []Assumption{assumeRepeatsUnseen}
-		}
-		old := assumeOldTimer
-		_, against := server.under(func(p kernel.Profile) bool { return p.Has(&kernel.FirstRTOIsASecond).Answer != kernel.Yes })
-		old.Cost += against
-		return []Assumption{old}
+		return notDeferred(waited, server)
 	default:
 		ss.add(story{cause: cause, stands: report.StaysOpen, assumes: append([]Assumption{assumeDefersOne}, lost...),
 			says: "The listener may wait for data (TCP_DEFER_ACCEPT): set to one second, it repeats its SYN-ACK once, at its first timeout."})
 	}
 	return nil
+}
+
+// deferredOnce tries TCP_DEFER_ACCEPT where a SYN-ACK came again and the handshake was completed in the
+// end; the opener's ACKs are not kept. It returns what the other causes then assume.
+func (l *life) deferredOnce(ss *stories, synacks []uint64, waited time.Duration, ev []report.Evidence) []Assumption {
+	s := story{cause: "defer-accept", stands: report.StaysOpen, evidence: ev,
+		says: "The listener waits for data (TCP_DEFER_ACCEPT, as nginx's \"deferred\"): a bare ACK does not open the connection for it. It asks once more when its time is over, and takes the ACK of that, or the first data.",
+		verdict: fmt.Sprintf("The listener uses TCP_DEFER_ACCEPT: a bare ACK does not open the connection for it, the client's first data does. When its time was over it asked once more (frame %d, %s after the SYN-ACK), and the answer to that opened the connection.",
+			synacks[0], seconds(waited))}
+	late := waited > 2500*time.Millisecond
+	switch {
+	case !deferTime(waited):
+		ss.add(ruledOut(s.cause, "A listener that waits for data (TCP_DEFER_ACCEPT) repeats its SYN-ACK 1, 3, 7, 15, 31 or 63 s after the first.", noteNo(fmt.Sprintf("the first repeat comes %s after the SYN-ACK", seconds(waited)), synacks[0])))
+		return nil
+	case late:
+	case l.end(flow.Opener).Bytes > 0:
+		s.assumes = []Assumption{assumeDefers}
+	default:
+		s.assumes = []Assumption{assumeDefersOne}
+	}
+	if len(synacks) > 1 {
+		s.assumes = append(s.assumes, assumeLost) // it takes the ACK of the first repeat
+	}
+	ss.add(s)
+	if !late {
+		return nil
+	}
+	c := l.end(flow.Listener)
+	return notDeferred(waited, l.e.view("server", c.Addr, c))
+}
+
+// notDeferred is what a listener that does not defer accepting must assume where its first repeat comes
+// later than its timer.
+func notDeferred(waited time.Duration, server hostView) []Assumption {
+	if waited > 4*time.Second {
+		return []Assumption{assumeRepeatsUnseen}
+	}
+	old := assumeOldTimer
+	_, against := server.under(func(p kernel.Profile) bool { return p.Has(&kernel.FirstRTOIsASecond).Answer != kernel.Yes })
+	old.Cost += against
+	return []Assumption{old}
 }
 
 // assumeRepeatsUnseen: no kernel's first timeout is longer than 3 s.
