@@ -94,7 +94,7 @@ func (q *asked) fresh(s story) story {
 	if x.onLine == kernel.No {
 		// A cookie has an ISN of its own; otherwise the clock must have been set.
 		as, ev := q.cookieSign()
-		s.assumes = append(append([]Assumption{}, s.assumes...), as)
+		s.assumes = append(append([]Assumption{}, s.assumes...), as...)
 		s.evidence = append(s.evidence, ev...)
 		s.proven = false
 	}

@@ -175,7 +175,7 @@ func (q *asked) finishTimeWait(ss *stories, x story, a acceptance, unsure bool) 
 		x.evidence = append(x.evidence, q.lineEvidence())
 		if q.isn.onLine == kernel.No {
 			as, ev := q.cookieSign()
-			x.assumes = append([]Assumption{as}, x.assumes...)
+			x.assumes = append(as, x.assumes...)
 			x.evidence = append(x.evidence, ev...)
 		}
 		x.assumes = append(x.assumes, q.mismatch(x.kernels)...)
@@ -191,21 +191,33 @@ func (q *asked) finishTimeWait(ss *stories, x story, a acceptance, unsure bool) 
 	ss.add(x)
 }
 
-// cookieSign looks whether the SYN-ACK lacks options that the SYN offered and that
-// the same listener granted before: a cookie without timestamps cannot keep them.
-func (q *asked) cookieSign() (Assumption, []report.Evidence) {
+// cookieSign tells what an ISN off the clock line must assume: that the SYN-ACK is a cookie, as far
+// as its form, its timestamp and the numbers of the one before let it be; else that the clock was
+// set.
+func (q *asked) cookieSign() ([]Assumption, []report.Evidence) {
 	e, _ := q.old()
 	l, o := &q.c.Ends[flow.Listener], &q.c.Ends[flow.Opener]
+	if ev, ok := q.sameSecret(); ok {
+		return nil, ev
+	}
+	as := assumeCookie
 	if e.WScaleOffered && o.WScaleOffered && l.ISN.Seen() && !l.WScaleOffered && !l.TSOffered {
-		as := assumeCookie
 		as.Cost = 1
-		return as, []report.Evidence{note("the SYN-ACK lacks the window scale that the SYN offered and that this listener granted before, as a cookie does", l.ISN.Frame, e.ISN.Frame)}
+		return []Assumption{as}, []report.Evidence{note("the SYN-ACK lacks the window scale that the SYN offered and that this listener granted before, as a cookie does", l.ISN.Frame, e.ISN.Frame)}
 	}
-	if !l.TSOffered && (l.WScaleOffered || l.SACKOffered) {
-		// A cookie keeps such options in the timestamp alone.
-		return assumeClockStep, []report.Evidence{noteNo("the SYN-ACK grants options without a timestamp, which a cookie cannot keep", l.ISN.Frame)}
+	h, ok := handshakeOf(q.c)
+	if !ok {
+		return []Assumption{as}, nil
 	}
-	return assumeCookie, nil
+	x := looksLikeCookie(q.server.kernels, &h)
+	switch x.may {
+	case kernel.No:
+		return []Assumption{assumeClockStep}, x.evidence
+	case kernel.Yes:
+		as.Cost -= cookieBits
+	case kernel.Unknown:
+	}
+	return []Assumption{as}, x.evidence
 }
 
 // mismatch turns a sign that speaks against the only kernel left into an

@@ -72,6 +72,7 @@ var (
 	assumeBoxInName    = Assumption{"a box on the path sent the RST in that end's name", 18, "nothing about the frame shows it", false}
 	assumeBoxSent      = Assumption{"a box on the path made the RST up", 3, "its number is not the socket's", false}
 	assumeOtherRoute   = Assumption{"the RST took another way than that end's other segments", 14, "its TTL differs", false}
+	assumeOddRST       = Assumption{"what differs about the RST has a reason of its own", 14, "other systems and runtimes send other RSTs", false}
 	assumeNotTheOpener = Assumption{"the SYN-ACK reached a host that did not send the SYN", 11, "a forged or stale SYN", false}
 	assumeGaveUp       = Assumption{"the server ended the attempt itself", 4, "", false}
 	assumeUnseenData   = Assumption{"data arrived that the capture does not show", 8, "the frame is missing", true}
@@ -127,6 +128,11 @@ var (
 	assumeWroteThen  = Assumption{"the application wrote the second piece just when the ACK came", 8, "it does not see ACKs: a coincidence", false}
 	assumeUpdateLost = Assumption{"the segment that opened the window was lost, or never sent", 5, "its sender does not repeat it", false}
 	assumeBusyReader = Assumption{"the application does not read", 1, "its receive buffer is full", false}
+
+	// A past that the capture does not show.
+	assumeNeverTold    = Assumption{"the old connection's end never reached the server", 2, "a client that restarted, a box that forgot the connection", false}
+	assumeNotClosed    = Assumption{"the server's application has not closed the old connection, or its FIN got no ACK", 4, "a leak, or a loss", false}
+	assumeHeldTimeWait = Assumption{"the server closed the old connection first, within the last minute", 2, "ordinary where a port is used again", false}
 
 	assumeReuse    = Assumption{"net.ipv4.tcp_tw_reuse lets the opener take over its own TIME_WAIT", 4, "often set on clients", false}
 	assumeBind     = Assumption{"the opener binds its source port by hand (SO_REUSEADDR, bind, connect)", 4, "common where ports are fixed", false}

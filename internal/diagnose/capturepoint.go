@@ -5,6 +5,7 @@ import (
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
 
 // behindBox: which of the two tests let the SYN in depends on its numbers as the
@@ -14,17 +15,45 @@ func (q *asked) behindBox(a acceptance) bool {
 	return a.byTS.Answer == kernel.Yes && q.atClient()
 }
 
-// atClient tells whether the capture was taken nearer to the client: the client
-// answers much faster than the server, in the quickest of what was seen of both.
+// atClient tells whether the capture was taken nearer to the client: on its own machine, or
+// the client answers much faster than the server, in the quickest of what was seen of both.
 func (q *asked) atClient() bool {
+	if a, ok := q.capturedOn(); ok {
+		return a == q.c.Ends[flow.Opener].Addr
+	}
 	server, client := q.quickest()
 	return server != 0 && client != 0 && 2*client < server
 }
 
 // atServer is the same for the server's side. Often neither can be told.
 func (q *asked) atServer() bool {
+	if a, ok := q.capturedOn(); ok {
+		return a == q.c.Ends[flow.Listener].Addr
+	}
 	server, client := q.quickest()
 	return server != 0 && client != 0 && 2*server < client
+}
+
+// capturedOn names the end on whose machine the capture was taken: a machine leaves the
+// checksums of the segments that it sends to the network card, and only there can they be seen
+// so (CHECKSUM_PARTIAL). ok is false where no end does, or both, as on a machine of containers.
+func (q *asked) capturedOn() (a segment.Addr, ok bool) {
+	for c := q.c; c != nil; c = c.Previous {
+		for s := range c.Ends {
+			x := &c.Ends[s]
+			for _, at := range []flow.Point{x.ISN.Point, x.FIN.Point, x.RST.Point} {
+				w, seen := q.e.notes.wires[at.Frame]
+				if !seen || w.TCPCheck != segment.CheckPartial || at == x.ISN.Point && x.ISNImplied {
+					continue
+				}
+				if ok && a != x.Addr {
+					return segment.Addr{}, false
+				}
+				a, ok = x.Addr, true
+			}
+		}
+	}
+	return a, ok
 }
 
 // quickest returns how fast each end was seen to answer; 0 where it was not.

@@ -53,6 +53,8 @@ var resetCauses = []Cause{
 		[]report.Settle{on("actor", "uptime -s; systemctl show -p ActiveEnterTimestamp SERVICE", "a start after the connection was opened", "half-open")}, []string{"Keep-alives (SO_KEEPALIVE, or the application's own) find a dead peer before the next request does."}},
 	{"no-such-connection", "the end never knew the connection, or no longer does", actorHost, report.Notice,
 		[]report.Settle{on("actor", "ss -tan", "no socket for this four-tuple", "no-such-connection")}, nil},
+	{"reply-from-other-address", "a segment passed by the box that translates it, and met a client that knows no such connection", report.Path, report.Problem, nil,
+		[]string{"Look at the box that translates (conntrack, kube-proxy, balancer): segments that it calls invalid must be dropped, not passed on (nf_conntrack_tcp_be_liberal, or a rule that drops INVALID)."}},
 	{"bad-ack-in-syn-sent", "an ACK of an older connection reached an opener", report.Nobody, report.Notice, nil, nil},
 	{"fin-wait2-orphan-data", "data met an orphan in FIN_WAIT2", otherApplication, report.Notice, nil, nil},
 	{"rto-given-up", "repeats had no answer, and the connection was given up", report.Path, report.Problem, nil, filterAdvice},

@@ -130,6 +130,10 @@ func (q *asked) otherBoot(ss *stories) {
 			ss.add(ruledOut(c.cause, "The ISN continues the old one's clock line: the same host on the same boot.", q.lineEvidence()))
 			continue
 		}
+		if ev, same := q.sameSecret(); same {
+			ss.add(ruledOut(c.cause, "Both SYN-ACKs are cookies of one secret: the same host on the same boot.", ev...))
+			continue
+		}
 		ev, against, cheaper := q.timestampClock(c.cause)
 		if against {
 			ss.add(ruledOut(c.cause, ev.Says+".", ev))

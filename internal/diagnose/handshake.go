@@ -45,19 +45,25 @@ func (l *life) refused() *finding {
 	host.Listener = kernel.No
 	o, _ := listen.Decide(&listen.Case{Host: host, Segment: segmentOf(&syn), Now: syn.Time}).Sure()
 	form := compare(o.Reply, r)
-	q := &resetCase{life: l, r: r, x: flow.Listener, y: flow.Opener}
-	origin, alien := l.e.originAmong(srv.Addr, r)
-	filter := assumeFilterRST
-	if alien {
-		filter.Cost = 0
+	var origin []report.Evidence
+	weight := 0
+	for _, t := range l.e.hostTraits(srv.Addr, &syn, r) {
+		weight += t.weight
+		origin = append(origin, t.evidence())
 	}
+	filter := assumeFilterRST
+	filter.Cost = max(0, filter.Cost-max(weight, -1))
 	if form.ok() {
 		s := story{cause: "no-listener", stands: report.StaysOpen,
 			says:     "Nobody listens on the port, so the host refuses the SYN with a RST.",
 			verdict:  fmt.Sprintf("Nobody listens on port %d of %s: the host answered the SYN with a RST %s later.", srv.Port, srv.Addr, micro(r.Point().Since(syn.Point()))),
 			evidence: append([]report.Evidence{note("the RST is what a host without a socket sends: "+strings.Join(form.matches, ", "), r.Frame)}, origin...)}
-		if alien {
+		if weight >= alienTrait-1 {
 			s.assumes = []Assumption{assumeOtherRoute}
+		} else if left := weight - assumeFilterRST.Cost; left > 0 {
+			a := assumeOddRST
+			a.Cost = min(mostAgainst, left)
+			s.assumes = []Assumption{a}
 		}
 		ss.add(s)
 	} else {
@@ -66,25 +72,7 @@ func (l *life) refused() *finding {
 	}
 	ss.add(story{cause: "rejected-by-filter", stands: report.StaysOpen, assumes: []Assumption{filter}, evidence: origin,
 		says: "A firewall, on the host or before it, may refuse the port with a RST.", verdict: "A firewall refuses the port with a RST."})
-	_ = q
 	return l.finish(f, ss)
-}
-
-// originAmong compares the TTL of a RST with what else is known of its address.
-func (e *Engine) originAmong(a segment.Addr, r *flow.Frame) ([]report.Evidence, bool) {
-	for _, c := range e.troubled {
-		for s := range c.Ends {
-			x := &c.Ends[s]
-			if x.Addr != a || x.TTL == 0 || r.TTL == 0 || !x.ISN.Seen() || x.ISNImplied || x.ISN.Frame == r.Frame {
-				continue
-			}
-			if x.TTL != r.TTL {
-				return []report.Evidence{note(fmt.Sprintf("its TTL is %d, other segments of %s have %d", r.TTL, a, x.TTL), r.Frame, x.ISN.Frame)}, true
-			}
-			return []report.Evidence{noteNo(fmt.Sprintf("it has the TTL %d of other segments of %s", r.TTL, a), r.Frame, x.ISN.Frame)}, false
-		}
-	}
-	return nil, false
 }
 
 // refusedLate: a RST follows the last ACK of the handshake, and nothing else came from the listener.

@@ -60,7 +60,7 @@ func (e *Engine) explainLife(c *flow.Connection) []*finding {
 		return nil // what follows is what a stuck handshake leads to
 	}
 	var out []*finding
-	for _, ask := range []func() *finding{l.refused, l.odd, l.slow} {
+	for _, ask := range []func() *finding{l.challengedUnseen, l.refused, l.odd, l.slow} {
 		if e.openingTold[c.ID] {
 			break // the opening is asked about elsewhere
 		}
@@ -69,7 +69,7 @@ func (e *Engine) explainLife(c *flow.Connection) []*finding {
 			break
 		}
 	}
-	if len(out) > 0 && out[0].question != "connect-slow" && out[0].question != "connect-stuck" {
+	if len(out) > 0 && out[0].question != "connect-slow" && out[0].question != "connect-stuck" && out[0].question != "reopened-challenged" {
 		return out
 	}
 	stalled := l.stalled()

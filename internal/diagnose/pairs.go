@@ -35,6 +35,8 @@ func (e *Engine) pair() {
 	}
 	e.pairOpenings()
 	e.pairSides()
+	e.pairRewritten()
+	e.pairUntranslated()
 	if len(stray) == 0 {
 		return
 	}

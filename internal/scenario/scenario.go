@@ -16,8 +16,9 @@
 // packetdrill, where the kernel under test is the server, < comes from the
 // client and > from the server. "flow CLIENT SERVER" names the two from here on
 // (the first line of the example is what holds without any), "ttl END N" sets
-// the time to live of an end's packets from here on, and "fact" lines are handed
-// on.
+// the time to live of an end's packets from here on, "id END N" the IPv4 identification
+// of its next one (0, as without any, stays; others count up by one from packet to
+// packet), and "fact" lines are handed on.
 package scenario
 
 import (
@@ -113,6 +114,7 @@ type reader struct {
 type end struct {
 	segment.Endpoint
 	ttl uint8
+	id  uint16 // of the next packet
 }
 
 // line takes one line of the story.
@@ -138,11 +140,13 @@ func (p *reader) line(text string) error {
 		return nil
 	case "ttl":
 		return p.ttl(rest)
+	case "id":
+		return p.id(rest)
 	}
 	if c := word[0]; c == '+' || c == '.' || (c >= '0' && c <= '9') {
 		return p.packet(word, rest)
 	}
-	return fmt.Errorf("%q is neither a packet (it begins with a time) nor flow, fact, ttl, # or %s", word, Separator)
+	return fmt.Errorf("%q is neither a packet (it begins with a time) nor flow, fact, ttl, id, # or %s", word, Separator)
 }
 
 // cutWord cuts text behind its first word.
@@ -201,6 +205,24 @@ func (p *reader) ttl(rest string) error {
 	return nil
 }
 
+// id sets the IPv4 identification of an end's next packet.
+func (p *reader) id(rest string) error {
+	who, value := cutWord(rest)
+	n, err := strconv.ParseUint(value, 10, 16)
+	if err != nil {
+		return fmt.Errorf("%q is no identification: want id client|server 0 to 65535", value)
+	}
+	switch who {
+	case "client":
+		p.client.id = uint16(n)
+	case "server":
+		p.server.id = uint16(n)
+	default:
+		return fmt.Errorf("%q is neither client nor server", who)
+	}
+	return nil
+}
+
 // packet takes a packet line, cut behind its time.
 func (p *reader) packet(when, rest string) error {
 	text, relative := strings.CutPrefix(when, "+")
@@ -235,7 +257,10 @@ func (p *reader) packet(when, rest string) error {
 	s.SourceFrame = s.Frame
 	s.Time = Start + t
 	s.Src, s.Dst = from.Endpoint, to.Endpoint
-	s.TTL = from.ttl
+	s.TTL, s.IPID = from.ttl, from.id
+	if from.id != 0 {
+		from.id = max(from.id+1, 1)
+	}
 	p.Segments = append(p.Segments, s)
 	return nil
 }

@@ -1,0 +1,132 @@
+package diagnose
+
+import (
+	"strings"
+
+	"github.com/tcpwhy/tcpwhy/internal/flow"
+	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/listen"
+	"github.com/tcpwhy/tcpwhy/internal/report"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
+)
+
+// cookieSource is where the kernel makes cookies.
+const cookieSource = "net/ipv4/syncookies.c"
+
+// handshakeOf rebuilds the SYN and the SYN-ACK of a connection from the marks of its ends. ok is
+// false where the capture misses one, or where its numbers have no base.
+func handshakeOf(c *flow.Connection) (h listen.Answered, ok bool) {
+	var s [2]*segment.Segment
+	for e := range c.Ends {
+		x, p := &c.Ends[e], &c.Ends[flow.Side(e).Other()]
+		if !x.ISN.Seen() || x.ISNImplied || c.Relative {
+			return h, false
+		}
+		g := &segment.Segment{Src: x.Endpoint, Dst: p.Endpoint, Seq: x.ISN.Num, Flags: segment.SYN, MSS: x.MSS, WScale: x.WScale, TSVal: x.FirstTSVal, TSEcr: x.FirstTSEcr}
+		g.Frame, g.Time = x.ISN.Frame, x.ISN.Time
+		for _, o := range []struct {
+			is  bool
+			bit segment.Options
+		}{{x.MSS != 0, segment.OptMSS}, {x.WScaleOffered, segment.OptWScale}, {x.SACKOffered, segment.OptSACKPermitted}, {x.TSOffered, segment.OptTimestamps}, {x.OptionsCut, segment.OptCut}} {
+			if o.is {
+				g.Options |= o.bit
+			}
+		}
+		if flow.Side(e) == flow.Listener {
+			g.Flags |= segment.ACK
+			g.Ack = p.ISN.Num.Add(1)
+		}
+		s[e] = g
+	}
+	return listen.Answered{SYN: s[flow.Opener], SYNACK: s[flow.Listener]}, true
+}
+
+// cookieLook is what the form of a SYN-ACK says about whether it is a cookie.
+type cookieLook struct {
+	// may is No where none of the kernels that the server is likely to run sends such a
+	// cookie, and Yes where the low bits of its TSval are a cookie's under all of them,
+	// which those of one in 64 others are too.
+	may      kernel.Answer
+	evidence []report.Evidence
+}
+
+// looksLikeCookie asks the model about a handshake, under the kernels that the signs like best.
+func looksLikeCookie(k *kernels, h *listen.Answered) cookieLook {
+	var x cookieLook
+	no, bits, all := 0, 0, 0
+	var why kernel.Reading
+	for i := range k.suspects {
+		s := &k.suspects[i]
+		if s.against != k.best {
+			continue
+		}
+		all++
+		r := listen.MayBeCookie(s.Profile, h.SYN, h.SYNACK)
+		switch {
+		case r.Answer == kernel.No:
+			no++
+			why = r
+		case strings.Contains(r.Because(), "low bits"):
+			bits++
+			why = r
+		}
+	}
+	switch all {
+	case no:
+		x.may = kernel.No
+	case bits:
+		x.may = kernel.Yes
+	default:
+		return x
+	}
+	ev := evidence(why, cookieSource, h.SYNACK.Frame, h.SYN.Frame)
+	ev.Answer = x.may.String()
+	x.evidence = []report.Evidence{ev}
+	return x
+}
+
+// cookieBits is what the low bits of a TSval say for a cookie, in decibans: one in 64 others has
+// them, and of the kernel it is only known what is likely.
+const cookieBits = 10
+
+// sameSecret tells whether the SYN-ACK and the old connection's are cookies of one secret: then
+// the same host answered both, on the same boot, and its listener did. The clock lines of two
+// hosts run side by side, so that a server's ISN may go with the client's by that alone: only an
+// ISN off the line tells.
+func (q *asked) sameSecret() ([]report.Evidence, bool) {
+	if q.es != flow.Listener || q.isn.onLine != kernel.No {
+		return nil, false
+	}
+	a, ok := handshakeOf(q.whole)
+	b, ok2 := handshakeOf(q.c)
+	if !ok || !ok2 {
+		return nil, false
+	}
+	var r kernel.Reading
+	for i := range q.server.suspects {
+		if r = listen.BothCookies(q.server.suspects[i].Profile, a, b); r.Answer != kernel.Yes {
+			return nil, false
+		}
+	}
+	return []report.Evidence{evidence(r, cookieSource+" secure_tcp_syn_cookie", a.SYNACK.Frame, b.SYNACK.Frame, a.SYN.Frame, b.SYN.Frame)}, true
+}
+
+// cookieStory: the SYN-ACK may be a cookie, as far as its form lets it be one.
+func (e *Engine) cookieStory(c *flow.Connection, server *hostView, cookie Assumption, sign report.Evidence) story {
+	s := story{cause: "syn-cookie", stands: report.StaysOpen, says: "The SYN-ACK may be a cookie: where the SYN queue is full, or tcp_syncookies is 2."}
+	if len(sign.Frames) > 0 {
+		s.evidence = []report.Evidence{sign}
+	}
+	if h, ok := handshakeOf(c); ok {
+		x := looksLikeCookie(server.kernels, &h)
+		if x.may == kernel.No {
+			return ruledOut(s.cause, "The SYN-ACK cannot be a cookie.", x.evidence...)
+		}
+		if x.may == kernel.Yes {
+			cookie.Cost = max(2, cookie.Cost-cookieBits)
+		}
+		s.evidence = append(s.evidence, x.evidence...)
+	}
+	s.assumes = []Assumption{cookie}
+	return s
+}
