@@ -53,9 +53,10 @@ granted, and said where it matters; "unknown" as a value takes it away.
 
 With --announces what the SYN-ACK announces is predicted as well: its first window
 and its options in their order, and how its timestamps run. mss is what the own
-device lets through; seen_tsval is a TSval that the host sent, seen seconds
-before, on the same four-tuple (seen_on=tuple), to other ports of the same
-address (pair) or to another address (peer).`,
+device lets through; seen_tsval is a TSval that the host sent, seen_isn the
+number of its SYN or SYN-ACK, seen seconds before, on the same four-tuple
+(seen_on=tuple), to other ports of the same address (pair) or to another
+address (peer).`,
 		Example: `  tcpwhy whatif --kernel 3.10 time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=1500952968 '< S 3145977016:3145977016(0) win 29200 <TS val 1500969973 ecr 0>'
   tcpwhy whatif --kernel all time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=1500952968 '< S 3145977016:3145977016(0) win 29200 <TS val 1500969973 ecr 0>'
   tcpwhy whatif --kernel 5.10 --peer-kernel 4.19 time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=none '< S 3145977016:3145977016(0) win 29200'

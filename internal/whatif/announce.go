@@ -19,6 +19,9 @@ type Announced struct {
 	MSS     *uint32  `json:"mss,omitempty"`
 	WScale  *uint32  `json:"wscale,omitempty"`
 	TSEcr   *uint32  `json:"ts_ecr,omitempty"`
+	// Its own number lies between these two, where it is drawn from the clock line.
+	SeqFrom *uint32 `json:"seq_from,omitempty"`
+	SeqTo   *uint32 `json:"seq_to,omitempty"`
 	// Its TSval lies between these two.
 	TSValFrom *uint32 `json:"ts_val_from,omitempty"`
 	TSValTo   *uint32 `json:"ts_val_to,omitempty"`
@@ -29,7 +32,7 @@ type Announced struct {
 }
 
 // announceKeys are the settings that matter only to what is announced.
-var announceKeys = []string{"mss", "seen_tsval", "seen", "seen_on"}
+var announceKeys = []string{"mss", "seen_isn", "seen_tsval", "seen", "seen_on"}
 
 // offering is what the host makes its offer from.
 func (q *Question) offering() listen.Offering {
@@ -47,11 +50,12 @@ func (q *Question) announceAnswer(out *Outcome, r kernel.Reply) {
 	case kernel.ISNInherited, kernel.ISNFresh, kernel.ISNLeftOver:
 		o.Cookie = kernel.No
 	}
-	q.announce(out, o)
+	q.announce(out, o, r.ISN == kernel.ISNFresh)
 }
 
-// announce adds what a SYN-ACK, or a SYN, announces to an outcome.
-func (q *Question) announce(out *Outcome, o listen.Offering) {
+// announce adds what a SYN-ACK, or a SYN, announces to an outcome; fresh: its number is
+// drawn from the clock line.
+func (q *Question) announce(out *Outcome, o listen.Offering, fresh bool) {
 	if !q.announces && q.state.name != "connect" {
 		return
 	}
@@ -83,6 +87,9 @@ func (q *Question) announce(out *Outcome, o listen.Offering) {
 	if slices.Contains(f.Options, segment.OptTimestamps) {
 		q.stamps(out, a, o.Cookie != kernel.No && o.SYN != nil)
 	}
+	if fresh {
+		q.number(out, a)
+	}
 	out.Announces = a
 	out.Says += "; announces " + a.words()
 }
@@ -92,6 +99,25 @@ const factMSS kernel.Fact = "the MTU of the device"
 
 var optionWords = map[segment.Options]string{
 	segment.OptMSS: "mss", segment.OptSACKPermitted: "sackOK", segment.OptTimestamps: "TS", segment.OptWScale: "wscale",
+}
+
+// number bounds the number of a new connection where another of the same four-tuple is
+// known, by the clock that draws both.
+func (q *Question) number(out *Outcome, a *Announced) {
+	seen := q.values["seen"]
+	if !q.values.num("seen_isn").Known || !seen.set || q.values["seen_on"].sharing != listen.SameTuple {
+		return
+	}
+	r := q.host.Profile.Has(&kernel.ClockISN)
+	a.Because = append(a.Because, r.Because())
+	switch r.Answer {
+	case kernel.Yes:
+		l := listen.OnClockLine(q.values.num("seen_isn").Num, q.values.num("seen_isn").Num, seen.ago, 0)
+		a.SeqFrom, a.SeqTo = pointer(kernel.Known(l.Predicted.Add(-l.Tolerance))), pointer(kernel.Known(l.Predicted.Add(l.Tolerance)))
+	case kernel.Unknown:
+		out.missing = append(out.missing, r.Missing)
+	case kernel.No:
+	}
 }
 
 // stamps says how TSvals run, and bounds this one where another of the host is known.
@@ -131,6 +157,9 @@ func (a *Announced) words() string {
 		return fmt.Sprint(*n)
 	}
 	s := "win " + say(a.Window)
+	if a.SeqFrom != nil {
+		s = "seq " + say(a.SeqFrom) + ".." + say(a.SeqTo) + " " + s
+	}
 	if a.Options == nil {
 		return s + " <?>"
 	}
@@ -161,6 +190,6 @@ func (a *Announced) words() string {
 // connection.
 func (q *Question) opens() []Stage {
 	out := Outcome{Rule: "opens", Says: "SYN"}
-	q.announce(&out, q.offering())
+	q.announce(&out, q.offering(), true)
 	return []Stage{{Rules: []Rule{}, Outcomes: []Outcome{out}, missing: out.missing}}
 }

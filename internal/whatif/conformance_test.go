@@ -74,7 +74,7 @@ func TestConformancePage(t *testing.T) {
 	}; !slices.Equal(idle, want) {
 		t.Errorf("no rule asks %q, expected %q", idle, want)
 	}
-	fmt.Fprintf(&b, "\n## Asked by no rule\n\nThese date a kernel or end a timer: `%s`.\n", strings.Join(idle, "`, `"))
+	fmt.Fprintf(&b, "\n## Asked by no rule\n\nThese date a kernel, end a timer, or show in what a SYN or SYN-ACK announces (`tcpwhy whatif --announces`): `%s`.\n", strings.Join(idle, "`, `"))
 	if *update {
 		if err := os.WriteFile(conformancePath, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)

@@ -280,7 +280,7 @@ var kinds = map[string]kind{
 	"snd_una": number, "snd_wl1": number, "peer_wnd": size, "max_window": number, "bytes_acked": number,
 	"ahead": number, "ahead_end": number, "orphan": yesNo, "unread": yesNo, "sack": yesNo, "memory": yesNo,
 	"challenges": number, "bound": yesNo, "loopback": yesNo, "fin_wait2": yesNo, "repeated": yesNo, "inherits": yesNo, "gate_other": yesNo, "data": size,
-	"mss": size, "seen_tsval": number, "seen": ago, "seen_on": shares,
+	"mss": size, "seen_isn": number, "seen_tsval": number, "seen": ago, "seen_on": shares,
 }
 
 // parsed is the value of a setting; the zero value was given as unknown.

@@ -294,7 +294,7 @@ func (q *Question) ownTimeWait() []Stage {
 		if !o.Refused {
 			f := q.offering()
 			f.TakesOver, f.TSRecent = true, o.TSEcr
-			q.announce(&out, f)
+			q.announce(&out, f, false)
 		}
 		return out
 	})

@@ -116,29 +116,29 @@ func readVersions(t *testing.T) []*versionFile {
 }
 
 // parseVersions reads a file: a sentence; the question, which is "$" and a command
-// as it is typed, or "sign" and a behaviour that dates a kernel and that no rule asks;
-// and lines "shows BEHAVIOUR…", "pair OLDER INSIDE NEWER" (- where nothing lies between)
-// and "also KERNEL…".
+// as it is typed; and lines "shows BEHAVIOUR…", "pair OLDER INSIDE NEWER" (- where
+// nothing lies between) and "also KERNEL…".
 func parseVersions(name, text string) (*versionFile, error) {
 	head, want, ok := strings.Cut(text, "----\n")
 	if !ok {
 		head, want = strings.TrimRight(text, "\n")+"\n", ""
 	}
 	f := &versionFile{name: name, head: head, want: want}
-	var err error
 	for line := range strings.Lines(head) {
 		word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 		switch word {
 		case "":
 		case "#":
 			f.says = strings.TrimSpace(f.says + " " + rest)
-		case "$", "sign":
+		case "$":
 			if f.ask != nil {
 				return nil, fmt.Errorf("line %q: a file holds one question", line)
 			}
-			if f.ask, err = question(word, rest); err != nil {
+			in, err := typed(rest)
+			if err != nil {
 				return nil, err
 			}
+			f.ask = func(t *testing.T, p kernel.Profile) prediction { return answered(t, in, p) }
 		case "shows":
 			f.shows = append(f.shows, strings.Fields(rest)...)
 		case "also":
@@ -150,30 +150,13 @@ func parseVersions(name, text string) (*versionFile, error) {
 			}
 			f.pairs = append(f.pairs, versionPair{w[0], w[1], w[2]})
 		default:
-			return nil, fmt.Errorf("line %q: expected #, $, sign, shows, pair or also", line)
+			return nil, fmt.Errorf("line %q: expected #, $, shows, pair or also", line)
 		}
 	}
 	if f.says == "" || f.ask == nil || len(f.pairs) == 0 {
 		return nil, errors.New("it has no sentence, no question, or no pair")
 	}
 	return f, nil
-}
-
-// question returns how a kernel is asked.
-func question(kind, rest string) (func(*testing.T, kernel.Profile) prediction, error) {
-	switch kind {
-	case "sign":
-		i := slices.IndexFunc(kernel.Behaviours(), func(b *kernel.Behaviour) bool { return b.ID == rest })
-		if i < 0 {
-			return nil, fmt.Errorf("there is no behaviour %s", rest)
-		}
-		return func(_ *testing.T, p kernel.Profile) prediction {
-			r := p.Has(kernel.Behaviours()[i])
-			return prediction{says: []string{fmt.Sprintf("%s: %s", r.Answer, r.Because())}, open: r.Answer == kernel.Unknown}
-		}, nil
-	}
-	in, err := typed(rest)
-	return func(t *testing.T, p kernel.Profile) prediction { return answered(t, in, p) }, err
 }
 
 // typed reads a command as a shell would, and returns what tcpwhy whatif is asked.
