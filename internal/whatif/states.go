@@ -44,7 +44,7 @@ var (
 	timeWaitKeys = slices.Concat(liveKeys, []string{"ts_stored", "rto"}, announceKeys)
 	finWait2Keys = append(slices.Clone(liveKeys), "ts_stored", "rto")
 	connKeys     = append(slices.Clone(liveKeys), "snd_una", "snd_wl1", "peer_wnd", "max_window", "bytes_acked", "rto", "orphan", "unread", "sack", "memory", "ahead", "ahead_end", "challenges")
-	synRecvKeys  = append(slices.Clone(liveKeys), "isn", "irs", "first_tsval", "last_tsval")
+	synRecvKeys  = append(slices.Clone(liveKeys), "isn", "irs", "first_tsval", "last_tsval", "challenges")
 	listenKeys   = slices.Concat([]string{"gate_ts", "gate_stored", "gate_other", "left_isn"}, announceKeys)
 	ownKeys      = slices.Concat([]string{"snd_nxt", "ts_recent", "ts_stored", "bound", "loopback", "fin_wait2"}, announceKeys)
 	synSentKeys  = []string{"iss", "first_tsval", "last_tsval", "repeated", "data", "inherits", "ts_recent"}

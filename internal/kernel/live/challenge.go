@@ -4,8 +4,8 @@ import "github.com/tcpwhy/tcpwhy/internal/kernel"
 
 // A challenge ACK has two limiters to pass (tcp_send_challenge_ack): that of the
 // socket, and then that of the whole host. The first starts even where the second
-// holds the ACK back. A duplicate ACK, and the ACK of a request or of a TIME_WAIT,
-// never come to the second.
+// holds the ACK back. A duplicate ACK, the ACK of a TIME_WAIT, and that of a request
+// but for a RST never come to the second.
 
 const challenge = "net/ipv4/tcp_input.c tcp_send_challenge_ack, RFC 5961 §7"
 
@@ -54,4 +54,10 @@ var ackBadSpent = Rule{
 		o.After.TSRecent = c.badStamp()
 		return o
 	},
+}
+
+var reqRSTSpent = Rule{
+	ID: "req-rst-spent", Says: "A RST that is in the window but not at rcv_nxt gets no answer once the host has sent its challenge ACKs of this second.", From: checkReq + "; run on 6.12.117, 6.18.44, 7.2.13",
+	When: []clause{isRST, notExact, behaviour(&kernel.ChallengesRequestRST), spent},
+	Then: func(c *Case) Outcome { return c.heldBack("req-rst-spent") },
 }

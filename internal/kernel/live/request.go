@@ -14,7 +14,7 @@ const checkReq = "net/ipv4/tcp_minisocks.c tcp_check_req"
 func SynRecvRules() []*Rule {
 	return []*Rule{
 		&reqRepeatLimited, &reqRepeat, &reqWrongACK, &reqLimited, &reqOld, &reqRSTElsewhere,
-		&reqRSTLimited, &reqRSTChallenged, &reqRST, &reqInWindow, &reqNoACK, &reqAborts, &reqQueueFull, &reqEstablished, &otherwise,
+		&reqRSTLimited, &reqRSTSpent, &reqRSTChallenged, &reqRST, &reqInWindow, &reqNoACK, &reqAborts, &reqQueueFull, &reqEstablished, &otherwise,
 	}
 }
 
