@@ -73,6 +73,7 @@ var (
 	assumeBoxSent      = Assumption{"a box on the path made the RST up", 3, "its number is not the socket's", false}
 	assumeOtherRoute   = Assumption{"the RST took another way than that end's other segments", 14, "its TTL differs", false}
 	assumeOddRST       = Assumption{"what differs about the RST has a reason of its own", 14, "other systems and runtimes send other RSTs", false}
+	assumeRepaired     = Assumption{"the checksum was put right, or does not matter, behind the capture point", 9, "cards and virtual links that do not check", false}
 	assumeNotTheOpener = Assumption{"the SYN-ACK reached a host that did not send the SYN", 11, "a forged or stale SYN", false}
 	assumeGaveUp       = Assumption{"the server ended the attempt itself", 4, "", false}
 	assumeUnseenData   = Assumption{"data arrived that the capture does not show", 8, "the frame is missing", true}

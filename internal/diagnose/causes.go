@@ -216,6 +216,8 @@ var openingCauses = []Cause{
 		[]report.Settle{on("client", "tcpdump -ni any host CLIENT and port PORT", "the SYN-ACK does not arrive", "reply-lost")}, filterAdvice},
 	{"opener-gave-up", "whoever sent the SYN does not want the answer", report.Nobody, report.Notice,
 		[]report.Settle{on("client", "ss -tn state syn-sent", "nothing on this four-tuple", "opener-gave-up")}, nil},
+	{"checksum-wrong", "the segment's checksum is wrong, and is dropped unread", report.Path, report.Problem,
+		[]report.Settle{on("server", "nstat -az TcpInCsumErrors TcpInErrs", "they grow", "checksum-wrong")}, checksumAdvice},
 	{"host-down", "the host, or the way to it, is not there: an ICMP error or unanswered ARP says so", report.Path, report.Problem,
 		[]report.Settle{on("client", "ip neigh; ip route get SERVER", "FAILED, or no route", "host-down")}, nil},
 }

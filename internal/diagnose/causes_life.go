@@ -8,6 +8,8 @@ import "github.com/tcpwhy/tcpwhy/internal/report"
 
 var counters = "nstat -az TcpExtListenOverflows TcpExtListenDrops"
 
+var checksumAdvice = []string{"Capture on both sides of each box on the way, and find where the checksum goes wrong; switch a card's offloads off to try (ethtool -K DEV tx off rx off)."}
+
 var refusedOpeningCauses = []Cause{
 	{"no-listener", "nobody listens on the port", report.ServerApplication, report.Problem,
 		[]report.Settle{on("server", "ss -ltn", "the port is not in the list", "no-listener")}, []string{"Start the service, or correct address and port; a service that listens on 127.0.0.1 only is not reached from elsewhere."}},
@@ -55,6 +57,8 @@ var resetCauses = []Cause{
 		[]report.Settle{on("actor", "ss -tan", "no socket for this four-tuple", "no-such-connection")}, nil},
 	{"reply-from-other-address", "a segment passed by the box that translates it, and met a client that knows no such connection", report.Path, report.Problem, nil,
 		[]string{"Look at the box that translates (conntrack, kube-proxy, balancer): segments that it calls invalid must be dropped, not passed on (nf_conntrack_tcp_be_liberal, or a rule that drops INVALID)."}},
+	{"checksum-wrong", "the RST's checksum is wrong, and it is dropped unread", report.Path, report.Notice,
+		[]report.Settle{on("other", "nstat -az TcpInCsumErrors TcpInErrs", "they grow", "checksum-wrong")}, checksumAdvice},
 	{"bad-ack-in-syn-sent", "an ACK of an older connection reached an opener", report.Nobody, report.Notice, nil, nil},
 	{"fin-wait2-orphan-data", "data met an orphan in FIN_WAIT2", otherApplication, report.Notice, nil, nil},
 	{"rto-given-up", "repeats had no answer, and the connection was given up", report.Path, report.Problem, nil, filterAdvice},

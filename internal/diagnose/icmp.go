@@ -69,8 +69,7 @@ type tuple struct{ src, dst segment.Endpoint }
 // wire is what a frame showed of its sender.
 type wire struct {
 	segment.Wire
-	ipid uint16
-	ttl  uint8
+	from segment.Addr
 }
 
 // Note takes a frame that is no TCP and yet says something about a connection.
@@ -111,7 +110,7 @@ func (e *Engine) Seen(s *segment.Segment, w segment.Wire) bool {
 		e.notes.forgetWires()
 	}
 	if w.Known && len(e.notes.wires) < maxWires {
-		e.notes.wires[s.Frame] = wire{w, s.IPID, s.TTL}
+		e.notes.wires[s.Frame] = wire{w, s.Src.Addr}
 	}
 	return len(e.notes.wires) < maxWires
 }

@@ -52,6 +52,7 @@ func (e *Engine) explainOpening(c *flow.Connection) []*finding {
 	}
 	e.pressed(ss, c, syn.Time)
 	e.synLadder(ss, &syn, repeats)
+	e.damagedSYN(ss, c, &syn, repeats)
 	ss.assumeKernels(server)
 	f.verdict = ss.judge()
 	if f.verdict.certainty == report.Open {

@@ -41,7 +41,7 @@ func (l *life) reset() *finding {
 	f.asks = fmt.Sprintf("Why did the %s reset the connection in frame %d?", name(q.x), q.r.Frame)
 	ss := &stories{}
 	switch {
-	case q.ignored(ss), q.bypassed(ss):
+	case q.damaged(ss), q.ignored(ss), q.bypassed(ss):
 	case !l.opened():
 		q.whileOpening(ss)
 	case q.xFIN && !q.bare && (q.unsent() || q.readOn()):
@@ -55,7 +55,7 @@ func (l *life) reset() *finding {
 	default:
 		q.aborted(ss)
 	}
-	if !ss.has("crossing") && !ss.has("out-of-window-ignored") && !ss.has("bad-ack-in-syn-sent") && !ss.has("reply-from-other-address") {
+	if !ss.has("crossing") && !ss.has("out-of-window-ignored") && !ss.has("bad-ack-in-syn-sent") && !ss.has("reply-from-other-address") && !ss.has("checksum-wrong") {
 		q.forged(ss) // else nothing hangs on who sent it
 	}
 	l.finish(f, ss)

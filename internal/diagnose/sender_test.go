@@ -104,3 +104,30 @@ func TestCompleteChecksum(t *testing.T) {
 		}
 	}
 }
+
+// TestCapturedOn: a checksum left to the card tells on whose machine the capture was taken; where
+// both ends leave theirs it tells nothing.
+func TestCapturedOn(t *testing.T) {
+	for _, c := range []struct {
+		opener, listener segment.Check
+		client, server   bool
+	}{
+		{segment.CheckPartial, segment.CheckGood, true, false},
+		{segment.CheckGood, segment.CheckPartial, false, true},
+		{segment.CheckPartial, segment.CheckPartial, false, false},
+		{segment.CheckGood, segment.CheckGood, false, false},
+	} {
+		e := New(&Facts{}, nil)
+		r := resetOf(e)
+		for frame, sum := range map[uint64]segment.Check{1: c.opener, 2: c.listener} {
+			s := &segment.Segment{}
+			s.Frame = frame
+			e.Seen(s, segment.Wire{Known: true, TCPCheck: sum})
+		}
+		q := &asked{e: e, c: r.c, p: r.c}
+		a, ok := q.capturedOn()
+		if ok != (c.client || c.server) || c.client && a != r.end(flow.Opener).Addr || c.server && a != r.end(flow.Listener).Addr {
+			t.Errorf("client %v, server %v: captured on %v, %t", c.opener, c.listener, a, ok)
+		}
+	}
+}
