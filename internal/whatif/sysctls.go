@@ -20,9 +20,9 @@ type sysctl struct {
 	usual *uint32
 	drop  func(*Question)
 	other string // how to say otherwise
-	// most is the largest value of one that only timers ask for, of which 0 is the least;
-	// 0: any.
-	most uint32
+	// least and most are the values that the kernel takes, of one that only timers ask
+	// for; most 0: any.
+	least, most uint32
 }
 
 func usual(n uint32) *uint32 { return &n }
@@ -53,15 +53,15 @@ var sysctls = []sysctl{
 		q.reuseDelay = kernel.Duration{Duration: time.Duration(n) * time.Millisecond, Known: true}
 	}, other: "MILLISECONDS"},
 	// Of the timers: where they are not given, what is usual for the kernel holds.
-	{name: "tcp_syn_retries", set: func(q *Question, n uint32) { q.waiting.SynRetries = tries(n) }, most: 127},
+	{name: "tcp_syn_retries", set: func(q *Question, n uint32) { q.waiting.SynRetries = tries(n) }, least: 1, most: 127},
 	{name: "tcp_syn_linear_timeouts", set: func(q *Question, n uint32) { q.waiting.SynLinear = tries(n) }, most: 127},
 	{name: "tcp_synack_retries", set: func(q *Question, n uint32) { q.waiting.SynAckRetries = tries(n) }, most: mostTries},
 	{name: "tcp_retries2", set: func(q *Question, n uint32) { q.waiting.Retries2 = tries(n) }, most: mostTries},
 	{name: "tcp_orphan_retries", set: func(q *Question, n uint32) { q.waiting.OrphanRetries = tries(n) }, most: mostTries},
-	{name: "tcp_keepalive_time", set: func(q *Question, n uint32) { q.waiting.idle = time.Duration(n) * time.Second }, most: mostSeconds},
-	{name: "tcp_keepalive_intvl", set: func(q *Question, n uint32) { q.waiting.interval = time.Duration(n) * time.Second }, most: mostSeconds},
-	{name: "tcp_keepalive_probes", set: func(q *Question, n uint32) { q.waiting.probes = int(n) }, most: 127},
-	{name: "tcp_fin_timeout", set: func(q *Question, n uint32) { q.waiting.finTimeout = time.Duration(n) * time.Second }, most: mostSeconds},
+	{name: "tcp_keepalive_time", set: func(q *Question, n uint32) { q.waiting.idle = time.Duration(n) * time.Second }, least: 1, most: mostSeconds},
+	{name: "tcp_keepalive_intvl", set: func(q *Question, n uint32) { q.waiting.interval = time.Duration(n) * time.Second }, least: 1, most: mostSeconds},
+	{name: "tcp_keepalive_probes", set: func(q *Question, n uint32) { q.waiting.probes = int(n) }, least: 1, most: 127},
+	{name: "tcp_fin_timeout", set: func(q *Question, n uint32) { q.waiting.finTimeout = kernel.Duration{Duration: time.Duration(n) * time.Second, Known: true} }, most: mostSeconds},
 	{name: rmemName}, // setRmem
 }
 
@@ -100,8 +100,8 @@ func (q *Question) setSysctl(s string) error {
 	if err != nil {
 		return fmt.Errorf("--set %s: %w", s, err)
 	}
-	if most := sysctls[i].most; most > 0 && n.Uint32() > most {
-		return fmt.Errorf("--set %s: expected 0 to %d", s, most)
+	if c := sysctls[i]; c.most > 0 && (n.Uint32() < c.least || n.Uint32() > c.most) {
+		return fmt.Errorf("--set %s: expected %d to %d", s, c.least, c.most)
 	}
 	q.values[short] = parsed{num: kernel.Known(n)}
 	sysctls[i].set(q, n.Uint32())

@@ -33,8 +33,9 @@ type Wait struct {
 // waiting are the settings that ladders depend on.
 type waiting struct {
 	timers.Settings
-	idle, interval, finTimeout time.Duration // 0: the default
-	probes                     int
+	idle, interval time.Duration // 0: the default
+	probes         int           // the same
+	finTimeout     kernel.Duration
 }
 
 // waits is what the socket of the state does by its timers.
@@ -96,10 +97,10 @@ func (q *Question) connectionWaits() []Wait {
 
 func (q *Question) finWait2Over() Wait {
 	d := q.waiting.finTimeout
-	if d == 0 {
-		d = 60 * time.Second
+	if !d.Known {
+		d.Duration = 60 * time.Second
 	}
-	from, to := timers.FinWait2(q.host.Profile, d, q.values["rto"].ago)
+	from, to := timers.FinWait2(q.host.Profile, d.Duration, q.values["rto"].ago)
 	w := Wait{While: "the peer's FIN is missing", OverS: []float64{from.Seconds(), to.Seconds()}, Source: "net/ipv4/tcp.c tcp_close, inet_twsk_schedule"}
 	w.depends(q.host.Profile, &kernel.WheelTimer, &kernel.CoarseTimer)
 	return w
