@@ -61,7 +61,9 @@ var sysctls = []sysctl{
 	{name: "tcp_keepalive_time", set: func(q *Question, n uint32) { q.waiting.idle = time.Duration(n) * time.Second }, least: 1, most: mostSeconds},
 	{name: "tcp_keepalive_intvl", set: func(q *Question, n uint32) { q.waiting.interval = time.Duration(n) * time.Second }, least: 1, most: mostSeconds},
 	{name: "tcp_keepalive_probes", set: func(q *Question, n uint32) { q.waiting.probes = int(n) }, least: 1, most: 127},
-	{name: "tcp_fin_timeout", set: func(q *Question, n uint32) { q.waiting.finTimeout = kernel.Duration{Duration: time.Duration(n) * time.Second, Known: true} }, most: mostSeconds},
+	{name: "tcp_fin_timeout", set: func(q *Question, n uint32) {
+		q.waiting.finTimeout = kernel.Duration{Duration: time.Duration(n) * time.Second, Known: true}
+	}, most: mostSeconds},
 	{name: rmemName}, // setRmem
 }
 
