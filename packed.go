@@ -34,9 +34,16 @@ func (s *sink) pack(out *Report, r *capture.Reader, sel *selection, first int64,
 		all = append(all, p)
 	})
 	slices.SortStableFunc(all, func(a, b *packed) int { return a.Compare(&b.Result) })
-	var shown []int
-	var sum report.Summary
 	named := map[uint64]bool{}
+	for _, p := range all {
+		for _, c := range p.Connections {
+			named[c.ID] = true
+		}
+	}
+	out.Findings, out.Connections = make([]report.Finding, 0, len(all)), make([]report.Connection, 0, len(named))
+	clear(named)
+	shown := make([]int, 0, len(all))
+	var sum report.Summary
 	for i, p := range all {
 		p.Finding.ID = "f" + strconv.Itoa(i+1)
 		if p.number < 0 {

@@ -6,10 +6,17 @@ import "github.com/tcpwhy/tcpwhy/internal/flow"
 // segment of the old connection, above all the very answer that is to be
 // explained, moves its marks: without this an answer would explain itself.
 func asOf(c *flow.Connection, before uint64) *flow.Connection {
-	out := *c
+	out := new(flow.Connection)
+	asOfInto(out, c, before)
+	return out
+}
+
+// asOfInto is asOf for who has room for the connection.
+func asOfInto(out, c *flow.Connection, before uint64) {
+	*out = *c
 	out.Frames = framesBefore(c.Frames, before)
 	for s := range out.Ends {
-		endAsOf(&out, flow.Side(s), before)
+		endAsOf(out, flow.Side(s), before)
 	}
 	for s := range out.Ends {
 		// What the peer had acknowledged shows how far an end had come at least.
@@ -21,8 +28,7 @@ func asOf(c *flow.Connection, before uint64) *flow.Connection {
 	if out.EndedAt.Frame >= before {
 		out.EndedAt = flow.Point{}
 	}
-	out.State = stateAsOf(&out)
-	return &out
+	out.State = stateAsOf(out)
 }
 
 // framesBefore returns the frames before one; in capture order they are a part of the list.

@@ -240,7 +240,9 @@ func (e *Engine) learn(c *flow.Connection) {
 		return
 	}
 	s := sideOf(c.Previous, c.Ends[flow.Listener].Endpoint)
-	n := numbersOf(asOf(c.Previous, c.First.Frame), s, c.First.Frame)
+	var was flow.Connection
+	asOfInto(&was, c.Previous, c.First.Frame)
+	n := numbersOf(&was, s, c.First.Frame)
 	if want := kernel.InheritedISN(n.sndNxt); !want.Known || want.Num != c.Ends[flow.Listener].ISN.Num {
 		return
 	}

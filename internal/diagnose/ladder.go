@@ -109,7 +109,8 @@ func appendRungs(out []rung, c *flow.Connection, n int, f *finding) []rung {
 		}
 	}
 	// A frame asked about that was not kept is known by the mark that it moved.
-	for _, m := range marksOf(c) {
+	var marks [7]movedMark
+	for _, m := range marksOf(c, marks[:0]) {
 		if m.Seen() && slices.Contains(f.frames, m.Frame) && !kept.has(m.Frame) {
 			kept = append(kept, m.Frame)
 			out = append(out, rung{report.Step{Frame: m.Frame, From: name(m.from), Note: fmt.Sprintf(m.says, m.Num), Asked: true, Incarnation: n}, m.Time})
@@ -131,9 +132,8 @@ type movedMark struct {
 }
 
 // marksOf lists the marks of a connection that stand for frames that were not kept.
-func marksOf(c *flow.Connection) []movedMark {
+func marksOf(c *flow.Connection, out []movedMark) []movedMark {
 	const acks, sends = "acknowledges up to %s", "sends up to %s"
-	out := make([]movedMark, 0, 7)
 	for _, s := range []flow.Side{flow.Opener, flow.Listener} {
 		e := &c.Ends[s]
 		for _, m := range []movedMark{{e.RcvNxt, s, acks}, {e.SndNxt, s, sends}} {

@@ -66,7 +66,7 @@ func (l *lane) finish() []report.Span {
 func (f *finding) lanes(conns []*flow.Connection, t stretch) []report.Lane {
 	var out []report.Lane
 	for _, s := range []flow.Side{flow.Opener, flow.Listener} {
-		l := &lane{t: t}
+		l := &lane{t: t, spans: make([]report.Span, 0, 8)}
 		end := f.c.Ends[s].Endpoint
 		for _, c := range conns {
 			f.lane(l, c, end)

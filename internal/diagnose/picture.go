@@ -141,9 +141,11 @@ func (f *finding) isnIs(isn, base flow.Mark, past []*flow.Connection, end segmen
 	} else if line = listen.OnClockLine(base.Num, isn.Num, isn.Since(base.Point), 0); line.Chance <= worstChance {
 		on = kernel.If(line.On)
 	}
+	var was flow.Connection
 	for i := len(past) - 1; i >= 0; i-- {
 		s := sideOf(past[i], end)
-		n := numbersOf(asOf(past[i], isn.Frame), s, isn.Frame)
+		asOfInto(&was, past[i], isn.Frame)
+		n := numbersOf(&was, s, isn.Frame)
 		if want := kernel.InheritedISN(n.sndNxt); past[i].Ends[s].Endpoint == end && want.Known && want.Num == isn.Num {
 			return "inherited"
 		}

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -88,18 +89,7 @@ func (ss *stories) assumeKernels(v hostView) {
 
 // judge orders the stories and says how sure the best one is.
 func (ss *stories) judge() outcome {
-	slices.SortStableFunc(ss.list, func(a, b story) int {
-		if a.standing() != b.standing() {
-			if a.standing() {
-				return -1
-			}
-			return 1
-		}
-		if !a.standing() {
-			return 0
-		}
-		return a.cost() - b.cost()
-	})
+	ss.sort()
 	var standing []*story
 	for i := range ss.list {
 		if ss.list[i].standing() {
@@ -129,6 +119,29 @@ func (ss *stories) judge() outcome {
 		}
 	}
 	return o
+}
+
+// sort puts those that stand first, by cost, and else leaves the order. A story is large, a
+// list short and nearly in order: an insertion moves least.
+func (ss *stories) sort() {
+	var room [32]int
+	keys := room[:0]
+	for i := range ss.list {
+		key := math.MaxInt
+		if ss.list[i].standing() {
+			key = ss.list[i].cost()
+		}
+		at := len(keys)
+		for at > 0 && keys[at-1] > key {
+			at--
+		}
+		keys = slices.Insert(keys, at, key)
+		if at < i {
+			s := ss.list[i]
+			copy(ss.list[at+1:i+1], ss.list[at:i])
+			ss.list[at] = s
+		}
+	}
 }
 
 // likelyLimit is what may speak against a story that is still called likely, in

@@ -203,6 +203,12 @@ func (j *appender) text(s string) {
 	b := append(j.b, '"')
 	from := 0
 	for i := 0; i < len(s); {
+		for i+8 <= len(s) && allPlain(s[i:]) {
+			i += 8
+		}
+		if i == len(s) {
+			break
+		}
 		if plain[s[i]] {
 			i++
 			continue
@@ -219,6 +225,15 @@ func (j *appender) text(s string) {
 	}
 	b = append(b, s[from:]...)
 	j.b = append(b, '"')
+}
+
+// allPlain tells whether the first eight bytes stand for themselves. All at once: a byte with
+// its upper bit set, one below the blank, a quotation mark and a backslash each leave an upper bit.
+func allPlain(s string) bool {
+	const ones, upper = 0x0101010101010101, 0x8080808080808080
+	x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	quote, backslash := x^ones*'"', x^ones*'\\'
+	return (x|(x-ones*' ')|(quote-ones)&^quote|(backslash-ones)&^backslash)&upper == 0
 }
 
 // appendEscaped appends a character that cannot stand for itself, or, where it is the

@@ -70,6 +70,32 @@ func TestWriteJSON(t *testing.T) {
 	}
 }
 
+// Every byte at every place of a string, alone and beside one that must be escaped.
+func TestEscapes(t *testing.T) {
+	for at := range 20 {
+		for c := range 256 {
+			for _, also := range []int{-1, (at + 1) % 20, (at + 9) % 20} {
+				b := []byte("abcdefghijklmnopqrst")
+				b[at] = byte(c)
+				if also >= 0 {
+					b[also] = '"'
+				}
+				j := &appender{}
+				j.text(string(b))
+				var want bytes.Buffer
+				e := json.NewEncoder(&want)
+				e.SetEscapeHTML(false)
+				if err := e.Encode(string(b)); err != nil {
+					t.Fatal(err)
+				}
+				if got := string(j.b) + "\n"; got != want.String() {
+					t.Fatalf("%q is written %s, want %s", b, got, want.String())
+				}
+			}
+		}
+	}
+}
+
 // Any report: strings with all that must be escaped, numbers with all ways of writing
 // them, lists that are nil, empty and long enough that the buffer is written in between.
 func TestWriteJSONAny(t *testing.T) {

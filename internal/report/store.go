@@ -28,10 +28,9 @@ const (
 // Pack takes a finding, whose ID need not be known yet, and empties it but for what
 // Summarize, Quiet and Matters look at. The number that it returns is for Arrange.
 func (s *Store) Pack(f *Finding) int {
-	s.j.b, s.j.depth = s.j.b[:0], 2
+	s.j.b, s.j.depth = s.rest[:0], 2
 	s.j.finding(f)
-	from := len(findingStart) + len(f.ID)
-	s.texts = append(s.texts, s.keep(s.j.b[from:]))
+	s.texts = append(s.texts, s.keep(s.j.b)[len(findingStart)+len(f.ID):])
 	v := &f.Verdict
 	*f = Finding{ID: f.ID, Question: f.Question, ConnectionIDs: f.ConnectionIDs,
 		Verdict: Verdict{Certainty: v.Certainty, Cause: v.Cause, Fault: v.Fault, Severity: v.Severity}}
@@ -41,15 +40,18 @@ func (s *Store) Pack(f *Finding) int {
 // findingStart is how the JSON of a finding begins, up to its ID.
 const findingStart = "{\n      \"id\": \""
 
-// keep copies a text to where it stays.
+// keep returns a text where it stays: where it is, if it was appended to what was left, else
+// it had no room there, and is copied to the next piece.
 func (s *Store) keep(text []byte) []byte {
-	if len(s.rest) < len(text) {
-		n := max(nextPieces, len(text))
-		if s.texts == nil {
-			s.rest = make([]byte, max(firstPiece, len(text)))
-		} else if s.rest = s.memory.Take(n); s.rest == nil {
-			s.rest = make([]byte, len(text))
-		}
+	if len(text) <= len(s.rest) {
+		out := s.rest[:len(text):len(text)]
+		s.rest = s.rest[len(text):]
+		return out
+	}
+	if s.texts == nil {
+		s.rest = make([]byte, max(firstPiece, len(text)))
+	} else if s.rest = s.memory.Take(max(nextPieces, len(text))); s.rest == nil {
+		s.rest = make([]byte, len(text))
 	}
 	n := copy(s.rest, text)
 	out := s.rest[:n:n]
