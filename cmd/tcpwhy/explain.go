@@ -151,7 +151,7 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 	a.confineTo(f.output, f.follow.checkpoint)
 	o := tcpwhy.Options{
 		Facts: f.facts, FactFiles: f.files, Stdin: a.input(paths), Interrupt: a.interruptible(),
-		Only: f.only, Flows: f.flows, Since: f.since, Until: f.until,
+		Only: f.only, Flows: f.flows, Since: f.since, Until: f.until, Store: f.keepJSON(),
 	}
 	if f.follow.on {
 		return a.follow(cmd.Context(), paths[0], f, o)

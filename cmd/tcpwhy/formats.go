@@ -33,6 +33,17 @@ type presentation struct {
 	finding, picture      string
 	all, anonymize        bool
 	noPager               bool
+	// store has the findings of a report that is only to be written as JSON; nil: the report
+	// has them itself.
+	store *report.Store
+}
+
+// keepJSON returns where the findings of such a report are to be kept.
+func (p *presentation) keepJSON() *report.Store {
+	if p.format == "json" && p.finding == "" && !p.anonymize {
+		p.store = &report.Store{}
+	}
+	return p.store
 }
 
 // addPresentation adds those flags.
@@ -103,6 +114,9 @@ func (a *app) writeReport(p *presentation, r *report.Report) error {
 	if err != nil {
 		return err
 	}
+	if p.store != nil {
+		defer p.store.Close()
+	}
 	if p.output == "" {
 		width := a.terminalWidth(a.stdout)
 		return a.paged(p.noPager, func(w io.Writer) error { return a.writeFormat(w, width, p, r) })
@@ -115,6 +129,9 @@ func (a *app) writeReport(p *presentation, r *report.Report) error {
 func (a *app) writeFormat(w io.Writer, width int, p *presentation, r *report.Report) error {
 	switch p.format {
 	case "json":
+		if p.store != nil {
+			return p.store.WriteJSON(w, r)
+		}
 		return report.WriteJSON(w, r)
 	case formatLines:
 		return report.WriteLines(w, r)
