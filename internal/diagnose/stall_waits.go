@@ -132,7 +132,7 @@ func (l *life) slowAnswer() *finding {
 	}
 	f := l.finding("stalled", flow.Opener, w.sent.Point, w.sent.Frame, w.acked.Frame)
 	ev := []report.Evidence{note(fmt.Sprintf("the server's kernel acknowledged all that the client had sent, up to %s, %s after it was sent: it arrived, and waits for the application", w.sent.Num, micro(w.acked.Since(w.sent.Point))), w.sent.Frame, w.acked.Frame)}
-	var how string
+	how, why := "", "it worked on it, waited for something else (a database, an event), or had nothing to answer"
 	switch {
 	case w.answer != nil:
 		took := w.until.Since(w.sent.Point)
@@ -147,14 +147,15 @@ func (l *life) slowAnswer() *finding {
 		ev = append(ev, note("nothing comes from the server until the client closes", w.acked.Frame, w.until.Frame))
 	default:
 		f.asks = fmt.Sprintf("Why is the request that ends in frame %d not answered?", w.sent.Frame)
+		why = "it works on it, waits for something else (a database, an event), or has nothing to answer"
 		how = fmt.Sprintf("has not answered in the %s that the capture goes on", seconds(l.left(w.from)))
 		ev = append(ev, note("nothing comes from the server after that", w.acked.Frame))
 	}
 	ss := &stories{}
 	ss.add(story{cause: "application-idle", stands: report.StaysOpen, evidence: ev,
 		says: "The request arrived; the server's application worked on it, waited for something else, or had nothing to answer.",
-		verdict: fmt.Sprintf("The network is fine: the server's kernel had the request %s after it was sent. The server's application %s: it worked on it, waited for something else (a database, an event), or had nothing to answer.",
-			micro(w.acked.Since(w.sent.Point)), how)})
+		verdict: fmt.Sprintf("The network is fine: the server's kernel had the request %s after it was sent. The server's application %s: %s.",
+			micro(w.acked.Since(w.sent.Point)), how, why)})
 	return l.finish(f, ss)
 }
 
