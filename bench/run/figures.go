@@ -2,7 +2,12 @@
 
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+)
 
 // runs are the usages of one program, a round each.
 type runs []usage
@@ -30,53 +35,124 @@ func (r runs) peak() (peak int64) {
 	return peak
 }
 
-// speed measures the programs on a capture in turn.
-func (b *bench) speed(title string, m made) error {
-	_, err := b.speedPeak(title, m)
-	return err
+// less takes off what a number of findings may cost.
+func (r runs) less(findings int) (out runs) {
+	for _, u := range r {
+		u.cpu -= time.Duration(findings) * freeFinding
+		out = append(out, u)
+	}
+	return out
 }
 
-// speedPeak is speed, and returns how much memory tcpwhy had at most.
-func (b *bench) speedPeak(title string, m made) (int64, error) {
-	programs := [][]string{{"golimit", m.path}, {"gopkt", m.path}, {"tcpwhy", "connections", m.path}}
+// turns runs programs in turn: a round that fills the caches, then those that count.
+func (b *bench) turns(programs [][]string) ([]runs, error) {
 	all := make([]runs, len(programs))
 	for round := range b.rounds + 1 {
 		for i, p := range programs {
 			u, err := b.measure(p...)
 			if err != nil {
-				return 0, err
+				return nil, err
 			}
-			if round > 0 { // the first one fills the caches
+			if round > 0 {
 				all[i] = append(all[i], u)
 			}
 		}
 	}
-	golimit, gopkt, tcpwhy := all[0], all[1], all[2]
-	fmt.Fprintf(b.out, "%s\n%d connections, %d packets, %d rounds; median (lowest-highest)\n\n", title, m.conns, m.packets, b.rounds)
-	fmt.Fprintf(b.out, "  %-20s %-24s %-24s %s\n", "", "CPU ns/packet", "of these user", "peak MiB")
-	for i, name := range []string{"golimit", "gopkt (decode only)", "tcpwhy connections"} {
-		cpu, user := all[i].perPacket(m.packets)
-		fmt.Fprintf(b.out, "  %-20s %-24s %-24s %d\n", name, cpu.format("%.0f"), user.format("%.0f"), all[i].peak()>>20)
-	}
-	ratio := tcpwhy.over(golimit)
-	fmt.Fprintf(b.out, "\n  tcpwhy / golimit  x%s  target: at most x%.2f, %s\n", ratio, maxRatio, verdict(ratio.median() <= maxRatio))
-	fmt.Fprintf(b.out, "  tcpwhy / gopkt    x%s\n\n", tcpwhy.over(gopkt))
-	return tcpwhy.peak(), b.out.Flush()
+	return all, nil
 }
 
-// resident prints the memory of an open connection.
-func (b *bench) resident(m made, peak int64) error {
+// speed measures the programs on a capture in turn, and returns the figures of tcpwhy explain.
+func (b *bench) speed(title string, m made, limit float64, decode bool) (runs, error) {
+	all, err := b.turns([][]string{
+		{"golimit", m.path}, {"gopkt", m.path}, {"tcpwhy", "connections", m.path}, {"tcpwhy", "explain", "--format", "json", m.path},
+	})
+	if err != nil {
+		return nil, err
+	}
+	findings, err := b.findings() // the last program's output
+	if err != nil {
+		return nil, err
+	}
+	golimit, gopkt, lines, explain := all[0], all[1], all[2], all[3]
+	net := explain.less(findings)
+	fmt.Fprintf(b.out, "%s\n%d connections, %d packets, %d findings, %d rounds; median (lowest-highest)\n\n", title, m.conns, m.packets, findings, b.rounds)
+	fmt.Fprintf(b.out, "  %-26s %-20s %-20s %s\n", "", "CPU ns/packet", "of these user", "peak MiB")
+	for _, x := range []struct {
+		name string
+		r    runs
+	}{{"golimit", golimit}, {"gopkt (decode only)", gopkt}, {"tcpwhy connections", lines}, {"tcpwhy explain, JSON", explain}} {
+		cpu, user := x.r.perPacket(m.packets)
+		fmt.Fprintf(b.out, "  %-26s %-20s %-20s %d\n", x.name, cpu.format("%.0f"), user.format("%.0f"), x.r.peak()>>20)
+	}
+	cpu, _ := net.perPacket(m.packets)
+	fmt.Fprintf(b.out, "  %-26s %s\n", fmt.Sprintf("... less %v a finding", freeFinding), cpu.format("%.0f"))
+	ratio := net.over(golimit)
+	fmt.Fprintf(b.out, "\n  that / golimit                 x%s  target: at most x%.1f, %s\n", ratio, limit, verdict(ratio.median() <= limit))
+	ratio = net.over(gopkt)
+	fmt.Fprintf(b.out, "  that / gopkt                   x%s", ratio)
+	if decode {
+		fmt.Fprintf(b.out, "  target: below x1, %s", verdict(ratio.median() < 1))
+	}
+	fmt.Fprintf(b.out, "\n  tcpwhy connections / golimit   x%s\n\n", lines.over(golimit))
+	return explain, b.out.Flush()
+}
+
+// resident prints the memory of a connection.
+func (b *bench) resident(m made, what string, peak int64) error {
 	empty, err := b.generate("empty.pcap", openFlows, 0, 0)
 	if err != nil {
 		return err
 	}
-	u, err := b.measure("tcpwhy", "connections", empty.path)
+	u, err := b.measure("tcpwhy", "explain", "--format", "json", empty.path)
 	if err != nil {
 		return err
 	}
 	each := (peak - u.peak) / int64(m.conns)
-	fmt.Fprintf(b.out, "Memory on S3\n\n  (%d KiB - %d KiB of an empty capture) / %d connections = %d bytes a connection  target: at most %d, %s\n\n",
-		peak>>10, u.peak>>10, m.conns, each, maxResident, verdict(each <= maxResident))
+	fmt.Fprintf(b.out, "  Memory: (%d KiB - %d KiB of an empty capture) / %d connections = %d bytes for %s  target: at most %d, %s\n\n",
+		peak>>10, u.peak>>10, m.conns, each, what, maxResident, verdict(each <= maxResident))
+	return b.out.Flush()
+}
+
+// others measures what else is installed, on a small capture of short connections, because some of it
+// takes ten thousand nanoseconds a packet.
+func (b *bench) others(conns int) error {
+	m, err := b.generate("small.pcap", strings.Replace(shortFlows, "10000", "100", 1), max(conns, 1), 0)
+	if err != nil {
+		return err
+	}
+	programs := [][]string{{"tcpwhy", "explain", "--format", "json", m.path}}
+	targets := []float64{0}
+	for _, x := range []struct {
+		args   []string
+		target float64 // how many times tcpwhy's CPU at least, 0: none was set
+	}{
+		{[]string{"tshark", "-n", "-q", "-z", "conv,tcp", "-r", m.path}, 60},
+		{[]string{"argus", "-r", m.path, "-w", "/dev/null"}, 8},
+		{[]string{"tcptrace", "-n", m.path}, 0},
+		{[]string{"tcpdump", "-n", "-r", m.path}, 0},
+	} {
+		if _, err := exec.LookPath(x.args[0]); err == nil {
+			programs, targets = append(programs, x.args), append(targets, x.target)
+		}
+	}
+	all, err := b.turns(programs)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(b.out, "Other programs: %d connections, %d packets\n\n", m.conns, m.packets)
+	for i, p := range programs {
+		cpu, _ := all[i].perPacket(m.packets)
+		fmt.Fprintf(b.out, "  %-26s %s ns/packet", strings.Join(p[:min(len(p), 2)], " "), cpu.format("%.0f"))
+		if i > 0 {
+			ratio := all[i].over(all[0])
+			fmt.Fprintf(b.out, ", x%s of tcpwhy explain", ratio)
+			if targets[i] > 0 {
+				fmt.Fprintf(b.out, "  target: at least x%.0f, %s", targets[i], verdict(ratio.median() >= targets[i]))
+			}
+		}
+		fmt.Fprintln(b.out)
+	}
+	fmt.Fprintln(b.out)
 	return b.out.Flush()
 }
 

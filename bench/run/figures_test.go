@@ -33,3 +33,11 @@ func TestOver(t *testing.T) {
 		t.Errorf("got %v ns a packet, want 4", cpu.median())
 	}
 }
+
+// TestLess: each finding is free by a fixed time, in every round.
+func TestLess(t *testing.T) {
+	r := runs{{cpu: time.Second, user: time.Second}}.less(1000)
+	if got, want := r[0].cpu, time.Second-1000*freeFinding; got != want || r[0].user != time.Second {
+		t.Errorf("got %v, want %v of CPU time, and the user time as it was", got, want)
+	}
+}

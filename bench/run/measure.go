@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -79,12 +80,32 @@ func (b *bench) measure(args ...string) (usage, error) {
 	}
 	defer out.Close() // nobody reads it
 	var said bytes.Buffer
-	cmd := exec.Command(b.path(args[0]), args[1:]...)
+	program := b.path(args[0])
+	if _, err := os.Stat(program); err != nil {
+		program = args[0] // one that is installed
+	}
+	cmd := exec.Command(program, args[1:]...)
 	cmd.Stdout, cmd.Stderr = out, &said
 	if err := cmd.Run(); err != nil {
 		return usage{}, fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, said.String())
 	}
 	return usageOf(cmd.ProcessState)
+}
+
+// findings counts those of the report that was printed last.
+func (b *bench) findings() (int, error) {
+	f, err := os.Open(b.path("out"))
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close() // read only
+	var r struct {
+		Findings []struct{} `json:"findings"`
+	}
+	if err := json.NewDecoder(f).Decode(&r); err != nil {
+		return 0, fmt.Errorf("the report: %w", err)
+	}
+	return len(r.Findings), nil
 }
 
 func usageOf(p *os.ProcessState) (usage, error) {
@@ -105,7 +126,7 @@ func (b *bench) measureStream(flags string, conns int) (u usage, packets int, er
 	var said, complained bytes.Buffer
 	from := exec.Command(b.path("gen"), append(strings.Fields(flags), "-conns", strconv.Itoa(conns))...)
 	from.Stdout, from.Stderr = w, &said
-	to := exec.Command(b.path("tcpwhy"), "connections", "-")
+	to := exec.Command(b.path("tcpwhy"), "explain", "--format", "json", "-")
 	to.Stdin, to.Stderr = r, &complained
 	err = errors.Join(from.Start(), to.Start())
 	// The two have their own copies, and see each other's end.
