@@ -61,9 +61,9 @@ type briefOpening struct {
 	frame       uint32
 	window, mss uint16
 	ipid        uint16
+	place       uint16 // of the opener: where the frames of both come from, see Table.place
 	wscale, ttl uint8
-	options     segment.Options // of openingOptions
-	ecn         uint16          // ECE and CWR
+	options     uint8 // of openingOptions, and above them ECE and CWR
 }
 
 // wideKey holds a brief's addresses where they are not both IPv4.
@@ -91,6 +91,9 @@ const (
 	_
 	briefFirst // the opener's FIN did not acknowledge the listener's; the listener's bit is the next one
 )
+
+// openingECN is by how much ECE and CWR are shifted down in briefOpening.options.
+const openingECN = 1
 
 const openingOptions = segment.OptMSS | segment.OptWScale | segment.OptSACKPermitted | segment.OptTimestamps
 
@@ -132,14 +135,47 @@ func (t *Table) briefKey(b *brief) key {
 	return key{addr4(b.lo), addr4(b.hi), b.loPort, b.hiPort}
 }
 
-// plainFrame tells whether nothing about a segment's frame needs a record to remember.
-func plainFrame(s *segment.Segment) bool {
-	return s.Doubt == 0 && s.Source == 0 && s.SourceFrame == s.Frame
+// place is a file, and by how much its own frame numbers are less than the merged ones.
+type place struct {
+	source uint16
+	ahead  uint64
 }
 
-// plainOpening is plainFrame for a SYN or SYN-ACK.
+// mostPlaces is how many places are told apart. Of files one after the other each is one; where files
+// are merged frame by frame there soon are too many, and no more briefs.
+const mostPlaces = 1 << 12
+
+// placeOf returns the number of the place that a segment's frame comes from.
+func (t *Table) placeOf(s *segment.Segment) (n uint16, ok bool) {
+	x := place{s.Source, s.Frame - s.SourceFrame}
+	if int(t.place) < len(t.places) && t.places[t.place] == x {
+		return t.place, true
+	}
+	for i := range t.places {
+		if t.places[i] == x {
+			t.place = uint16(i)
+			return t.place, true
+		}
+	}
+	if len(t.places) == mostPlaces {
+		t.briefly = false
+		return 0, false
+	}
+	t.place = uint16(len(t.places))
+	t.places = append(t.places, x)
+	return t.place, true
+}
+
+// plainFrame tells whether a segment's frame comes from where the brief's others do, and nothing about it
+// needs a record to remember.
+func (t *Table) plainFrame(b *brief, s *segment.Segment) bool {
+	n, ok := t.placeOf(s)
+	return ok && s.Doubt == 0 && (len(t.places) == 1 || n == b.opening[Opener].place)
+}
+
+// plainOpening tells whether nothing about a SYN or SYN-ACK needs a record to remember.
 func plainOpening(s *segment.Segment) bool {
-	return plainFrame(s) && s.Len == 0 && s.Options&^openingOptions == 0 && (s.Options != 0 || len(s.RawOptions) == 0)
+	return s.Doubt == 0 && s.Len == 0 && s.Options&^openingOptions == 0 && (s.Options != 0 || len(s.RawOptions) == 0)
 }
 
 // openBrief begins a brief with the first segment of a four-tuple, if that is an
@@ -147,6 +183,10 @@ func plainOpening(s *segment.Segment) bool {
 func (t *Table) openBrief(s *segment.Segment, p *probe) bool {
 	if s.Flags&^(segment.ECE|segment.CWR) != segment.SYN || !plainOpening(s) || s.Ack != (seq.Num{}) || s.HasTS() && s.TSEcr != (seq.Num{}) ||
 		t.connections < t.tellFirst {
+		return false
+	}
+	at, ok := t.placeOf(s)
+	if !ok {
 		return false
 	}
 	n, b := take(t, &t.briefs)
@@ -177,6 +217,7 @@ func (t *Table) openBrief(s *segment.Segment, p *probe) bool {
 	}
 	b.phase, b.time, b.lastTime, b.lastFrame = briefSyn, s.Time, s.Time, uint32(s.Frame)
 	b.open(s, Opener)
+	b.opening[Opener].place = at
 	t.noteHost(s)
 	t.awaitBrief(n, b)
 	return true
@@ -186,7 +227,7 @@ func (t *Table) openBrief(s *segment.Segment, p *probe) bool {
 func (b *brief) open(s *segment.Segment, e Side) {
 	b.opening[e] = briefOpening{
 		isn: s.Seq, tsVal: s.TSVal, frame: uint32(s.Frame), window: s.Window, mss: s.MSS, ipid: s.IPID,
-		wscale: s.WScale, ttl: s.TTL, options: s.Options, ecn: uint16(s.Flags & (segment.ECE | segment.CWR)),
+		wscale: s.WScale, ttl: s.TTL, options: uint8(s.Options&openingOptions) | uint8(s.Flags&(segment.ECE|segment.CWR)>>openingECN),
 	}
 	b.end[e] = briefEnd{sndNxt: s.Seq.Add(1), lastAck: s.Ack, tsVal: s.TSVal, window: s.Window, ttl: s.TTL}
 }
@@ -208,7 +249,7 @@ func (t *Table) ordinary(n uint32, b *brief, s *segment.Segment, fromHigh bool) 
 	behind, more := p.sndNxt.Sub(s.Ack), s.Ack.Sub(h.lastAck)
 	switch {
 	case s.Flags&^(segment.PSH|segment.FIN) != segment.ACK, s.Seq != h.sndNxt, s.Window == 0, s.TTL != h.ttl,
-		s.Len > 0xffff, !plainFrame(s), behind < 0:
+		s.Len > 0xffff, !t.plainFrame(b, s), behind < 0:
 		return false
 	case b.phase == briefSynAck:
 		if e != Opener || behind != 0 || s.Flags&segment.FIN != 0 {
@@ -285,12 +326,12 @@ func (b *brief) wait(s *segment.Segment, e Side, all bool) {
 func (t *Table) answerBrief(b *brief, s *segment.Segment, e Side) bool {
 	o := &b.opening[Opener]
 	d := s.Time - b.time
-	if e != Listener || s.Flags&^(segment.ECE|segment.CWR) != segment.SYN|segment.ACK || s.Ack != o.isn.Add(1) || !plainOpening(s) ||
+	if e != Listener || s.Flags&^(segment.ECE|segment.CWR) != segment.SYN|segment.ACK || s.Ack != o.isn.Add(1) || !plainOpening(s) || !t.plainFrame(b, s) ||
 		d < 0 || d > 1<<32-1 || int32(uint32(s.Frame)-b.lastFrame) <= 0 {
 		return false
 	}
 	if s.HasTS() {
-		if o.options&segment.OptTimestamps == 0 || s.TSEcr != o.tsVal {
+		if o.options&uint8(segment.OptTimestamps) == 0 || s.TSEcr != o.tsVal {
 			return false
 		}
 		b.bits |= briefTS

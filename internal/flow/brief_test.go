@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 	"github.com/tcpwhy/tcpwhy/internal/seq"
@@ -206,6 +207,16 @@ func talks(b []byte) []segment.Segment {
 	return k.out
 }
 
+// inFiles spreads segments over files of so many frames, 0: one file.
+func inFiles(segs []segment.Segment, each int) []segment.Segment {
+	for i := range segs {
+		if s := &segs[i]; each > 0 {
+			s.Source, s.SourceFrame = uint16(i/each), uint64(i%each+1)
+		}
+	}
+	return segs
+}
+
 // told is a Sink that keeps all that it is told.
 type told struct {
 	what []string
@@ -298,7 +309,7 @@ func TestBriefsChangeNothing(t *testing.T) {
 	for i := range 800 {
 		b := make([]byte, 8+r.Intn(2000))
 		r.Read(b)
-		briefs += sameWithBriefs(t, fmt.Sprint("talks ", i), talks(b))
+		briefs += sameWithBriefs(t, fmt.Sprint("talks ", i), inFiles(talks(b), i%4*70))
 	}
 	if briefs < 2000 {
 		t.Errorf("only %d connections of the talks never became a record: they show little", briefs)
@@ -323,4 +334,14 @@ func FuzzBriefs(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) { sameWithBriefs(t, "fuzz", talks(b)) })
+}
+
+// A brief is two cache lines; what it is for is that it is small.
+func TestBriefSize(t *testing.T) {
+	if n := unsafe.Sizeof(brief{}); n != 128 {
+		t.Errorf("a brief takes %d bytes, want 128", n)
+	}
+	if coldHeader != 88 {
+		t.Errorf("a cold one takes %d bytes and its notes, want 88", coldHeader)
+	}
 }

@@ -236,7 +236,8 @@ func (r *reading) opening(s *segment.Segment, e Side) {
 	b := r.b
 	o := &b.opening[e]
 	*s = segment.Segment{
-		Seq: o.isn, Flags: segment.SYN | segment.Flags(o.ecn), Window: o.window, Options: o.options, MSS: o.mss, WScale: o.wscale,
+		Seq: o.isn, Flags: segment.SYN | segment.Flags(o.options)<<openingECN&(segment.ECE|segment.CWR), Window: o.window,
+		Options: segment.Options(o.options) & openingOptions, MSS: o.mss, WScale: o.wscale,
 		TSVal: o.tsVal, TTL: o.ttl, IPID: o.ipid,
 	}
 	r.time = b.time

@@ -68,6 +68,7 @@ func (t *Table) relive(m uint32, r *record, from *reading, p *probe) {
 	t.reliving = true
 	low, high := segment.Endpoint{Addr: p.key.lo, Port: p.key.loPort}, segment.Endpoint{Addr: p.key.hi, Port: p.key.hiPort}
 	swap := from.b.bits&briefSwap != 0
+	at := t.places[from.b.opening[Opener].place]
 	var s segment.Segment
 	for first := true; ; first = false {
 		e, ok := from.next(&s)
@@ -80,7 +81,7 @@ func (t *Table) relive(m uint32, r *record, from *reading, p *probe) {
 			s.Src, s.Dst = low, high
 		}
 		s.Frame = t.widen(uint32(s.Frame))
-		s.SourceFrame = s.Frame
+		s.Source, s.SourceFrame = at.source, s.Frame-at.ahead
 		if t.now = s.Time; first {
 			t.begin(m, r, &s, p.fromHigh)
 		} else {
