@@ -150,7 +150,7 @@ func (l *life) probeEvidence(w *shutWindow) report.Evidence {
 // unanswered lists the last probes that nothing from the receiver came after.
 func (w *shutWindow) unanswered(y *flow.End) []flow.Frame {
 	for i := range w.probes {
-		if w.open == nil && w.probes[i].Frame > y.Last.Frame {
+		if w.probes[i].Frame > y.Last.Frame {
 			return w.probes[i:]
 		}
 	}
