@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/capture"
@@ -83,6 +84,7 @@ func Follow(ctx context.Context, path string, o Options, found func(*Sure) error
 	f.t = o.makeTable(f.s)
 	defer f.t.Close()
 	f.s.engine = diagnose.New(facts, f.t)
+	f.s.engine.Limit(o.MaxMemory / shareKept)
 	f.s.engine.Endless()
 	if err := f.read(ctx); err != nil {
 		return nil, err
@@ -102,6 +104,7 @@ type follower struct {
 	now    int64 // time of the last segment
 	next   int64 // when it is asked next what is sure; 0: no segment was read
 	frame  uint64
+	given  uint64
 	window *window // of the selection; nil until there is a finding
 	hidden int
 	sum    report.Summary
@@ -235,7 +238,7 @@ func (f *follower) settle(time int64) error {
 	if !started {
 		return nil
 	}
-	return f.give(f.s.engine.Settle(diagnose.Capture{Last: now, Misses: f.r.Missed(f.frame)}), false)
+	return f.give(f.s.engine.Settle(diagnose.Capture{Last: now, Misses: f.r.Missed(f.frame) || forgets(f.t)}), false)
 }
 
 // give hands on findings, of those that are wanted.
@@ -256,6 +259,8 @@ func (f *follower) give(results []diagnose.Result, last bool) error {
 	named := map[uint64]bool{}
 	for i := range results {
 		res := &results[i]
+		f.given++
+		res.Finding.ID = "f" + strconv.FormatUint(f.given, 10)
 		if !f.sel.wants(res, *f.window, f.s.names.name) {
 			f.sum.Hide(&res.Finding)
 			f.hidden++
@@ -293,11 +298,17 @@ func (f *follower) position() Position {
 	return p
 }
 
-// end answers what is left and says what was read.
-func (f *follower) end() (*Report, error) {
+// end answers what is left, in the order in which it is found, and says what was read.
+func (f *follower) end() (_ *Report, err error) {
 	f.t.Close()
 	out, _, c := f.s.overview(f.r, f.t)
-	if err := f.give(f.s.engine.Answer(c), true); err != nil {
+	// One by one: at the end there may be as many as the capture has connections.
+	f.s.engine.AnswerEach(c, func(res *diagnose.Result) {
+		if err == nil {
+			err = f.give([]diagnose.Result{*res}, true)
+		}
+	})
+	if err != nil {
 		return nil, err
 	}
 	out.Summary, out.HiddenFindings = f.sum.Groups(), f.hidden

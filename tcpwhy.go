@@ -54,6 +54,10 @@ type Options struct {
 	Since, Until string
 	// Progress, if not nil, is kept up to date while the captures are read.
 	Progress *Progress
+	// MaxMemory bounds what is remembered while captures are read, in bytes; 0: nothing does. What
+	// does not find room is forgotten, what was silent longest first, and a warning says how
+	// much; the findings themselves are not counted. Three quarters of it are for the table of connections.
+	MaxMemory int64
 	// Interrupt, once it is closed, ends the reading: what was read until then is
 	// explained, with a warning that says so. nil: nothing does.
 	Interrupt <-chan struct{}
@@ -93,6 +97,7 @@ func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
 	s := &sink{o: &o, names: newNamer(r.Names())}
 	t := o.makeTable(s)
 	s.engine = diagnose.New(facts, t)
+	s.engine.Limit(o.MaxMemory / shareKept)
 	if err := read(ctx, r, t, s); err != nil {
 		return nil, err
 	}
@@ -113,6 +118,7 @@ func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
 // after it), and for repeats and copies of the last FIN.
 func (o *Options) table() flow.Config {
 	c := flow.Config{LinesOnly: o.NoFindings, AskedOnly: o.Connection == nil, TellFirst: diagnose.FewConnections}
+	c.MaxBytes = o.MaxMemory / 4 * 3
 	if o.follows {
 		c.TellFirst = 0 // that nothing is wrong is not told of single connections
 	}
@@ -254,6 +260,10 @@ func (s *sink) overview(r *capture.Reader, t table) (*Report, capture.Stats, dia
 		}
 	}
 	out.Capture.Warnings = append(out.Capture.Warnings, observations(t.Observed(), st)...)
+	if w, ok := s.forgotten(t); ok {
+		misses = true // what was forgotten is as if the capture did not show it
+		out.Capture.Warnings = append(out.Capture.Warnings, w...)
+	}
 	if s.cut != 0 {
 		out.Capture.Warnings = append(out.Capture.Warnings, interrupted(s.cut))
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -22,6 +23,7 @@ type explainFlags struct {
 	exitCode     bool
 	frames       frameFlags
 	follow       followFlags
+	maxMemory    byteSize
 	noProgress   bool
 }
 
@@ -99,6 +101,7 @@ explained, with a warning. A second one stops at once.`,
 	addFrameFlags(cmd, &f.frames)
 	fs.BoolVar(&f.follow.on, "follow", false, "read on as the capture grows, and write each finding once it is sure")
 	fs.StringVar(&f.follow.checkpoint, "checkpoint", "", "keep in `FILE` how far the output is, so that a run that was killed can go on")
+	fs.Var(&f.maxMemory, "max-memory", "forget what was silent longest rather than take more than `SIZE`, such as 256MiB")
 	fs.BoolVar(&f.exitCode, "exit-code", false, "exit with 3 if a finding that is more than harmless is reported")
 	addProgressFlag(cmd, &f.noProgress)
 	// It fails only for a flag that does not exist or was registered twice.
@@ -151,8 +154,9 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 	a.confineTo(f.output, f.follow.checkpoint)
 	o := tcpwhy.Options{
 		Facts: f.facts, FactFiles: f.files, Stdin: a.input(paths), Interrupt: a.interruptible(),
-		Only: f.only, Flows: f.flows, Since: f.since, Until: f.until, Store: f.keepJSON(),
+		Only: f.only, Flows: f.flows, Since: f.since, Until: f.until, Store: f.keepJSON(), MaxMemory: int64(f.maxMemory),
 	}
+	limitHeap(o.MaxMemory)
 	if f.follow.on {
 		return a.follow(cmd.Context(), paths[0], f, o)
 	}
@@ -180,6 +184,18 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 		return errFindings
 	}
 	return nil
+}
+
+// heapShare is the part of --max-memory, in eighths, that the Go heap may take before the collector
+// works harder: the table of connections, which lies outside of it, has the rest.
+const heapShare = 2
+
+// limitHeap keeps the heap small where memory is bounded; it is a limit that is not kept at any price
+// (debug.SetMemoryLimit).
+func limitHeap(maxMemory int64) {
+	if maxMemory > 0 {
+		debug.SetMemoryLimit(max(maxMemory/8*heapShare, 16<<20))
+	}
 }
 
 // wasInterrupted tells whether a report covers a part of what was to be read.

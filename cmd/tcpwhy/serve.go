@@ -104,6 +104,9 @@ var sizeUnits = []struct {
 
 // String prints it with the largest unit that divides it.
 func (b *byteSize) String() string {
+	if *b == 0 {
+		return "0" // none was given
+	}
 	for _, u := range sizeUnits {
 		if int64(*b)%u.n == 0 {
 			return strconv.FormatInt(int64(*b)/u.n, 10) + u.name

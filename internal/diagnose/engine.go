@@ -46,6 +46,7 @@ type Engine struct {
 	// askedTurns and troubledTurns say of each of those when it may be answered.
 	askedTurns, troubledTurns []turn
 	settled                   settled
+	room                      room
 	give                      func(*Result) // see AnswerEach
 	notes                     notes
 	// openingTold are the connections whose opening has its finding, or its own question.
@@ -101,12 +102,18 @@ func New(facts *Facts, hosts Hosts) *Engine {
 
 // Ask takes an attempt that raised a question. It keeps c.
 func (e *Engine) Ask(c *flow.Connection) {
+	if !e.room.take(c) {
+		return
+	}
 	e.asked, e.askedTurns = append(e.asked, c), append(e.askedTurns, turn{})
 	e.follow(c)
 }
 
 // Trouble takes a connection whose life or end calls for a reason. It keeps c.
 func (e *Engine) Trouble(c *flow.Connection) {
+	if !e.room.take(c) {
+		return
+	}
 	e.troubled, e.troubledTurns = append(e.troubled, c), append(e.troubledTurns, turn{})
 }
 

@@ -166,7 +166,9 @@ func (e *Engine) forget(now int64) {
 			if !t.done || t.at+int64(remember) > now {
 				all[n], turns[n] = all[i], t
 				n++
+				continue
 			}
+			e.room.leave(all[i])
 		}
 		clear(all[n:])
 		return all[:n], turns[:n]

@@ -150,7 +150,11 @@ func (t *Table) forgetSilent() {
 		}
 	}
 	for _, n := range old.n[:old.len] {
-		t.forgetRecord(n, t.records.at(n))
+		r := t.records.at(n)
+		if r.over() && r.bits&bitAnnounced == 0 {
+			t.announce(n, r) // all that is to be said of it is known
+		}
+		t.forgetRecord(n, r)
 	}
 }
 
