@@ -82,6 +82,7 @@ type Engine struct {
 	listed   map[*kernel.Profile]set
 	keepers  [2]*keepers
 	shown    map[segment.Addr]shown
+	lookup   lookup
 }
 
 // inheritance is an address that was seen to keep the ISN that TIME_WAIT chose.

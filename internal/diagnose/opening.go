@@ -90,13 +90,7 @@ func (e *Engine) synLadder(ss *stories, syn *flow.Frame, rest []flow.Frame) {
 // pressed weighs the listener's queues by what else it does at that time: one that
 // answers many SYNs that nobody completes has a full SYN queue rather than a filter before it.
 func (e *Engine) pressed(ss *stories, c *flow.Connection, now int64) {
-	pending := 0
-	for _, x := range e.asked {
-		l := &x.Ends[flow.Listener]
-		if l.Endpoint == c.Ends[flow.Listener].Endpoint && x.State == flow.SynAcked && l.ISN.Time < now && now-l.ISN.Time < int64(60*time.Second) {
-			pending++
-		}
-	}
+	pending := e.hangingAt(c.Ends[flow.Listener].Endpoint, now)
 	if pending < 4 {
 		return
 	}
@@ -162,13 +156,7 @@ func (e *Engine) endsAtHandshake(c *flow.Connection) bool {
 // cookieMode looks for connections that the same listener answered before without
 // the options that they offered, as cookies without timestamps do.
 func (e *Engine) cookieMode(server segment.Addr, before uint64) report.Evidence {
-	var frames []uint64
-	for _, c := range e.asked {
-		o, l := &c.Ends[flow.Opener], &c.Ends[flow.Listener]
-		if l.Addr == server && l.ISN.Seen() && !l.ISNImplied && l.ISN.Frame < before && o.WScaleOffered && o.SACKOffered && !o.TSOffered && !l.WScaleOffered && !l.SACKOffered {
-			frames = append(frames, l.ISN.Frame)
-		}
-	}
+	frames := e.bareBefore(server, before)
 	if len(frames) == 0 {
 		return report.Evidence{}
 	}

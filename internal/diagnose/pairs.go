@@ -23,6 +23,7 @@ const pairWithin = 2 * time.Minute
 // pair finds connections that belong together though their addresses differ: a SYN
 // and the SYN-ACK that comes from another address, or goes to another one.
 func (e *Engine) pair() {
+	e.lookup = lookup{}
 	e.crossed, e.sides = map[uint64]*flow.Connection{}, map[uint64]*flow.Connection{}
 	e.strays, e.twins, e.taken = map[uint64][]*flow.Connection{}, map[uint64]*flow.Connection{}, map[uint64]bool{}
 	stray := map[pairKey][]*flow.Connection{}
@@ -112,8 +113,8 @@ func (e *Engine) sameOnOtherSide(f *finding, before []*finding) bool {
 	if x == nil {
 		return false
 	}
-	for _, g := range before {
-		if g.c.ID != x.ID || g.question != f.question || g.verdict.cause != f.verdict.cause {
+	for _, g := range e.lookup.findingsOf(x.ID, before) {
+		if g.question != f.question || g.verdict.cause != f.verdict.cause {
 			continue
 		}
 		o, l := &f.c.Ends[flow.Opener], &f.c.Ends[flow.Listener]

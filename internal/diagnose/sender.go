@@ -388,30 +388,28 @@ func (e *Engine) hostTraits(a segment.Addr, syn, r *flow.Frame) []trait {
 	var quickest time.Duration
 	var at uint64
 	seen := 0
-	for _, c := range e.troubled {
-		for s := range c.Ends {
-			x := &c.Ends[s]
-			if x.Addr != a || !x.ISN.Seen() || x.ISNImplied || x.ISN.Frame == r.Frame {
-				continue
+	for _, h := range e.startsOf(a) {
+		x := &h.c.Ends[h.side]
+		if x.ISN.Frame == r.Frame {
+			continue
+		}
+		seen++
+		if !ttl && x.TTL != 0 && r.TTL != 0 {
+			ttl = true
+			t := trait{fmt.Sprintf("it has the TTL %d of other segments of %s", r.TTL, a), frameList(r.Frame, x.ISN.Frame), -1}
+			if x.TTL != r.TTL {
+				t = trait{fmt.Sprintf("its TTL is %d, other segments of %s have %d", r.TTL, a, x.TTL), frameList(r.Frame, x.ISN.Frame), alienTrait}
 			}
-			seen++
-			if !ttl && x.TTL != 0 && r.TTL != 0 {
-				ttl = true
-				t := trait{fmt.Sprintf("it has the TTL %d of other segments of %s", r.TTL, a), frameList(r.Frame, x.ISN.Frame), -1}
-				if x.TTL != r.TTL {
-					t = trait{fmt.Sprintf("its TTL is %d, other segments of %s have %d", r.TTL, a, x.TTL), frameList(r.Frame, x.ISN.Frame), alienTrait}
-				}
-				out = append(out, t)
+			out = append(out, t)
+		}
+		if w, ok := e.notes.wires[x.ISN.Frame]; ok && !mac && w.SrcMAC != (segment.MAC{}) {
+			if mac = true; w.SrcMAC != own.SrcMAC {
+				out = append(out, trait{fmt.Sprintf("its frame comes from %s on the link, other frames of %s from %s", own.SrcMAC, a, w.SrcMAC), frameList(r.Frame, x.ISN.Frame), alienTrait})
 			}
-			if w, ok := e.notes.wires[x.ISN.Frame]; ok && !mac && w.SrcMAC != (segment.MAC{}) {
-				if mac = true; w.SrcMAC != own.SrcMAC {
-					out = append(out, trait{fmt.Sprintf("its frame comes from %s on the link, other frames of %s from %s", own.SrcMAC, a, w.SrcMAC), frameList(r.Frame, x.ISN.Frame), alienTrait})
-				}
-			}
-			if o := &c.Ends[flow.Opener]; flow.Side(s) == flow.Listener && o.ISN.Seen() && !o.ISNImplied {
-				if d := x.ISN.Since(o.ISN.Point); d > 0 && (quickest == 0 || d < quickest) {
-					quickest, at = d, x.ISN.Frame
-				}
+		}
+		if o := &h.c.Ends[flow.Opener]; h.side == flow.Listener && o.ISN.Seen() && !o.ISNImplied {
+			if d := x.ISN.Since(o.ISN.Point); d > 0 && (quickest == 0 || d < quickest) {
+				quickest, at = d, x.ISN.Frame
 			}
 		}
 		if seen >= hostSample {
