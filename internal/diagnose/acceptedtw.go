@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
@@ -195,6 +196,20 @@ func (q *asked) finishTimeWait(ss *stories, x story, a acceptance, unsure bool) 
 // as its form, its timestamp and the numbers of the one before let it be; else that the clock was
 // set.
 func (q *asked) cookieSign() ([]Assumption, []report.Evidence) {
+	if q.cookie == nil {
+		as, ev := q.readCookie()
+		q.cookie = &cookieAnswer{as, ev}
+	}
+	return slices.Clone(q.cookie.assumes), slices.Clip(q.cookie.evidence)
+}
+
+// cookieAnswer is what cookieSign found.
+type cookieAnswer struct {
+	assumes  []Assumption
+	evidence []report.Evidence
+}
+
+func (q *asked) readCookie() ([]Assumption, []report.Evidence) {
 	e, _ := q.old()
 	l, o := &q.c.Ends[flow.Listener], &q.c.Ends[flow.Opener]
 	if ev, ok := q.sameSecret(); ok {

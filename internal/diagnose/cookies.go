@@ -53,32 +53,24 @@ type cookieLook struct {
 // looksLikeCookie asks the model about a handshake, under the kernels that the signs like best.
 func looksLikeCookie(k *kernels, h *listen.Answered) cookieLook {
 	var x cookieLook
-	no, bits, all := 0, 0, 0
-	var why kernel.Reading
+	ask := func(p kernel.Profile) kernel.Reading { return listen.MayBeCookie(p, h.SYN, h.SYNACK) }
+	var liked set
 	for i := range k.suspects {
-		s := &k.suspects[i]
-		if s.against != k.best {
-			continue
-		}
-		all++
-		r := listen.MayBeCookie(s.Profile, h.SYN, h.SYNACK)
-		switch {
-		case r.Answer == kernel.No:
-			no++
-			why = r
-		case strings.Contains(r.Because(), "low bits"):
-			bits++
-			why = r
+		if k.suspects[i].against == k.best {
+			liked |= 1 << i
 		}
 	}
-	switch all {
-	case no:
+	no := k.each(func(p kernel.Profile) bool { return ask(p).Answer == kernel.No })
+	bits := k.each(func(p kernel.Profile) bool { return strings.Contains(ask(p).Because(), "low bits") })
+	switch {
+	case no&liked == liked:
 		x.may = kernel.No
-	case bits:
+	case bits&^no&liked == liked:
 		x.may = kernel.Yes
 	default:
 		return x
 	}
+	why := ask(k.suspects[liked.first()].Profile)
 	ev := evidence(why, cookieSource, h.SYNACK.Frame, h.SYN.Frame)
 	ev.Answer = x.may.String()
 	x.evidence = []report.Evidence{ev}
@@ -102,12 +94,11 @@ func (q *asked) sameSecret() ([]report.Evidence, bool) {
 	if !ok || !ok2 {
 		return nil, false
 	}
-	var r kernel.Reading
-	for i := range q.server.suspects {
-		if r = listen.BothCookies(q.server.suspects[i].Profile, a, b); r.Answer != kernel.Yes {
-			return nil, false
-		}
+	both := func(p kernel.Profile) bool { return listen.BothCookies(p, a, b).Answer == kernel.Yes }
+	if q.server.each(both) != q.server.all() {
+		return nil, false
 	}
+	r := listen.BothCookies(q.server.suspects[0].Profile, a, b)
 	return []report.Evidence{evidence(r, cookieSource+" secure_tcp_syn_cookie", a.SYNACK.Frame, b.SYNACK.Frame, a.SYN.Frame, b.SYN.Frame)}, true
 }
 

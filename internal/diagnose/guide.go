@@ -194,7 +194,7 @@ var lifeGuides = map[string]Guide{
 			"rto-given-up":             "Before it the same data was repeated with growing pauses, and not acknowledged.",
 			"keepalive-given-up":       "Before it there are several probes of one number too low, at equal distances, without answer.",
 			"idle-expired-in-box":      "There was a long silence, near a known timer (60 s, 300 s, 350 s, 3600 s …), and the RST meets the first segment after it. A hint, no proof.",
-			"middlebox-reset":          "TTL, IP id, window or MAC address are not those of that end's other frames; or that end goes on as if it had sent no RST.",
+			"middlebox-reset":          "TTL, IP id, MAC address or DF bit are not those of that end's other frames; a RST with ACK lacks the timestamps or the window that a Linux socket puts into it; it comes sooner than that end can answer; or that end goes on as if it had sent no RST.",
 			"probe":                    "Opened, and reset at once without data, perhaps again and again at equal distances.",
 			"crossing":                 "Both ends were closing already; the RST answers what was on its way.",
 			"out-of-window-ignored":    "After the RST the receiver goes on: it sends data, or an ACK (a challenge) with the number it expects. The RST's number is another.",

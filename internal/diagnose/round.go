@@ -109,7 +109,8 @@ type asked struct {
 	client      hostView
 	holds       []holding
 	isn         isnReading
-	nums        *numbers // see numbers
+	cookie      *cookieAnswer // nil: not asked yet
+	nums        *numbers      // see numbers
 }
 
 func (e *Engine) ask(c *flow.Connection, rounds []round, i int) *asked {

@@ -102,6 +102,9 @@ func TestReadErrors(t *testing.T) {
 		{head + "flow 10.0.0.1:1 [::1]:1", "x.txt:2: 10.0.0.1:1 and [::1]:1 are not of one family"},
 		{head + "flow [fe80::1%eth0]:1 [fe80::2]:1", "has a zone"},
 		{head + "fact", "x.txt:2: want fact WHO:NAME=VALUE"},
+		{head + "id client", `x.txt:2: "" is no identification`},
+		{head + "id server 65536", `x.txt:2: "65536" is no identification`},
+		{head + "id both 1", `x.txt:2: "both" is neither client nor server`},
 		{head + "ttl client", `x.txt:2: "" is no time to live`},
 		{head + "ttl client 256", `x.txt:2: "256" is no time to live`},
 		{head + "ttl client 0", `x.txt:2: "0" is no time to live`},
@@ -181,4 +184,16 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("%q is read as an empty scenario", text)
 		}
 	})
+}
+
+func TestIdentifications(t *testing.T) {
+	s, err := Read("x.txt", strings.NewReader("# a story\nid server 65535\n0 < S 1:1(0) win 1\n0 > S. 1:1(0) ack 2 win 1\n0 > . 2:2(0) ack 2 win 1\nid server 0\n0 > . 2:2(0) ack 2 win 1\n0 > . 2:2(0) ack 2 win 1\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []uint16{0, 65535, 1, 0, 0} {
+		if got := s.Segments[i].IPID; got != want {
+			t.Errorf("packet %d has identification %d, want %d", i+1, got, want)
+		}
+	}
 }
