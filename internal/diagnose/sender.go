@@ -342,8 +342,12 @@ func (q *resetCase) tooSoon() []trait {
 		return nil
 	}
 	trip, gap := l.ISN.Since(o.ISN.Point), q.r.Point().Since(sent.Point)
+	answers := 1
 	if s := o.SRTT; s > 0 {
 		trip = min(trip, s)
+		if (s - 2*o.RTTVar).Abs() > 2*time.Microsecond {
+			answers = 2 // with a single sample the deviation is half of it (RFC 6298 §2.2)
+		}
 	}
 	for i := range q.frames {
 		if f := &q.frames[i]; isSYN(f) && f.Frame != o.ISN.Frame {
@@ -353,13 +357,17 @@ func (q *resetCase) tooSoon() []trait {
 	if gap < 0 || trip < 3*time.Millisecond || 3*gap > trip {
 		return nil
 	}
-	return []trait{{fmt.Sprintf("it acknowledges data sent only %s before, and the way to the %s and back takes %s", micro(gap), name(q.x), micro(trip)), frameList(sent.Frame, q.r.Frame, l.ISN.Frame), hasty(gap, trip)}}
+	return []trait{{fmt.Sprintf("it acknowledges data sent only %s before, and the way to the %s and back takes %s", micro(gap), name(q.x), micro(trip)), frameList(sent.Frame, q.r.Frame, l.ISN.Frame), hasty(gap, trip, answers)}}
 }
 
-// hasty weighs an answer that comes sooner than an end is known to answer. Ten times as fast is
-// no other day's path.
-func hasty(gap, trip time.Duration) int {
-	if 10*gap < trip && trip-gap > 10*time.Millisecond {
+// hasty weighs an answer that comes sooner than an end is known to answer, by how many answers that
+// is known. The first packet of all is often slow by itself: an address to be resolved, a switch
+// that learns the flow, a radio that wakes up.
+func hasty(gap, trip time.Duration, answers int) int {
+	switch {
+	case answers < 2:
+		return fairTrait
+	case 10*gap < trip && trip-gap > 10*time.Millisecond:
 		return 24
 	}
 	return strongTrait
@@ -387,7 +395,7 @@ func (e *Engine) hostTraits(a segment.Addr, syn, r *flow.Frame) []trait {
 	ttl, mac := false, !told || own.SrcMAC == (segment.MAC{})
 	var quickest time.Duration
 	var at uint64
-	seen := 0
+	seen, answers := 0, 0
 	for _, h := range e.startsOf(a) {
 		x := &h.c.Ends[h.side]
 		if x.ISN.Frame == r.Frame {
@@ -407,7 +415,8 @@ func (e *Engine) hostTraits(a segment.Addr, syn, r *flow.Frame) []trait {
 				out = append(out, trait{fmt.Sprintf("its frame comes from %s on the link, other frames of %s from %s", own.SrcMAC, a, w.SrcMAC), frameList(r.Frame, x.ISN.Frame), alienTrait})
 			}
 		}
-		if o := &h.c.Ends[flow.Opener]; h.side == flow.Listener && o.ISN.Seen() && !o.ISNImplied {
+		if o := &h.c.Ends[flow.Opener]; h.side == flow.Listener && o.ISN.Seen() && !o.ISNImplied && o.Retransmits == 0 {
+			answers++
 			if d := x.ISN.Since(o.ISN.Point); d > 0 && (quickest == 0 || d < quickest) {
 				quickest, at = d, x.ISN.Frame
 			}
@@ -417,7 +426,7 @@ func (e *Engine) hostTraits(a segment.Addr, syn, r *flow.Frame) []trait {
 		}
 	}
 	if d := r.Point().Since(syn.Point()); d >= 0 && quickest > 3*time.Millisecond && 3*d < quickest && !e.capture.Timeless {
-		out = append(out, trait{fmt.Sprintf("it comes %s after the SYN, and %s took %s at the least to answer another", micro(d), a, micro(quickest)), frameList(syn.Frame, r.Frame, at), hasty(d, quickest)})
+		out = append(out, trait{fmt.Sprintf("it comes %s after the SYN, and %s took %s at the least to answer another", micro(d), a, micro(quickest)), frameList(syn.Frame, r.Frame, at), hasty(d, quickest, answers)})
 	}
 	slices.SortStableFunc(out, func(a, b trait) int { return cmp.Compare(b.weight, a.weight) })
 	return out
