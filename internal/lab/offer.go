@@ -37,10 +37,7 @@ func (v *view) predict(h kernel.Host, s segment.Segment, now int64) prediction {
 	case p.unsure != "":
 		return p
 	case p.reply.Kind == kernel.ReplySYNACK && again && v.offer != nil:
-		f := *v.offer
-		if f.TSEcr.Known {
-			f.TSEcr = v.live.TSRecent
-		}
+		f := v.offer.Again(h.Profile, v.live.TSRecent)
 		p.offer = &f
 	case p.reply.Kind == kernel.ReplySYNACK && !again:
 		p.offer = v.buffers.offering(h, &s, p.reply.ISN == kernel.ISNCookie)

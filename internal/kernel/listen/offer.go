@@ -68,6 +68,13 @@ var largeBuffers = kernel.Behaviour{
 	RHEL7:   kernel.No,
 }
 
+// dropsECN: once the timer has repeated a SYN-ACK, no later copy of it agrees to ECN.
+var dropsECN = kernel.Behaviour{
+	ID: "drops-ecn", Says: "leaves ECN out of a SYN-ACK that its timer has repeated before",
+	From:    "tcp_ecn_make_synack; run on 5.10, 6.1, 6.18.44 (no), 7.2.13 (yes)",
+	Changes: []kernel.Change{{Before: kernel.V(5, 9, 1), After: kernel.V(5, 10, 0), To: kernel.No}, {Before: kernel.V(6, 18, 44), After: kernel.V(7, 2, 13), To: kernel.Yes}},
+}
+
 const (
 	// stampRoom is what timestamps take of each segment (TCPOLEN_TSTAMP_ALIGNED).
 	stampRoom = 12
@@ -113,6 +120,18 @@ func (o *Offering) Offer() (f Offer) {
 		} else if known || o.SYN == nil {
 			f.Window = o.window(o.MSS, &f.Reads)
 		}
+	}
+	return f
+}
+
+// Again is the offer of a request's SYN-ACK that is sent once more, by a SYN that comes
+// again or by the timer: it echoes what the request remembers by then.
+func (f Offer) Again(p kernel.Profile, tsRecent kernel.Num) Offer {
+	if f.TSEcr.Known {
+		f.TSEcr = tsRecent
+	}
+	if f.ECE == kernel.Yes && p.Has(&dropsECN).Answer != kernel.No {
+		f.ECE = kernel.Unknown // by how often the timer has been there
 	}
 	return f
 }

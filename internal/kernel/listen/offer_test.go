@@ -135,6 +135,22 @@ func TestOfferedECN(t *testing.T) {
 	}
 }
 
+// A repeated SYN-ACK offers the same again, but for what it echoes, and on some kernels ECN.
+func TestOfferAgain(t *testing.T) {
+	o := listen.Offering{Host: kernel.Host{Timestamps: kernel.Yes}, SYN: parsed(t, "SEW 1:1(0) win 9 <mss 1460,TS val 1 ecr 0>"), Cookie: kernel.No}
+	first := o.Offer()
+	for uname, want := range map[string]kernel.Answer{"4.19.108": kernel.Unknown, "5.10.223": kernel.Yes, "6.18.44": kernel.Yes, "7.0.0": kernel.Unknown, "7.2.13": kernel.Unknown, "": kernel.Unknown} {
+		f := first.Again(release(t, uname), kernel.Known(seq.Of(9)))
+		if f.ECE != want || f.TSEcr != kernel.Known(seq.Of(9)) || !slices.Equal(f.Options, first.Options) {
+			t.Errorf("%q: %+v, ECE %s, want %s", uname, f, f.ECE, want)
+		}
+	}
+	o.SYN = parsed(t, "S 1:1(0) win 9 <mss 1460>")
+	if f := o.Offer().Again(release(t, "7.2.13"), kernel.Known(seq.Of(9))); f.ECE != kernel.No || f.TSEcr.Known {
+		t.Errorf("what was not offered is not offered again: %+v", f)
+	}
+}
+
 func TestTSValLines(t *testing.T) {
 	old := seq.Of(1<<32 - 100)
 	for _, c := range []struct {
