@@ -133,7 +133,7 @@ func sceneFile(t testing.TB, script []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := scene.New(script, 300)
+	s := scene.New(script, 150)
 	for i := range s.Segments {
 		if x := &s.Segments[i]; x.Len < 60_000 && x.Doubt == 0 {
 			if err := w.WriteSegment(x); err != nil {
