@@ -8,7 +8,7 @@ import (
 )
 
 // shareKept is the part of Options.MaxMemory that connections may take which wait for an answer.
-const shareKept = 10
+const shareKept = 8
 
 // forgetful is a table of connections that has a bound.
 type forgetful interface{ Forgotten() flow.Forgotten }

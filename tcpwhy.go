@@ -56,7 +56,7 @@ type Options struct {
 	Progress *Progress
 	// MaxMemory bounds what is remembered while captures are read, in bytes; 0: nothing does. What
 	// does not find room is forgotten, what was silent longest first, and a warning says how
-	// much; the findings themselves are not counted. Three quarters of it are for the table of connections.
+	// much; the findings themselves are not counted. Half of it is for the table of connections.
 	MaxMemory int64
 	// Interrupt, once it is closed, ends the reading: what was read until then is
 	// explained, with a warning that says so. nil: nothing does.
@@ -118,7 +118,7 @@ func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
 // after it), and for repeats and copies of the last FIN.
 func (o *Options) table() flow.Config {
 	c := flow.Config{LinesOnly: o.NoFindings, AskedOnly: o.Connection == nil, TellFirst: diagnose.FewConnections}
-	c.MaxBytes = o.MaxMemory / 4 * 3
+	c.MaxBytes = o.MaxMemory / 2
 	if o.follows {
 		c.TellFirst = 0 // that nothing is wrong is not told of single connections
 	}

@@ -187,8 +187,8 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 }
 
 // heapShare is the part of --max-memory, in eighths, that the Go heap may take before the collector
-// works harder: the table of connections, which lies outside of it, has the rest.
-const heapShare = 2
+// works harder: the table of connections, which lies outside of it, has four.
+const heapShare = 3
 
 // limitHeap keeps the heap small where memory is bounded; it is a limit that is not kept at any price
 // (debug.SetMemoryLimit).

@@ -126,7 +126,18 @@ func (a *app) follow(ctx context.Context, path string, f *explainFlags, o tcpwhy
 
 // decides lists the flags on which the written bytes depend.
 func (f *explainFlags) decides() []string {
-	return []string{fmt.Sprint(f.facts, f.files, f.only, f.flows, f.since, f.until, f.format, f.color, f.anonymize)}
+	out := []string{"--format " + f.format, "--color " + f.color, fmt.Sprintf("--anonymize=%v", f.anonymize), "--max-memory " + f.maxMemory.String()}
+	for _, x := range []struct {
+		name   string
+		values []string
+	}{{"--fact ", f.facts}, {"--facts ", f.files}, {"--only ", f.only}, {"--flow ", f.flows}, {"--since ", []string{f.since}}, {"--until ", []string{f.until}}} {
+		for _, v := range x.values {
+			if v != "" {
+				out = append(out, x.name+v)
+			}
+		}
+	}
+	return out
 }
 
 func (w *follower) shown(r *report.Report) *report.Report {

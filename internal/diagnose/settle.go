@@ -115,8 +115,11 @@ func (e *Engine) Settle(capture Capture) []Result {
 		return nil
 	}
 	out := e.answer(capture, now, false)
-	for len(e.settled.found) < len(e.settled.findings) {
+	for i := len(e.settled.found); i < len(e.settled.findings); i++ {
 		e.settled.found = append(e.settled.found, now)
+		// Of what was given, only what sameOnOtherSide compares is kept.
+		f := e.settled.findings[i]
+		e.settled.findings[i] = &finding{question: f.question, verdict: f.verdict, c: &flow.Connection{ID: f.c.ID}}
 	}
 	e.forget(now)
 	return out
