@@ -267,6 +267,16 @@ var (
 		From:    "tcp_rcv_state_process; run on 5.10.223 (no), 6.1.176, 6.12.117, 6.18.44, 7.2.13 (yes)",
 		Changes: []Change{{V(2, 6, 32), V(5, 10, 223), No}, {V(5, 10, 223), V(6, 1, 176), Yes}, {end(6, 1), V(6, 12, 117), Yes}},
 	}
+	// StampsFirst: what header prediction takes may leave its timestamp behind even
+	// where its ACK then turns it away.
+	StampsFirst = Behaviour{
+		ID: "stamps-first", Says: "stores the timestamp of a bare segment that header prediction takes before it looks at its ACK",
+		From: "tcp_rcv_established; run on 5.10.223, 6.1.176, 6.12.43, 6.18.44 (yes), 6.12.117, 7.2.13 (no)",
+		Changes: []Change{
+			{V(2, 6, 32), V(5, 10, 223), Yes}, {V(5, 10, 223), V(6, 1, 176), Yes}, {V(6, 1, 176), V(6, 12, 43), Yes},
+			{V(6, 12, 43), V(6, 12, 117), No}, {end(6, 12), V(6, 18, 44), Yes}, {end(6, 18), V(7, 2, 13), No},
+		},
+	}
 	// ClockISN: the ISN of one four-tuple follows a clock all its boot.
 	ClockISN = Behaviour{
 		ID: "clock-isn", Says: "draws the ISNs of one four-tuple from a clock of 15.625 million steps a second",
@@ -350,7 +360,7 @@ func Behaviours() []*Behaviour {
 		&GateWantsTimestamps, &GateOnIPv6, &DropsOnFullQueue, &SilentOnSYN, &ChallengesSYN, &ExactRST, &ResetsAtFIN,
 		&ChallengesRequestRST, &ChecksRequestEcho,
 		&DefersTSRecent, &RejectsBeyondWindow, &ResetsAtSACKEdge, &NeedsACK, &IgnoresOldACK, &ChallengesBadACK, &ChallengesUnsentACK,
-		&ChallengesOldACK, &CountsAckedBytes, &TakesOldACK,
+		&ChallengesOldACK, &CountsAckedBytes, &TakesOldACK, &StampsFirst,
 		&LimitsChallenges, &DrawsChallengeLimit, &ZeroLimitsNoChallenges, &ChallengesOldSYN, &ClockISN,
 		&OffsetsTimestamps, &OffsetPerTuple, &MillisecondTimestamps, &LargeFirstWindow,
 		&ResendsAtOnce, &ReuseAfterASecond, &ReuseDelay, &SparesFinWait2,

@@ -96,6 +96,8 @@ func liveCases(states ...live.State) (out []variant[live.Case]) {
 		}
 	}
 	segments = append(segments, segment.Segment{Flags: segment.PSH, Seq: seq.Of(gridRcvNxt), Len: 10}) // without ACK
+	fast := segment.Segment{Flags: segment.ACK, Seq: seq.Of(gridRcvNxt), Ack: seq.Of(5001 - 20), Options: segment.OptTimestamps, TSVal: seq.Of(901)}
+	segments = append(segments, fast) // header prediction takes it where nothing lies ahead
 	for _, h := range gridHosts() {
 		for _, s := range segments {
 			for _, recent := range []uint32{0, 900} {
@@ -107,6 +109,9 @@ func liveCases(states ...live.State) (out []variant[live.Case]) {
 							Peer:   live.Peer{SndUna: known(5001), SndWL1: known(gridRcvNxt), PeerWnd: known(0), MaxWindow: known(1 << 16), BytesAcked: known(10)},
 							Orphan: kernel.No, Unread: kernel.Yes, SACK: kernel.Yes, Ahead: gridAhead,
 						}}
+						if s.TSVal == fast.TSVal && s.Ack == fast.Ack {
+							c.Ahead = live.Ahead{}
+						}
 						out = append(out, variant[live.Case]{c, &c.Host.Profile})
 					}
 				}

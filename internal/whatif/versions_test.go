@@ -35,7 +35,7 @@ var differences = []string{
 	"measured: opener's repeat", "measured: bound socket", "measured: time-wait length", "measured: fin-timeout",
 	"measured: first window", "measured: timestamp steps", "measured: repeats of the syn", "measured: isn clock outrun", "measured: challenge limit",
 	"measured: rst into a request", "measured: timestamp of a request", "measured: segment beyond the window",
-	"measured: rst behind a sack", "measured: old ack, older timestamp", "measured: ack of what was never sent", "measured: old ack while closing",
+	"measured: rst behind a sack", "measured: old ack, older timestamp", "measured: ack of what was never sent", "measured: old ack while closing", "measured: timestamp of a bad ack",
 }
 
 // unpaired are changes of a behaviour that no question can show, with the reason.

@@ -274,7 +274,7 @@ func (o Outcome) heard(c *Case) Outcome {
 
 // stamp is what ts_recent is after a segment that fits (tcp_replace_ts_recent):
 // its TSval, if it lies not ahead of rcv_nxt, is not older, and its ACK is not old.
-// Header prediction stores it before it looks at the ACK.
+// Header prediction may store it before it looks at the ACK.
 func (c *Case) stamp() kernel.Num {
 	s, now := &c.Segment, c.TSRecent
 	switch {
@@ -288,6 +288,10 @@ func (c *Case) stamp() kernel.Num {
 	stores := c.old().Not()
 	if stores.Answer == kernel.No {
 		stores = c.fastPath()
+		// Of the others only ACKs that are turned away were tried.
+		if stores.Answer == kernel.Yes && c.Host.Profile.Has(&kernel.StampsFirst).Answer != kernel.Yes {
+			stores.Answer = kernel.Unknown
+		}
 	}
 	newer := kernel.Yes
 	if now.Sub(s.TSVal) > 0 {

@@ -225,9 +225,9 @@ var ackBad = Rule{
 }
 
 // badStamp is what ts_recent is when a bad ACK is answered: only the fast path has
-// stored a timestamp by then.
+// stored a timestamp by then, and not that of every kernel.
 func (c *Case) badStamp() kernel.Num {
-	if c.State != Established || !c.Segment.HasTS() || c.fastPath().Answer == kernel.No {
+	if c.State != Established || !c.Segment.HasTS() || both(c.fastPath(), c.Host.Profile.Has(&kernel.StampsFirst)).Answer == kernel.No {
 		return c.TSRecent
 	}
 	return c.stamp()
