@@ -2,6 +2,7 @@ package lab
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -16,12 +17,45 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
 
-// onStage runs f with the kernel that runs here in a namespace of its own. Without root
-// there is none; as root it is a failure if there is none.
-func onStage(t *testing.T, story Story, f func(x *stage)) {
+// judge collects what one attempt finds wrong.
+type judge struct{ wrong []string }
+
+func (j *judge) Helper() {}
+
+func (j *judge) Error(args ...any) { j.wrong = append(j.wrong, fmt.Sprint(args...)) }
+
+func (j *judge) Errorf(format string, args ...any) {
+	j.wrong = append(j.wrong, fmt.Sprintf(format, args...))
+}
+
+// onStage runs f with the kernel that runs here in a namespace of its own, and again
+// where something is wrong: on a busy machine an answer may come too late. What is
+// wrong each time fails. Without root there is no namespace; as root it is a failure
+// if there is none.
+func onStage(t *testing.T, story Story, f func(t *judge, x *stage)) {
 	t.Helper()
+	var j *judge
+	for range attempts {
+		j = &judge{}
+		err := stageOf(t, story, func(x *stage) { f(j, x) })
+		if errors.Is(err, ErrPrivilege) && os.Geteuid() != 0 {
+			t.Skip("without root there is no network namespace to try the kernel in")
+		}
+		if err != nil {
+			j.Error(err)
+		}
+		if len(j.wrong) == 0 {
+			return
+		}
+	}
+	for _, w := range j.wrong {
+		t.Error(w)
+	}
+}
+
+func stageOf(t *testing.T, story Story, f func(x *stage)) error {
 	p := here(t)
-	err := inNamespace(func(b *bench) error {
+	return inNamespace(func(b *bench) error {
 		if story.IPv6 && !b.ipv6 {
 			return errors.New("the kernel has no IPv6")
 		}
@@ -38,19 +72,13 @@ func onStage(t *testing.T, story Story, f func(x *stage)) {
 		f(x)
 		return x.err
 	})
-	if errors.Is(err, ErrPrivilege) && os.Geteuid() != 0 {
-		t.Skip("without root there is no network namespace to try the kernel in")
-	}
-	if err != nil {
-		t.Error(err)
-	}
 }
 
 // defaults is the host of a stage under its defaults.
 func (x *stage) defaults() kernel.Host { return Settings{}.host(x.r.profile, x.c.story.IPv6) }
 
 // synOffer compares a SYN of the kernel with what it should announce.
-func (x *stage) synOffer(t *testing.T, syn *segment.Segment, takesOver bool, tsRecent kernel.Num) {
+func (x *stage) synOffer(t *judge, syn *segment.Segment, takesOver bool, tsRecent kernel.Num) {
 	t.Helper()
 	o := listen.Offering{Host: x.defaults(), MSS: deviceMTU - 40, Rmem: x.r.buffers.usual, RmemMax: x.r.buffers.most, TakesOver: takesOver, TSRecent: tsRecent}
 	if x.c.story.IPv6 {
@@ -94,12 +122,12 @@ func TestLabOpener(t *testing.T) {
 		{"a SYN-ACK", synAck, 0, true, 0},
 	} {
 		for _, ipv6 := range []bool{false, true} {
-			onStage(t, clientStory(ipv6, true), func(x *stage) { opener(t, x, c) })
+			onStage(t, clientStory(ipv6, true), func(t *judge, x *stage) { opener(t, x, c) })
 		}
 	}
 }
 
-func opener(t *testing.T, x *stage, c toOpener) {
+func opener(t *judge, x *stage, c toOpener) {
 	x.asClient()
 	x.watch("connect", replyWait, func() { x.connect(false) })
 	syn := x.synOf()
@@ -152,7 +180,7 @@ func opener(t *testing.T, x *stage, c toOpener) {
 func TestLabOpenerResends(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []bool{false, true} {
-		onStage(t, clientStory(bad, true), func(x *stage) {
+		onStage(t, clientStory(bad, true), func(t *judge, x *stage) {
 			x.asClient()
 			x.watch("connect", replyWait, func() { x.connect(false) })
 			syn := x.synOf()
@@ -230,11 +258,11 @@ func TestLabTakeOver(t *testing.T) {
 		{"bound, at once", 0, true, true, 100 * time.Millisecond},
 		{"bound, no timestamps", 0, true, false, 100 * time.Millisecond},
 	} {
-		onStage(t, clientStory(i%2 == 1, c.ts), func(x *stage) { takeOver(t, x, c.name, c.reuse, c.bound, c.after) })
+		onStage(t, clientStory(i%2 == 1, c.ts), func(t *judge, x *stage) { takeOver(t, x, c.name, c.reuse, c.bound, c.after) })
 	}
 }
 
-func takeOver(t *testing.T, x *stage, name string, reuse uint32, bound bool, after time.Duration) {
+func takeOver(t *judge, x *stage, name string, reuse uint32, bound bool, after time.Duration) {
 	x.asClient()
 	x.sysctl("tcp_tw_reuse", [...]string{"0", "1", "2"}[reuse])
 	x.watch("connect", replyWait, func() { x.connect(bound) })

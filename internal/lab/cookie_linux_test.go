@@ -28,7 +28,7 @@ var cookieSYNs = []struct {
 }
 
 // asked sends a SYN and returns it with its answer.
-func (x *stage) asked(t *testing.T, i int) (a listen.Answered, ok bool) {
+func (x *stage) asked(t *judge, i int) (a listen.Answered, ok bool) {
 	t.Helper()
 	c := cookieSYNs[i]
 	syn := segment.Segment{
@@ -59,7 +59,7 @@ func TestLabCookies(t *testing.T) {
 	t.Parallel()
 	for _, stamps := range []string{"1", "2"} {
 		for _, ipv6 := range []bool{false, true} {
-			onStage(t, clientStory(ipv6, true), func(x *stage) {
+			onStage(t, clientStory(ipv6, true), func(t *judge, x *stage) {
 				x.sysctl("tcp_timestamps", stamps)
 				x.sysctl("tcp_syncookies", "2")
 				var all []listen.Answered
@@ -95,7 +95,7 @@ func (x *stage) minuteEnded(a, b listen.Answered) bool {
 }
 
 // mayBeCookie holds one cookie against what a cookie can be.
-func (x *stage) mayBeCookie(t *testing.T, a listen.Answered, bare bool) {
+func (x *stage) mayBeCookie(t *judge, a listen.Answered, bare bool) {
 	t.Helper()
 	p := x.r.profile
 	if r := listen.MayBeCookie(p, a.SYN, a.SYNACK); r.Answer == kernel.No {
@@ -123,7 +123,7 @@ func (x *stage) mayBeCookie(t *testing.T, a listen.Answered, bare bool) {
 // A listener with room answers with ISNs of its clock, which no two of are cookies.
 func TestLabNoCookies(t *testing.T) {
 	t.Parallel()
-	onStage(t, clientStory(false, true), func(x *stage) {
+	onStage(t, clientStory(false, true), func(t *judge, x *stage) {
 		var all []listen.Answered
 		for i := range cookieSYNs[:3] {
 			a, ok := x.asked(t, i)
@@ -152,7 +152,7 @@ func TestLabCookieMSS(t *testing.T) {
 	t.Parallel()
 	for _, ipv6 := range []bool{false, true} {
 		for _, mss := range []uint16{100, 536, 1299, 1300, 1400, 1460} {
-			onStage(t, clientStory(ipv6, false), func(x *stage) {
+			onStage(t, clientStory(ipv6, false), func(t *judge, x *stage) {
 				x.sysctl("tcp_syncookies", "2")
 				syn := segment.Segment{Src: x.c.peer, Dst: x.c.host, Flags: segment.SYN, Seq: seqOf(41), Window: peerWindow, Options: segment.OptMSS, MSS: mss}
 				if x.err == nil {
