@@ -35,7 +35,9 @@ func TestFinWait2(t *testing.T) {
 			}
 		}
 		from, to := FinWait2(p, c.timeout, c.rto)
-		near := func(got time.Duration, want float64) bool { return got.Seconds() > want-0.02 && got.Seconds() < want+0.02 }
+		near := func(got time.Duration, want float64) bool {
+			return got.Seconds() > want-0.02 && got.Seconds() < want+0.02
+		}
 		if !near(from+s/10, c.from) || !near(to-s, c.less) {
 			t.Errorf("%q, tcp_fin_timeout %v, RTO %v: %v to %v, want %v to %v", c.release, c.timeout, c.rto, from, to, c.from, c.less)
 		}
