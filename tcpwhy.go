@@ -54,6 +54,9 @@ type Options struct {
 	Since, Until string
 	// Progress, if not nil, is kept up to date while the captures are read.
 	Progress *Progress
+	// Workers is how many goroutines read: with two, one decodes while the other works. 0 is
+	// one, more than two are two. The report is the same to the byte.
+	Workers int
 	// MaxMemory bounds what is remembered while captures are read, in bytes; 0: nothing does. What
 	// does not find room is forgotten, what was silent longest first, and a warning says how
 	// much; the findings themselves are not counted. Half of it is for the table of connections.
@@ -98,7 +101,11 @@ func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
 	t := o.makeTable(s)
 	s.engine = diagnose.New(facts, t)
 	s.engine.Limit(o.MaxMemory / shareKept)
-	if err := read(ctx, r, t, s); err != nil {
+	reading := read
+	if o.Workers > 1 {
+		reading = readAhead
+	}
+	if err := reading(ctx, r, t, s); err != nil {
 		return nil, err
 	}
 	t.Close()
@@ -147,7 +154,7 @@ func (o *Options) makeTable(s flow.Sink) table {
 
 // read runs the capture through the table.
 func read(ctx context.Context, r *capture.Reader, t table, s *sink) error {
-	batch := make([]segment.Segment, 64)
+	batch := make([]segment.Segment, batchSize)
 	for i := 0; ; i++ {
 		n, err := r.Read(batch)
 		t.Add(batch[:n])
@@ -190,11 +197,19 @@ func (s *sink) beside(r *capture.Reader, t table, batch []segment.Segment) {
 		if s.enough {
 			break
 		}
-		if x := &batch[i]; x.Flags&(segment.SYN|segment.FIN|segment.RST) != 0 {
+		if x := &batch[i]; decides(x) {
 			s.enough = !s.engine.Seen(x, r.Wire(x))
 		}
 	}
-	for _, n := range r.Notes() {
+	s.notes(r.Notes(), t)
+}
+
+// decides tells whether a segment is one of those that open and end connections.
+func decides(x *segment.Segment) bool { return x.Flags&(segment.SYN|segment.FIN|segment.RST) != 0 }
+
+// notes hands on what is no segment.
+func (s *sink) notes(notes []segment.Note, t table) {
+	for _, n := range notes {
 		s.engine.Note(n)
 		if n.Kind == segment.NoteICMP {
 			t.Mark(n.Quoted.Src, n.Quoted.Dst)
