@@ -72,7 +72,8 @@ to it. What it says of hosts is what was seen until then. Text has the findings
 as they come and the numbers at the end; JSON has an object a line. An interrupt
 ends it: what is left is answered as at the end of a capture. With --checkpoint
 a run that was killed can be started again with the same command line: it reads
-the capture again, and FILE goes on behind the last finding, with the same ids.
+the capture again, and FILE goes on behind the last finding, with the same ids:
+tcpwhy --follow -o found.jsonl --checkpoint found.state /var/captures
 
 An interrupt (Ctrl-C) while files are read ends the reading: what was read is
 explained, with a warning. A second one stops at once.`,
@@ -84,8 +85,7 @@ explained, with a warning. A second one stops at once.`,
   tcpwhy explain --format json trace.pcapng
   tcpwhy explain --anonymize -o ticket.html trace.pcapng
   tcpwhy explain --anonymize -o ticket.pcapng trace.pcapng
-  tcpdump -i any -U -w - tcp | tcpwhy explain -
-  tcpwhy explain --follow -o found.jsonl --checkpoint found.state /var/captures`,
+  tcpdump -i any -U -w - tcp | tcpwhy explain -`,
 		Args: cobra.ArbitraryArgs, // checked in runExplain, which words it better
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runExplain(cmd, args, &f) },
 	}
