@@ -130,8 +130,8 @@ type Answered struct{ SYN, SYNACK *segment.Segment }
 
 // BothCookies tells whether two SYN-ACKs of one four-tuple (the same end, the same
 // boot) are both cookies. Yes: their numbers go with the SYNs' as those of two
-// cookies within one minute do, which is chance once in 2^32; ISNs of a clock do not
-// depend on the SYN. No: they cannot be. SYNs with the same number tell nothing
+// cookies within one minute do. Of two numbers off the clock line that is chance once in 2^32; of
+// numbers on it, it says little where the SYNs' are of a clock too, as both clocks run at one rate. No: they cannot be. SYNs with the same number tell nothing
 // by that, because a request repeats its SYN-ACK.
 func BothCookies(p kernel.Profile, a, b Answered) kernel.Reading {
 	for _, x := range []Answered{a, b} {
