@@ -24,6 +24,7 @@ type explainFlags struct {
 	frames       frameFlags
 	follow       followFlags
 	maxMemory    byteSize
+	workers      int
 	noProgress   bool
 }
 
@@ -102,6 +103,7 @@ explained, with a warning. A second one stops at once.`,
 	fs.BoolVar(&f.follow.on, "follow", false, "read on as the capture grows, and write each finding once it is sure")
 	fs.StringVar(&f.follow.checkpoint, "checkpoint", "", "keep in `FILE` how far the output is, so that a run that was killed can go on")
 	fs.Var(&f.maxMemory, "max-memory", "forget what was silent longest rather than take more than `SIZE`, such as 256MiB")
+	fs.IntVarP(&f.workers, "workers", "j", 1, "with 2 decode the capture beside the rest: the same report in less time")
 	fs.BoolVar(&f.exitCode, "exit-code", false, "exit with 3 if a finding that is more than harmless is reported")
 	addProgressFlag(cmd, &f.noProgress)
 	// It fails only for a flag that does not exist or was registered twice.
@@ -155,6 +157,7 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 	o := tcpwhy.Options{
 		Facts: f.facts, FactFiles: f.files, Stdin: a.input(paths), Interrupt: a.interruptible(),
 		Only: f.only, Flows: f.flows, Since: f.since, Until: f.until, Store: f.keepJSON(), MaxMemory: int64(f.maxMemory),
+		Workers: f.workers,
 	}
 	limitHeap(o.MaxMemory)
 	if f.follow.on {
