@@ -189,7 +189,7 @@ func (t *Table) openBrief(s *segment.Segment, p *probe) bool {
 	if !ok {
 		return false
 	}
-	n, b := take(t, &t.briefs)
+	n, b := take(t, &t.briefs, needBrief)
 	if b == nil || n > maxKind {
 		return false
 	}
@@ -197,7 +197,7 @@ func (t *Table) openBrief(s *segment.Segment, p *probe) bool {
 	if k.lo.Is4() && k.hi.Is4() {
 		b.lo, b.hi = uint32(k.lo.Lo), uint32(k.hi.Lo)
 	} else {
-		w, v := take(t, &t.wides)
+		w, v := take(t, &t.wides, needBrief)
 		if v == nil {
 			t.briefs.release(n)
 			return false

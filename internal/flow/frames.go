@@ -94,7 +94,7 @@ func (t *Table) frameSlot(l *frameList, ring *[tailFrames / blockFrames]uint32) 
 	i := l.count
 	if i < headFrames {
 		if i%blockFrames == 0 {
-			n, b := take(t, &t.blocks)
+			n, b := take(t, &t.blocks, needRecord)
 			if b == nil {
 				return nil
 			}
@@ -110,7 +110,7 @@ func (t *Table) frameSlot(l *frameList, ring *[tailFrames / blockFrames]uint32) 
 	i = (i - headFrames) % tailFrames
 	at := &ring[i/blockFrames]
 	if *at == 0 {
-		n, b := take(t, &t.blocks)
+		n, b := take(t, &t.blocks, needRecord)
 		if b == nil {
 			return nil
 		}

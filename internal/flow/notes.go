@@ -64,15 +64,15 @@ func (t *Table) growNotes(b *brief) bool {
 	var to []byte
 	switch b.size {
 	case 0:
-		if i, x := take(t, &t.notes64); x != nil {
+		if i, x := take(t, &t.notes64, needBrief); x != nil {
 			n, to = i, x[:]
 		}
 	case 1:
-		if i, x := take(t, &t.notes128); x != nil {
+		if i, x := take(t, &t.notes128, needBrief); x != nil {
 			n, to = i, x[:]
 		}
 	case 2:
-		if i, x := take(t, &t.notes256); x != nil {
+		if i, x := take(t, &t.notes256, needBrief); x != nil {
 			n, to = i, x[:]
 		}
 	}

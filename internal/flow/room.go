@@ -54,11 +54,20 @@ func (t *Table) bound(bytes int64) {
 	}
 }
 
-// take returns a zeroed element of a slab and its number. Where there is no memory left the
-// longest silent connections are forgotten; a nil element means that this did not help.
-func take[T any](t *Table, s *slab[T]) (uint32, *T) {
+// need is what kind of connection gives back what is short.
+type need uint8
+
+const (
+	needBrief need = iota
+	needRecord
+	needTurn // any: a place in the queue is short
+)
+
+// take returns a zeroed element of a slab and its number. Where there is no memory left,
+// connections are forgotten; a nil element means that this did not help.
+func take[T any](t *Table, s *slab[T], short need) (uint32, *T) {
 	n, x := s.alloc()
-	for try := 0; x == nil && t.mem.limit > 0 && try < mostTries && t.makeRoom(); try++ {
+	for try := 0; x == nil && t.mem.limit > 0 && try < mostTries && t.makeRoom(short, s.full()); try++ {
 		n, x = s.alloc()
 	}
 	return n, x
@@ -69,26 +78,23 @@ func take[T any](t *Table, s *slab[T]) (uint32, *T) {
 const (
 	roomSample = 256
 	roomFor    = 64
-	mostTries  = 3
+	mostTries  = 8
 )
 
-// makeRoom forgets some of what is least likely to be needed: the first of the closed
-// connections; where there are none, what waits longest in the queue and what was silent longest among a
-// sample of the rest. It tells whether there was anything to forget.
-func (t *Table) makeRoom() bool {
+// makeRoom forgets some of what is least likely to be needed: the oldest of the closed connections,
+// unless what is short has all that its kind may take; then the first whose turn would come; then what was
+// silent longest among a sample. It tells whether there was anything to forget.
+func (t *Table) makeRoom(short need, full bool) bool {
 	if t.forgotten.Since == 0 {
 		t.forgotten.Since = max(t.frame, 1)
 	}
-	if c := t.cold.oldest(); c != nil {
+	if c := t.cold.oldest(); c != nil && !full {
 		for block := t.cold.head / coldBlock; c != nil && t.cold.head/coldBlock == block; c = t.cold.oldest() {
 			t.forgetOldest(c)
 		}
 		return true
 	}
-	before := t.forgotten.Connections
-	t.hurryQueue()
-	t.forgetSilent()
-	return t.forgotten.Connections > before
+	return t.hurryQueue(short) || t.forgetSilent(short)
 }
 
 // forgetOldest forgets the oldest cold one before its time.
@@ -101,61 +107,64 @@ func (t *Table) forgetOldest(c *cold) {
 	t.cold.drop(c)
 }
 
-// hurryQueue takes turns before their time, of which most have nothing waiting for them any more.
-func (t *Table) hurryQueue() {
+// hurryQueue takes turns before their time until something of the kind was forgotten; nothing waits
+// for most of them any more.
+func (t *Table) hurryQueue(short need) bool {
 	for range 4 * len(eventBlock{}.e) {
 		row, ok := t.queue.next()
 		if !ok {
-			return
+			return false
 		}
 		e := t.queue.shift(row)
+		before := t.forgotten.Connections
+		kind := needBrief
 		if e.n&isBrief != 0 {
 			if b := t.briefs.at(e.n & maxKind); b.id&eventID == e.id&eventID && b.phase != briefFree && b.phase != briefEstablished && b.phase != briefHalfClosed {
 				t.forgetBrief(e.n&maxKind, b)
 			}
-			continue
-		}
-		if r := t.records.at(e.n); t.waits(r, e) && e.id&eventEnded != 0 {
-			if r.bits&bitAnnounced == 0 {
-				t.announce(e.n, r) // it is over: all that is to be said of it is known
-			}
+		} else if r := t.records.at(e.n); t.waits(r, e) && e.id&eventEnded != 0 {
+			kind = needRecord
 			if !t.forgetRecord(e.n, r) {
 				t.queue.delay(e)
 			}
 		}
+		if t.forgotten.Connections > before && kind == short {
+			return true
+		}
 	}
+	return short == needTurn
 }
 
-// forgetSilent forgets those that were silent longest in a sample of briefs, and in one of records.
-func (t *Table) forgetSilent() {
+// forgetSilent forgets those that were silent longest in a sample of the kind, and tells whether there were any.
+func (t *Table) forgetSilent(short need) bool {
+	before := t.forgotten.Connections
 	var old silent
-	for range min(roomSample, int(t.briefs.next)-1) {
-		if t.hand.brief++; t.hand.brief >= t.briefs.next {
-			t.hand.brief = 1
+	if short == needBrief {
+		for range min(roomSample, int(t.briefs.next)-1) {
+			if t.hand.brief++; t.hand.brief >= t.briefs.next {
+				t.hand.brief = 1
+			}
+			if b := t.briefs.at(t.hand.brief); b.phase != briefFree {
+				old.add(t.hand.brief, b.lastTime, t.now)
+			}
 		}
-		if b := t.briefs.at(t.hand.brief); b.phase != briefFree {
-			old.add(t.hand.brief, b.lastTime, t.now)
+		for _, n := range old.n[:old.len] {
+			t.forgetBrief(n, t.briefs.at(n))
 		}
+		return t.forgotten.Connections > before
 	}
-	for _, n := range old.n[:old.len] {
-		t.forgetBrief(n, t.briefs.at(n))
-	}
-	old.len = 0
 	for range min(roomSample, int(t.records.next)-1) {
 		if t.hand.record++; t.hand.record >= t.records.next {
 			t.hand.record = 1
 		}
-		if r := t.records.at(t.hand.record); r.bits&(bitLive|bitPinned|bitPast|bitOrphan) == bitLive {
+		if r := t.records.at(t.hand.record); r.bits&(bitLive|bitPinned) == bitLive {
 			old.add(t.hand.record, r.seenTime, t.now)
 		}
 	}
 	for _, n := range old.n[:old.len] {
-		r := t.records.at(n)
-		if r.over() && r.bits&bitAnnounced == 0 {
-			t.announce(n, r) // all that is to be said of it is known
-		}
-		t.forgetRecord(n, r)
+		t.forgetRecord(n, t.records.at(n))
 	}
+	return t.forgotten.Connections > before
 }
 
 // silent collects the numbers of those that were silent longest.
@@ -197,26 +206,43 @@ func (t *Table) forgetBrief(n uint32, b *brief) {
 	t.forgotten.Connections++
 }
 
-// forgetRecord forgets a record before its time, if it has neither a later nor an earlier incarnation.
+// forgetRecord forgets a record before its time, with its earlier incarnations, unless a later one holds it
+// or it is in work. Of what is over all that can be said is said first.
 func (t *Table) forgetRecord(n uint32, r *record) bool {
+	if r.bits&bitOrphan != 0 {
+		if r.bits&bitAnnounced == 0 {
+			t.announce(n, r)
+		}
+		t.retire(n, r, t.now)
+		t.forgotten.Connections++
+		return true
+	}
 	k := r.key()
-	if r.bits&(bitPinned|bitOrphan) != 0 || r.prev != 0 || k == t.working {
+	if r.bits&bitPinned != 0 || k == t.working {
 		return false
 	}
 	t.index.remove(t.hash(&k), n)
-	t.forget(n, r)
-	t.forgotten.Connections++
+	for n != 0 {
+		r := t.records.at(n)
+		if r.over() && r.bits&bitAnnounced == 0 {
+			t.announce(n, r)
+		}
+		prev := r.prev
+		t.forget(n, r)
+		t.forgotten.Connections++
+		n = prev
+	}
 	return true
 }
 
 // newRecord returns a zeroed record with its deep part, nil where there is no memory for both.
 func (t *Table) newRecord() (uint32, *record) {
-	n, r := take(t, &t.records)
+	n, r := take(t, &t.records, needRecord)
 	if r == nil || n > maxKind {
 		return 0, nil
 	}
 	ok := t.linesOnly || t.deeps.lend(n)
-	for try := 0; !ok && t.mem.limit > 0 && try < mostTries && t.makeRoom(); try++ {
+	for try := 0; !ok && t.mem.limit > 0 && try < mostTries && t.makeRoom(needRecord, t.deeps.full()); try++ {
 		ok = t.deeps.lend(n)
 	}
 	if !ok {
@@ -228,7 +254,7 @@ func (t *Table) newRecord() (uint32, *record) {
 
 // push enters an event into a row of the queue.
 func (t *Table) push(e event, row int) {
-	if !t.queue.push(e, row) && !(t.mem.limit > 0 && t.makeRoom() && t.queue.push(e, row)) {
+	if !t.queue.push(e, row) && !(t.mem.limit > 0 && t.makeRoom(needTurn, t.queue.blocks.full()) && t.queue.push(e, row)) {
 		t.queue.delay(e)
 	}
 	t.due = min(t.due, e.due)

@@ -71,8 +71,11 @@ func (s *slab[T]) release(n uint32) {
 // bound lets the slab take so many bytes, but at least a chunk.
 func (s *slab[T]) bound(bytes int64) { s.most = max(int(bytes/int64(unsafe.Sizeof(chunk[T]{}))), 1) }
 
+// full tells whether the slab has all that it may take.
+func (s *slab[T]) full() bool { return s.most > 0 && len(s.chunks) >= s.most }
+
 func (s *slab[T]) grow() bool {
-	if len(s.chunks) == 1<<(32-chunkBits)-1 || s.most > 0 && len(s.chunks) >= s.most {
+	if len(s.chunks) == 1<<(32-chunkBits)-1 || s.full() {
 		return false
 	}
 	b := s.mem.take(int(unsafe.Sizeof(chunk[T]{})))

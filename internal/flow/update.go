@@ -335,7 +335,7 @@ func (t *Table) extraOf(r *record) *extra {
 	if r.extra != 0 {
 		return t.extras.at(r.extra)
 	}
-	n, x := take(t, &t.extras)
+	n, x := take(t, &t.extras, needRecord)
 	r.extra = n
 	return x
 }
@@ -346,7 +346,7 @@ func (t *Table) rareOf(x *extra) *rare {
 	if x.rare != 0 {
 		return t.rares.at(x.rare)
 	}
-	n, y := take(t, &t.rares)
+	n, y := take(t, &t.rares, needRecord)
 	x.rare = n
 	return y
 }

@@ -189,7 +189,7 @@ func (t *Table) waitBlock(w *waits) *frameBlock {
 	if w.block != 0 {
 		return t.blocks.at(w.block)
 	}
-	n, b := take(t, &t.blocks)
+	n, b := take(t, &t.blocks, needRecord)
 	w.block = n
 	return b
 }
@@ -217,7 +217,7 @@ func (t *Table) packPause(w *waits, d *deep, r *record, s *segment.Segment, e Si
 		return
 	}
 	if b.next == 0 {
-		n, _ := take(t, &t.blocks)
+		n, _ := take(t, &t.blocks, needRecord)
 		if b.next = n; n == 0 {
 			return
 		}
