@@ -120,7 +120,11 @@ func (t *Table) hurryQueue(short need) bool {
 		kind := needBrief
 		if e.n&isBrief != 0 {
 			if b := t.briefs.at(e.n & maxKind); b.id&eventID == e.id&eventID && b.phase != briefFree && b.phase != briefEstablished && b.phase != briefHalfClosed {
-				t.forgetBrief(e.n&maxKind, b)
+				if short == needRecord {
+					t.queue.delay(e) // it would not help
+				} else {
+					t.forgetBrief(e.n&maxKind, b)
+				}
 			}
 		} else if r := t.records.at(e.n); t.waits(r, e) && e.id&eventEnded != 0 {
 			kind = needRecord
