@@ -181,11 +181,11 @@ func TestOptionsReachTheEngine(t *testing.T) {
 		return &report.Report{}, nil
 	}
 	for _, prefix := range [][]string{{}, {"explain"}} {
-		args := append(slices.Clone(prefix), "--fact", "server:a=1,2", "--fact", "client:b=3", "--facts", "10.0.0.1=f", "a.pcap", "b.pcap")
+		args := append(slices.Clone(prefix), "-j", "2", "--fact", "server:a=1,2", "--fact", "client:b=3", "--facts", "10.0.0.1=f", "a.pcap", "b.pcap")
 		if code, _, stderr := in(t, spy, args...); code != 0 {
 			t.Fatalf("%v: code %d: %s", args, code, stderr)
 		}
-		if d := cmp.Diff(tcpwhy.Options{Facts: []string{"server:a=1,2", "client:b=3"}, FactFiles: []string{"10.0.0.1=f"}}, got, cmpopts.IgnoreUnexported(tcpwhy.Options{}), cmpopts.IgnoreFields(tcpwhy.Options{}, "Interrupt")); d != "" {
+		if d := cmp.Diff(tcpwhy.Options{Facts: []string{"server:a=1,2", "client:b=3"}, FactFiles: []string{"10.0.0.1=f"}, Workers: 2}, got, cmpopts.IgnoreUnexported(tcpwhy.Options{}), cmpopts.IgnoreFields(tcpwhy.Options{}, "Interrupt")); d != "" {
 			t.Errorf("%v: options (-want +got):\n%s", args, d)
 		}
 		if d := cmp.Diff([]string{"a.pcap", "b.pcap"}, paths); d != "" {

@@ -504,5 +504,27 @@ func (q *resetCase) weigh(f *finding) {
 		f.fault = report.FaultUnknown // the client is right; who was slow is not shown
 	case cause == "crossing" && q.xFIN && q.yFIN:
 		f.severity = report.Harmless
+	case f.verdict.certainty == report.Open && f.severity == report.Problem && q.xFIN && stands(f, "crossing"):
+		// The end that resets had said that it is done. That something crossed its close is as
+		// likely as anything that would matter.
+		f.severity = report.Notice
 	}
+}
+
+// stands tells whether a cause is among those that an open verdict holds for about as likely as its first.
+func stands(f *finding, cause string) bool {
+	best := -1
+	for i := range f.stories {
+		s := &f.stories[i]
+		if !s.standing() {
+			continue
+		}
+		if best < 0 {
+			best = s.cost()
+		}
+		if s.cause == cause {
+			return s.cost()-best < margin
+		}
+	}
+	return false
 }
