@@ -32,7 +32,7 @@ type brief struct {
 	end            [2]briefEnd
 
 	id      uint32
-	answer  uint32 // nanoseconds from the SYN to the SYN-ACK
+	answer  uint32 // nanoseconds from the SYN to the SYN-ACK, the lower half
 	time    int64  // of the SYN
 	opening [2]briefOpening
 }
@@ -61,7 +61,9 @@ type briefOpening struct {
 	frame       uint32
 	window, mss uint16
 	ipid        uint16
-	place       uint16 // of the opener: where the frames of both come from, see Table.place
+	// place is of the opener where the frames of both come from (Table.placeOf), of the listener
+	// the upper half of answer.
+	place       uint16
 	wscale, ttl uint8
 	options     uint8 // of openingOptions, and above them ECE and CWR
 }
@@ -327,7 +329,7 @@ func (t *Table) answerBrief(b *brief, s *segment.Segment, e Side) bool {
 	o := &b.opening[Opener]
 	d := s.Time - b.time
 	if e != Listener || s.Flags&^(segment.ECE|segment.CWR) != segment.SYN|segment.ACK || s.Ack != o.isn.Add(1) || !plainOpening(s) || !t.plainFrame(b, s) ||
-		d < 0 || d > 1<<32-1 || int32(uint32(s.Frame)-b.lastFrame) <= 0 {
+		d < 0 || d >= 1<<48 || int32(uint32(s.Frame)-b.lastFrame) <= 0 {
 		return false
 	}
 	if s.HasTS() {
@@ -338,6 +340,7 @@ func (t *Table) answerBrief(b *brief, s *segment.Segment, e Side) bool {
 	}
 	b.phase, b.answer, b.lastTime, b.lastFrame = briefSynAck, uint32(d), s.Time, uint32(s.Frame)
 	b.open(s, Listener)
+	b.opening[Listener].place = uint16(d >> 32)
 	t.noteHost(s)
 	return true
 }

@@ -242,7 +242,7 @@ func (r *reading) opening(s *segment.Segment, e Side) {
 	}
 	r.time = b.time
 	if e == Listener {
-		r.time += int64(b.answer)
+		r.time += int64(b.answer) | int64(o.place)<<32
 		s.Flags |= segment.ACK
 		s.Ack = b.opening[Opener].isn.Add(1)
 		if s.HasTS() {
