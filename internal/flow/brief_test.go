@@ -345,3 +345,63 @@ func TestBriefSize(t *testing.T) {
 		t.Errorf("a cold one takes %d bytes and its notes, want 88", coldHeader)
 	}
 }
+
+// Where the clock steps back by much, what waits in the queue waits for what came before it, and briefs must not
+// be forgotten earlier than records would be.
+func TestBriefsAfterDisorder(t *testing.T) {
+	other := moved(mustSegments("2000.0 < S 100:100(0) win 64240 <mss 1460>"), 70, 0)
+	closed := mustSegments(wholeStory)
+	again := mustSegments("0.000 < S 900000:900000(0) win 64240\n0.010 > S. 1200000:1200000(0) ack 900001 win 65160\n0.020 < . 900001:900001(0) ack 1200001 win 502")
+	segs := append(other, shifted(closed, 100*time.Second)...)
+	segs = append(segs, shifted(again, 400*time.Second)...)
+	for i := range segs {
+		segs[i].Frame, segs[i].SourceFrame = uint64(i+1), uint64(i+1)
+	}
+	sameWithBriefs(t, "clock set back", segs)
+}
+
+func shifted(segs []segment.Segment, by time.Duration) []segment.Segment {
+	for i := range segs {
+		segs[i].Time += int64(by)
+	}
+	return segs
+}
+
+// A capture whose frames alternate between too many places to tell apart has records, with the same result.
+func TestBriefsOfManyFiles(t *testing.T) {
+	sameWithBriefs(t, "many files", inFiles(shortConnections(t, 1500, 50), 2))
+}
+
+// The cold ones are a queue also where their numbers begin again.
+func TestColdLogTurnsOver(t *testing.T) {
+	l := coldLog{mem: new(arena), blocks: make([]*[coldBlock]byte, maxColdBlocks-2)}
+	l.head = (maxColdBlocks - 2) * coldBlock
+	l.tail = l.head
+	notes := make([]byte, 200)
+	next := uint32(1)
+	for id := uint32(1); id <= 20_000; id++ {
+		b := brief{id: id, used: uint8(len(notes) - int(id)%50)}
+		n := l.add(&b, &key{}, notes[:b.used])
+		if n == 0 || l.at(n).id != id {
+			t.Fatalf("%d was not added: number %#x", id, n)
+		}
+		for ; id-next > 3000; next++ {
+			c := l.oldest()
+			if c == nil || c.id != next || l.at(l.number()) != c {
+				t.Fatalf("the oldest is %+v, want %d", c, next)
+			}
+			l.drop(c)
+		}
+	}
+	for ; next <= 20_000; next++ {
+		c := l.oldest()
+		if c == nil || c.id != next {
+			t.Fatalf("the oldest is %+v, want %d", c, next)
+		}
+		l.drop(c)
+	}
+	if c := l.oldest(); c != nil {
+		t.Errorf("%+v is left", c)
+	}
+	l.mem.drop()
+}

@@ -30,10 +30,12 @@ func (t *Table) noteTrouble(r *record, s *segment.Segment, e Side) *packedFrame 
 		return nil
 	}
 	p := t.frameSlot(&y.troubles, &y.troubleRing)
-	if p != nil {
-		p.pack(s, e)
-		y.troubles.count++
+	if p == nil {
+		t.leftOut()
+		return nil
 	}
+	p.pack(s, e)
+	y.troubles.count++
 	return p
 }
 

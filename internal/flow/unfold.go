@@ -47,6 +47,7 @@ func (t *Table) unfold(n, hash uint32) uint32 {
 	m, r := t.newRecord()
 	if r == nil {
 		t.index.remove(hash, n)
+		t.forgotten.Connections++
 		return 0
 	}
 	t.neverRecords--
