@@ -91,7 +91,7 @@ func TestUsualChallengeLimit(t *testing.T) {
 		{"5.10.223", Count{}, Yes, Yes, ""},
 		{"5.10.223", Count{}, Unknown, Unknown, FactChallenges},
 		{"6.0.0", Count{}, Yes, Yes, ""},
-		{"rhel6", n(499), Unknown, No, ""}, {"rhel7", n(1499), Unknown, Yes, ""}, {"rhel8", n(1499), Unknown, Yes, ""},
+		{"rhel6", n(499), Unknown, No, ""}, {"rhel7", n(1499), Unknown, Yes, ""}, {"rhel8", n(1499), Unknown, Unknown, FactKernel},
 		{"5.10.0-32-amd64", n(99), Unknown, No, ""}, // a vendor may have taken the later change over
 		{"5.10.0-32-amd64", n(1499), Unknown, Unknown, FactKernel},
 		{"", n(99), Unknown, No, ""},
