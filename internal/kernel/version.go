@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Version is a kernel version. Patch -1 means that it is not known, so that
@@ -78,7 +79,9 @@ func (p Profile) String() string {
 	return p.Version.String()
 }
 
-var release = regexp.MustCompile(`^(\d{1,3})\.(\d{1,3})(?:\.(\d{1,5}))?(.*)$`)
+var release = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\d{1,3})\.(\d{1,3})(?:\.(\d{1,5}))?(.*)$`)
+})
 
 // ParseRelease reads what uname -r prints. ".el6", ".el7" and ".el8" choose the
 // profiles of those distributions; another suffix of a vendor means mainline of
@@ -92,7 +95,7 @@ func ParseRelease(s string) (Profile, error) {
 	case "rhel8":
 		return Profile{Vendor: RHEL8, Version: V(4, 18, 0), Label: s}, nil
 	}
-	m := release.FindStringSubmatch(s)
+	m := release().FindStringSubmatch(s)
 	if m == nil {
 		return Profile{}, fmt.Errorf("%q is not what uname -r prints (expected for example 5.10.223 or 3.10.0-1127.el7.x86_64)", s)
 	}

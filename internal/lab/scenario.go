@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -284,19 +283,19 @@ func sendable(s *segment.Segment) error {
 type base struct{ rcvNxt, sndNxt, ts seq.Num }
 
 var (
-	namedNumber = regexp.MustCompile(`(rcv_nxt|snd_nxt|ts_recent)((?:[+-][0-9a-z_^/*]+)*)`)
-	term        = regexp.MustCompile(`[+-][0-9a-z_^/*]+`)
-	shortSeq    = regexp.MustCompile(`^(\s*\S+\s+)(\d+)\((\d+)\)`)
+	namedNumber = onUse(`(rcv_nxt|snd_nxt|ts_recent)((?:[+-][0-9a-z_^/*]+)*)`)
+	term        = onUse(`[+-][0-9a-z_^/*]+`)
+	shortSeq    = onUse(`^(\s*\S+\s+)(\d+)\((\d+)\)`)
 )
 
 // absolute puts numbers in the place of names, and writes the end of a segment that
 // has only its start. half is how many halves of the receive window are to be
 // added to the sequence number, once it is known.
 func (b *base) absolute(text string) (out string, half uint32, err error) {
-	out = namedNumber.ReplaceAllStringFunc(text, func(m string) string {
+	out = namedNumber().ReplaceAllStringFunc(text, func(m string) string {
 		at := strings.IndexAny(m+"+", "+-")
 		n := map[string]seq.Num{"rcv_nxt": b.rcvNxt, "snd_nxt": b.sndNxt, "ts_recent": b.ts}[m[:at]]
-		for _, t := range term.FindAllString(m[at:], -1) {
+		for _, t := range term().FindAllString(m[at:], -1) {
 			add, halves, e := readTerm(t[1:])
 			if e == nil && halves > 0 && (m[:at] != "rcv_nxt" || t[0] == '-') {
 				e = fmt.Errorf("rcv_wnd can only be added, and only to rcv_nxt, not in %q", m)
@@ -309,7 +308,7 @@ func (b *base) absolute(text string) (out string, half uint32, err error) {
 		}
 		return n.String()
 	})
-	if m := shortSeq.FindStringSubmatchIndex(out); err == nil && m != nil {
+	if m := shortSeq().FindStringSubmatchIndex(out); err == nil && m != nil {
 		start, e1 := strconv.ParseUint(out[m[4]:m[5]], 10, 32)
 		length, e2 := strconv.ParseUint(out[m[6]:m[7]], 10, 32)
 		if err = cmp.Or(e1, e2); err == nil {

@@ -9,12 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
-
 	"github.com/tcpwhy/tcpwhy/internal/capture"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
-	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
 
 // wire sends and receives segments over the TUN device.
@@ -26,13 +22,7 @@ type wire struct {
 	// tap sees every TCP packet that passes, and returns its number; nil: nobody looks.
 	tap func(packet []byte, t time.Time) (frame uint64)
 
-	ip4    layers.IPv4
-	ip6    layers.IPv6
-	tcp    layers.TCP
-	data   gopacket.Payload
-	parse4 *gopacket.DecodingLayerParser
-	parse6 *gopacket.DecodingLayerParser
-	seen   []gopacket.LayerType
+	dissect capture.Dissector
 }
 
 func newWire(fd int) (*wire, error) {
@@ -42,9 +32,6 @@ func newWire(fd int) (*wire, error) {
 		return nil, err
 	}
 	w.out = out
-	w.parse4 = gopacket.NewDecodingLayerParser(layers.LayerTypeIPv4, &w.ip4, &w.tcp, &w.data)
-	w.parse6 = gopacket.NewDecodingLayerParser(layers.LayerTypeIPv6, &w.ip6, &w.tcp, &w.data)
-	w.parse4.IgnoreUnsupported, w.parse6.IgnoreUnsupported = true, true
 	return w, nil
 }
 
@@ -100,60 +87,16 @@ func (w *wire) receive(wait time.Duration) (s segment.Segment, ok bool, err erro
 
 // decode reads an IP packet; ok is false where it carries no TCP.
 func (w *wire) decode(p []byte) (s segment.Segment, ok bool) {
-	if len(p) == 0 {
+	d := w.dissect.Dissect(&capture.Record{LinkType: linkTypeRaw, Data: p, Wire: uint32(len(p))})
+	if d.Segment == nil {
 		return s, false
 	}
-	var err error
-	if p[0]>>4 == 4 {
-		err = w.parse4.DecodeLayers(p, &w.seen)
-		if err == nil {
-			s.Src.Addr, s.Dst.Addr = segment.AddrFrom4([4]byte(w.ip4.SrcIP.To4())), segment.AddrFrom4([4]byte(w.ip4.DstIP.To4()))
-			s.TTL, s.TOS = w.ip4.TTL, w.ip4.TOS
-		}
-	} else {
-		err = w.parse6.DecodeLayers(p, &w.seen)
-		if err == nil {
-			s.Src.Addr, s.Dst.Addr = segment.AddrFrom16([16]byte(w.ip6.SrcIP)), segment.AddrFrom16([16]byte(w.ip6.DstIP))
-			s.TTL, s.TOS = w.ip6.HopLimit, w.ip6.TrafficClass
-		}
-	}
-	if err != nil || len(w.seen) < 2 || w.seen[1] != layers.LayerTypeTCP {
-		return s, false
-	}
-	t := &w.tcp
+	s = *d.Segment
 	s.Time = time.Now().UnixNano()
-	s.Src.Port, s.Dst.Port = uint16(t.SrcPort), uint16(t.DstPort)
-	s.Seq, s.Ack, s.Window, s.Urgent = seq.Of(t.Seq), seq.Of(t.Ack), t.Window, t.Urgent
-	s.Flags = segment.Flags(t.Contents[12]&1)<<8 | segment.Flags(t.Contents[13])
-	s.Len = uint32(len(t.Payload))
 	if s.Flags.Has(segment.SYN) { // of the others the order does not matter
-		s.RawOptions = slices.Clone(t.Contents[20:])
-	}
-	for _, o := range t.Options {
-		readOption(&s, o)
+		s.RawOptions = slices.Clone(s.RawOptions)
+	} else {
+		s.RawOptions = nil
 	}
 	return s, true
-}
-
-func readOption(s *segment.Segment, o layers.TCPOption) {
-	b := o.OptionData
-	switch {
-	case o.OptionType == layers.TCPOptionKindMSS && len(b) == 2:
-		s.Options |= segment.OptMSS
-		s.MSS = uint16(b[0])<<8 | uint16(b[1])
-	case o.OptionType == layers.TCPOptionKindWindowScale && len(b) == 1:
-		s.Options |= segment.OptWScale
-		s.WScale = b[0]
-	case o.OptionType == layers.TCPOptionKindSACKPermitted:
-		s.Options |= segment.OptSACKPermitted
-	case o.OptionType == layers.TCPOptionKindSACK:
-		s.Options |= segment.OptSACK
-	case o.OptionType == layers.TCPOptionKindTimestamps && len(b) == 8:
-		s.Options |= segment.OptTimestamps
-		s.TSVal, s.TSEcr = seq.Of(be32(b)), seq.Of(be32(b[4:]))
-	}
-}
-
-func be32(b []byte) uint32 {
-	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
 }

@@ -1,7 +1,5 @@
 package pasted
 
-import "regexp"
-
 // arpKind is what a line about ARP says.
 type arpKind uint8
 
@@ -12,8 +10,8 @@ const (
 )
 
 var (
-	arpAsks = regexp.MustCompile(`(?i)\bwho[- ]has ([^\s?,]+)\??(?: \([^)]*\))?,? tell ([^\s,]+)`)
-	arpSays = regexp.MustCompile(`(?i)(?:^|\s)([^\s,]+) is[- ]at `)
+	arpAsks = pattern{text: `(?i)\bwho[- ]has ([^\s?,]+)\??(?: \([^)]*\))?,? tell ([^\s,]+)`}
+	arpSays = pattern{text: `(?i)(?:^|\s)([^\s,]+) is[- ]at `}
 )
 
 // takeARP reads what tcpdump or Wireshark says of an ARP packet, and notes whom it is about.

@@ -2,7 +2,6 @@ package pasted
 
 import (
 	"encoding/hex"
-	"regexp"
 	"strings"
 
 	"github.com/tcpwhy/tcpwhy/internal/segment"
@@ -37,18 +36,18 @@ func parseRow(r *row, text string, f *front, cols *columns) level {
 }
 
 var (
-	pairTail  = regexp.MustCompile(`(?:^|\s)(\S+)\s*(?:>|→)\s*(\S+?):?\s*$`)
-	flagBreak = regexp.MustCompile(`Flags\s*\n\s*\[`)
-	flagPart  = regexp.MustCompile(`^Flags \[([A-Za-z.]*)\]`)
-	seqPart   = regexp.MustCompile(`\bseq\s+(\d+)(?::\s*(\d+))?`)
-	ackPart   = regexp.MustCompile(`(?:^|[\s,])ack\s+(\d+)`)
-	winPart   = regexp.MustCompile(`\bwin\s+(\d+)`)
-	urgPart   = regexp.MustCompile(`\burg\s+(\d+)`)
-	lenPart   = regexp.MustCompile(`\blength\s+(\d+)`)
-	optPart   = regexp.MustCompile(`\[\s*(?:mss|nop|sackOK|sack|TS|wscale|eol|tfo|exp-tfo|mptcp|md5|tcp-ao|unknown|bad opt|\.\.)`)
+	pairTail  = pattern{text: `(?:^|\s)(\S+)\s*(?:>|→)\s*(\S+?):?\s*$`}
+	flagBreak = pattern{text: `Flags\s*\n\s*\[`}
+	flagPart  = pattern{text: `^Flags \[([A-Za-z.]*)\]`}
+	seqPart   = pattern{text: `\bseq\s+(\d+)(?::\s*(\d+))?`}
+	ackPart   = pattern{text: `(?:^|[\s,])ack\s+(\d+)`}
+	winPart   = pattern{text: `\bwin\s+(\d+)`}
+	urgPart   = pattern{text: `\burg\s+(\d+)`}
+	lenPart   = pattern{text: `\blength\s+(\d+)`}
+	optPart   = pattern{text: `\[\s*(?:mss|nop|sackOK|sack|TS|wscale|eol|tfo|exp-tfo|mptcp|md5|tcp-ao|unknown|bad opt|\.\.)`}
 	// A number that a mail client broke in two; nothing else has a number
 	// behind a number here.
-	broken = regexp.MustCompile(`([0-9])\n([0-9])`)
+	broken = pattern{text: `([0-9])\n([0-9])`}
 )
 
 // tcpdump reads a line of tcpdump since 4.0: "SRC > DST: Flags [..], ...".
@@ -155,12 +154,12 @@ func (r *row) dumpOptions(b string) string {
 }
 
 var (
-	mssOpt    = regexp.MustCompile(`\bmss\s+(\d+)`)
-	wscaleOpt = regexp.MustCompile(`\bwscale\s+(\d+)`)
-	tsOpt     = regexp.MustCompile(`\bTS\s+val\s+(\d+)\s+ecr\s+(\d+)|\btimestamp\s+(\d+)\s+(\d+)`)
-	sackOpt   = regexp.MustCompile(`\bsack\s+(?:sack\s+)?\d+\s*((?:\{\d+:\d+\}\s*)+)`)
-	blockOpt  = regexp.MustCompile(`\{(\d+):(\d+)\}`)
-	otherOpt  = regexp.MustCompile(`\b(unknown|echo|cc|scps|uto|enc|skeeter|bubba|tcp-?ao|md5|mptcp|tfo|exp-tfo)\b`)
+	mssOpt    = pattern{text: `\bmss\s+(\d+)`}
+	wscaleOpt = pattern{text: `\bwscale\s+(\d+)`}
+	tsOpt     = pattern{text: `\bTS\s+val\s+(\d+)\s+ecr\s+(\d+)|\btimestamp\s+(\d+)\s+(\d+)`}
+	sackOpt   = pattern{text: `\bsack\s+(?:sack\s+)?\d+\s*((?:\{\d+:\d+\}\s*)+)`}
+	blockOpt  = pattern{text: `\{(\d+):(\d+)\}`}
+	otherOpt  = pattern{text: `\b(unknown|echo|cc|scps|uto|enc|skeeter|bubba|tcp-?ao|md5|mptcp|tfo|exp-tfo)\b`}
 )
 
 // optionList reads tcpdump's options, old and new.
@@ -218,16 +217,16 @@ func (r *row) addSACK(left, right string) {
 }
 
 var (
-	anyIface = regexp.MustCompile(`^\s*(?:([\w.@-]+)\s+)?(In|Out|B|M|P)\s+`)
-	macPair  = regexp.MustCompile(`([0-9a-f]{2}(?::[0-9a-f]{2}){5})(?:\s*\([^)]*\))?\s*>\s*(?:([0-9a-f]{2}(?::[0-9a-f]{2}){5})|Broadcast)`)
-	oneMAC   = regexp.MustCompile(`(?:^|\s)([0-9a-f]{2}(?::[0-9a-f]{2}){5})(?:\s|,)`)
-	vlanPart = regexp.MustCompile(`\bvlan (\d+)`)
-	etherLen = regexp.MustCompile(`ethertype [^,]+(?:\(0x[0-9a-f]+\))?, length (\d+)`)
-	ipv4Part = regexp.MustCompile(`\(tos (0x[0-9a-f]+)[^)]*?ttl\s+(\d+),\s+id\s+(\d+),(?:[^()]|\([^()]*\))*?flags\s+\[([^\]]*)\](?:[^()]|\([^()]*\))*?length:?\s+(\d+)`)
-	ipv6Part = regexp.MustCompile(`\((?:class (0x[0-9a-f]+), )?(?:flowlabel 0x[0-9a-f]+, )?hlim (\d+), next-header [^)]*\(\d+\)\s+payload length:? (\d+)`)
-	tunnelRE = regexp.MustCompile(`(VXLAN|OTV|Geneve|GREv\d|PPPoE|MPLS|gre-proto|EtherIP)`)
-	vniPart  = regexp.MustCompile(`\b(?:vni|instance) (0x[0-9a-f]+|\d+)|\blabel (\d+)|\bkey=(0x[0-9a-f]+|\d+)|\[ses (0x[0-9a-f]+|\d+)\]`)
-	outerIP  = regexp.MustCompile(`(\S+)\s+>\s+(\S+?):\s`)
+	anyIface = pattern{text: `^\s*(?:([\w.@-]+)\s+)?(In|Out|B|M|P)\s+`}
+	macPair  = pattern{text: `([0-9a-f]{2}(?::[0-9a-f]{2}){5})(?:\s*\([^)]*\))?\s*>\s*(?:([0-9a-f]{2}(?::[0-9a-f]{2}){5})|Broadcast)`}
+	oneMAC   = pattern{text: `(?:^|\s)([0-9a-f]{2}(?::[0-9a-f]{2}){5})(?:\s|,)`}
+	vlanPart = pattern{text: `\bvlan (\d+)`}
+	etherLen = pattern{text: `ethertype [^,]+(?:\(0x[0-9a-f]+\))?, length (\d+)`}
+	ipv4Part = pattern{text: `\(tos (0x[0-9a-f]+)[^)]*?ttl\s+(\d+),\s+id\s+(\d+),(?:[^()]|\([^()]*\))*?flags\s+\[([^\]]*)\](?:[^()]|\([^()]*\))*?length:?\s+(\d+)`}
+	ipv6Part = pattern{text: `\((?:class (0x[0-9a-f]+), )?(?:flowlabel 0x[0-9a-f]+, )?hlim (\d+), next-header [^)]*\(\d+\)\s+payload length:? (\d+)`}
+	tunnelRE = pattern{text: `(VXLAN|OTV|Geneve|GREv\d|PPPoE|MPLS|gre-proto|EtherIP)`}
+	vniPart  = pattern{text: `\b(?:vni|instance) (0x[0-9a-f]+|\d+)|\blabel (\d+)|\bkey=(0x[0-9a-f]+|\d+)|\[ses (0x[0-9a-f]+|\d+)\]`}
+	outerIP  = pattern{text: `(\S+)\s+>\s+(\S+?):\s`}
 )
 
 // dumpHead reads what stands before the pair of ends: the interface, the link's

@@ -1,20 +1,19 @@
 package pasted
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
 
 // oldBody is a line of tcpdump before 4.0: "SRC > DST: S 1:1(0) win 5840 <..>".
-var oldBody = regexp.MustCompile(`(\S+)\s+>\s+(\S+?):\s+([SFRPUWE]{1,6}|\.)(\s+\[[^\]]*\])?(?:\s+\[ECN[^\]]*\])?(?:,\s+cksum\s+0x[0-9a-f]+\s+\([^)]*\))?,?\s+(?:\d+:\d+\s*\(\d+\)|ack\s+\d+|win\s+\d+)`)
+var oldBody = pattern{text: `(\S+)\s+>\s+(\S+?):\s+([SFRPUWE]{1,6}|\.)(\s+\[[^\]]*\])?(?:\s+\[ECN[^\]]*\])?(?:,\s+cksum\s+0x[0-9a-f]+\s+\([^)]*\))?,?\s+(?:\d+:\d+\s*\(\d+\)|ack\s+\d+|win\s+\d+)`}
 
 var (
-	oldSeq  = regexp.MustCompile(`^\s*(\d+):(\d+)\s*\((\d+)\)`)
-	oldIP   = regexp.MustCompile(`\(?(?:DF\)?,?\s*)?\(?ttl (\d+), id (\d+)`)
-	oldTOS  = regexp.MustCompile(`\[tos (0x[0-9a-f]+)`)
-	sumPart = regexp.MustCompile(`^\s*(?:\[[^\]]*\]|,|cksum\s+0x[0-9a-f]+\s+\([^)]*\))\s*`)
+	oldSeq  = pattern{text: `^\s*(\d+):(\d+)\s*\((\d+)\)`}
+	oldIP   = pattern{text: `\(?(?:DF\)?,?\s*)?\(?ttl (\d+), id (\d+)`}
+	oldTOS  = pattern{text: `\[tos (0x[0-9a-f]+)`}
+	sumPart = pattern{text: `^\s*(?:\[[^\]]*\]|,|cksum\s+0x[0-9a-f]+\s+\([^)]*\))\s*`}
 )
 
 // oldTCPDump reads such a line.
@@ -79,14 +78,14 @@ func (r *row) oldTCPDump(text string) level {
 }
 
 var (
-	pairBody  = regexp.MustCompile(`(?s)(?:^|\s)(\S+)\s+(?:>|→)\s+(\S+?):\s+(.*)$`)
-	tcpQuiet  = regexp.MustCompile(`^tcp (\d+)`)
-	ipAhead   = regexp.MustCompile(`^(?:IP6? )?\((?:tos|class|flowlabel|hlim)`)
-	icmpBody  = regexp.MustCompile(`(?s)^ICMP6?,? (.*)`)
-	headOnly  = regexp.MustCompile(`(?i)^(?:[\w.@-]+\s+)?(?:(?:In|Out|B|M|P)\s+)?(?:IP6?|ip)?\s*(?:\((?:tos|class|flowlabel|hlim).*)?$`)
-	otherWord = regexp.MustCompile(`^(?:[\w.@-]+\s+)?(?:(?:In|Out|B|M|P)\s+)?(?:ARP|arp|RARP|STP|LLDP|CDP|IS-IS|LOOP|EAPOL|802\.1|IPX|AT|unknown|Unknown)\b`)
-	etherARP  = regexp.MustCompile(`ethertype\s+ARP\b`)
-	tunnelEnd = regexp.MustCompile(`\b(?:VXLAN|OTV|Geneve|GREv\d|gre-proto|PPPoE|MPLS|EtherIP)\b`)
+	pairBody  = pattern{text: `(?s)(?:^|\s)(\S+)\s+(?:>|→)\s+(\S+?):\s+(.*)$`}
+	tcpQuiet  = pattern{text: `^tcp (\d+)`}
+	ipAhead   = pattern{text: `^(?:IP6? )?\((?:tos|class|flowlabel|hlim)`}
+	icmpBody  = pattern{text: `(?s)^ICMP6?,? (.*)`}
+	headOnly  = pattern{text: `(?i)^(?:[\w.@-]+\s+)?(?:(?:In|Out|B|M|P)\s+)?(?:IP6?|ip)?\s*(?:\((?:tos|class|flowlabel|hlim).*)?$`}
+	otherWord = pattern{text: `^(?:[\w.@-]+\s+)?(?:(?:In|Out|B|M|P)\s+)?(?:ARP|arp|RARP|STP|LLDP|CDP|IS-IS|LOOP|EAPOL|802\.1|IPX|AT|unknown|Unknown)\b`}
+	etherARP  = pattern{text: `ethertype\s+ARP\b`}
+	tunnelEnd = pattern{text: `\b(?:VXLAN|OTV|Geneve|GREv\d|gre-proto|PPPoE|MPLS|EtherIP)\b`}
 )
 
 // otherDump reads a line of tcpdump without TCP's flags.

@@ -1,7 +1,6 @@
 package pasted
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -17,9 +16,9 @@ type front struct {
 }
 
 var (
-	placed   = regexp.MustCompile(`^([\[(]?[A-Za-z][^\s,]{0,40}(?:\s+\|)?)\s+(\d\d:\d\d:\d\d\.\d+\s+(?:\S+\s+(?:In|Out|B|M|P)\s+)?(?:IP6?|ARP,?)\s.*)$`)
-	bullet   = regexp.MustCompile(`^\s*[-*•+]\s+`)
-	numberRE = regexp.MustCompile(`^\s*(?:[Nn]o\.?|[Ff]rame|[Pp]acket|#|\[|\()?\s*(\d{1,9})(?:([.:)\]]+)\s+|\s+)`)
+	placed   = pattern{text: `^([\[(]?[A-Za-z][^\s,]{0,40}(?:\s+\|)?)\s+(\d\d:\d\d:\d\d\.\d+\s+(?:\S+\s+(?:In|Out|B|M|P)\s+)?(?:IP6?|ARP,?)\s.*)$`}
+	bullet   = pattern{text: `^\s*[-*•+]\s+`}
+	numberRE = pattern{text: `^\s*(?:[Nn]o\.?|[Ff]rame|[Pp]acket|#|\[|\()?\s*(\d{1,9})(?:([.:)\]]+)\s+|\s+)`}
 )
 
 // frontOf takes the number and the time off a line. A number without a mark
@@ -85,13 +84,15 @@ func (f *front) strong() bool {
 // weak tells whether a line starts a packet if none waits for it.
 func (f *front) weak() bool { return weakStart(f.rest) }
 
+// flagWords are flags as Wireshark names them, within brackets.
+const flagWords = `(?:(?:FIN|SYN|RST|PSH|ACK|URG|ECN|ECE|CWR|NS|AE|Reserved|<None>|None)(?:\s*,\s*)?)+`
+
 var (
-	ipStart   = regexp.MustCompile(`^(?:\S+\s+)?(?:(?:In|Out|B|M|P)\s+)?(?:IP6?|ip6?)\s+(?:\(|\S+.*>)`)
-	pairStart = regexp.MustCompile(`^(?:IP6? )?\S+\s*>\s*\S+:?\s+(?:Flags \[|ICMP|\(tos|VXLAN|tcp \d|ethertype)`)
-	macStart  = regexp.MustCompile(`^[0-9a-f]{2}(?::[0-9a-f]{2}){5}\s*>\s*\S+`)
-	arpStart  = regexp.MustCompile(`(?i)^ARP,|^arp (?:who-has|reply)`)
-	flagWords = `(?:(?:FIN|SYN|RST|PSH|ACK|URG|ECN|ECE|CWR|NS|AE|Reserved|<None>|None)(?:\s*,\s*)?)+`
-	infoStart = regexp.MustCompile(`^(?:\[[^\]]*\]\s*)*(?:[\w.:*-]+\s*(?:→|>|\?|\x{fffd}+)\s*[\w.:*-]+\s*)?\[` + flagWords + `\]`)
+	ipStart   = pattern{text: `^(?:\S+\s+)?(?:(?:In|Out|B|M|P)\s+)?(?:IP6?|ip6?)\s+(?:\(|\S+.*>)`}
+	pairStart = pattern{text: `^(?:IP6? )?\S+\s*>\s*\S+:?\s+(?:Flags \[|ICMP|\(tos|VXLAN|tcp \d|ethertype)`}
+	macStart  = pattern{text: `^[0-9a-f]{2}(?::[0-9a-f]{2}){5}\s*>\s*\S+`}
+	arpStart  = pattern{text: `(?i)^ARP,|^arp (?:who-has|reply)`}
+	infoStart = pattern{text: `^(?:\[[^\]]*\]\s*)*(?:[\w.:*-]+\s*(?:→|>|\?|\x{fffd}+)\s*[\w.:*-]+\s*)?\[` + flagWords + `\]`}
 )
 
 // weakStart tells whether t reads like the beginning of a packet without a time.
@@ -120,11 +121,11 @@ type stamp struct {
 }
 
 var (
-	clockRE = regexp.MustCompile(`^(\d{1,2}):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?:\s*(?:Z|UTC|GMT|[+-]\d\d:?\d\d)\b)?`)
-	dateRE  = regexp.MustCompile(`^(\d{4})[-/](\d\d)[-/](\d\d)[T\s]+`)
-	monthRE = regexp.MustCompile(`^([A-Z][a-z]{2})\s+(\d{1,2})(?:,\s+(\d{4}))?\s+`)
-	secsRE  = regexp.MustCompile(`^(-?\d{1,10})\.(\d{1,9})`)
-	refRE   = regexp.MustCompile(`^\*REF\*`)
+	clockRE = pattern{text: `^(\d{1,2}):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?:\s*(?:Z|UTC|GMT|[+-]\d\d:?\d\d)\b)?`}
+	dateRE  = pattern{text: `^(\d{4})[-/](\d\d)[-/](\d\d)[T\s]+`}
+	monthRE = pattern{text: `^([A-Z][a-z]{2})\s+(\d{1,2})(?:,\s+(\d{4}))?\s+`}
+	secsRE  = pattern{text: `^(-?\d{1,10})\.(\d{1,9})`}
+	refRE   = pattern{text: `^\*REF\*`}
 )
 
 // stampOf reads a time at the beginning of t and returns its length, 0 if there is

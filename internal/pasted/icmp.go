@@ -2,7 +2,6 @@ package pasted
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -11,9 +10,9 @@ import (
 )
 
 var (
-	icmpPort = regexp.MustCompile(`^(\S+) tcp port (\S+) unreachable`)
-	icmpHost = regexp.MustCompile(`^(?:host |net )?([0-9a-fA-F:.x]+) (?:unreachable|protocol)`)
-	icmpMTU  = regexp.MustCompile(`(?i)(?:mtu[ =:]+(\d+)|need to frag \(mtu (\d+)\))`)
+	icmpPort = pattern{text: `^(\S+) tcp port (\S+) unreachable`}
+	icmpHost = pattern{text: `^(?:host |net )?([0-9a-fA-F:.x]+) (?:unreachable|protocol)`}
+	icmpMTU  = pattern{text: `(?i)(?:mtu[ =:]+(\d+)|need to frag \(mtu (\d+)\))`}
 )
 
 // icmpWords are what tcpdump and Wireshark call errors, with type and code

@@ -2,7 +2,6 @@ package pasted
 
 import (
 	"math/bits"
-	"regexp"
 	"strings"
 
 	"github.com/tcpwhy/tcpwhy/internal/segment"
@@ -11,11 +10,11 @@ import (
 // infoRE is the Info column of a TCP segment: "80 → 51820 [SYN, ACK] Seq=...".
 // The arrow may be lost to a wrong encoding, the ports to whoever pasted it.
 var (
-	infoRE    = regexp.MustCompile(`(?:^|\s)(?:([^\s→>\[\]]+)\s*(?:→|>|\?|\x{fffd}+|â\S*)\s*([^\s→>\[\]]+)\s+)?\[(` + flagWords + `)\]`)
-	labelTail = regexp.MustCompile(`(?:\[[^\[\]]*\]\s*)+$`)
-	labelRE   = regexp.MustCompile(`\[([^\[\]]*)\]`)
-	pairRE    = regexp.MustCompile(`\b([A-Za-z_]+)\s*=\s*(\d+)`)
-	sackPerm  = regexp.MustCompile(`\bSACK_PERM\b`)
+	infoRE    = pattern{text: `(?:^|\s)(?:([^\s→>\[\]]+)\s*(?:→|>|\?|\x{fffd}+|â\S*)\s*([^\s→>\[\]]+)\s+)?\[(` + flagWords + `)\]`}
+	labelTail = pattern{text: `(?:\[[^\[\]]*\]\s*)+$`}
+	labelRE   = pattern{text: `\[([^\[\]]*)\]`}
+	pairRE    = pattern{text: `\b([A-Za-z_]+)\s*=\s*(\d+)`}
+	sackPerm  = pattern{text: `\bSACK_PERM\b`}
 )
 
 // wireshark reads a row of tshark or Wireshark about a TCP segment, or its Info

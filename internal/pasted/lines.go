@@ -1,7 +1,6 @@
 package pasted
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -99,8 +98,8 @@ func (p *reader) unread() []int {
 }
 
 // splitRE is the beginning of a packet that cannot be anything else.
-var splitRE = regexp.MustCompile(`(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\.\d{3,9} IP6? \S+ > \S+:? Flags \[|` +
-	`\b\d{1,9}\s+\d{1,9}\.\d{3,9}\s+[\w*-]*[.:][\w.:*-]*\s+(?:(?:→|->|>)\s+)?[\w*-]*[.:][\w.:*-]*\s+[A-Z][A-Za-z0-9.]{1,11}\s+\d{2,5}\s`)
+var splitRE = pattern{text: `(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\.\d{3,9} IP6? \S+ > \S+:? Flags \[|` +
+	`\b\d{1,9}\s+\d{1,9}\.\d{3,9}\s+[\w*-]*[.:][\w.:*-]*\s+(?:(?:→|->|>)\s+)?[\w*-]*[.:][\w.:*-]*\s+[A-Z][A-Za-z0-9.]{1,11}\s+\d{2,5}\s`}
 
 // split takes apart a line that holds several packets: pages join lines that
 // nobody marked as code.
@@ -242,7 +241,7 @@ func (p *reader) aside(no int, t string) {
 }
 
 // sectionLine is a heading that says where the packets below were captured.
-var sectionLine = regexp.MustCompile(`(?i)\b(interface|captured? on|side|capture of)\b`)
+var sectionLine = pattern{text: `(?i)\b(interface|captured? on|side|capture of)\b`}
 
 // looksLikePacket tells whether a line has signs of a packet that only a tool prints.
 func looksLikePacket(t string) bool {
@@ -271,13 +270,13 @@ func (p *reader) noise(no int, t string) {
 }
 
 var (
-	hexLine   = regexp.MustCompile(`^\s*(?:0x[0-9a-f]{4}:\s|[0-9a-fA-F]{3,7}0:?\s{2,}(?:[0-9a-fA-F]{2}\s+)+)`)
-	dropped   = regexp.MustCompile(`^\s*(\d+) packets? dropped`)
-	listening = regexp.MustCompile(`(?i)^\s*(tcpdump: )?listening on |^\s*Capturing on `)
-	chatter   = regexp.MustCompile(`(?i)^\s*(tcpdump: |tshark: |dumpcap: |\(?running as user|reading from file|capturing on|` +
+	hexLine   = pattern{text: `^\s*(?:0x[0-9a-f]{4}:\s|[0-9a-fA-F]{3,7}0:?\s{2,}(?:[0-9a-fA-F]{2}\s+)+)`}
+	dropped   = pattern{text: `^\s*(\d+) packets? dropped`}
+	listening = pattern{text: `(?i)^\s*(tcpdump: )?listening on |^\s*Capturing on `}
+	chatter   = pattern{text: `(?i)^\s*(tcpdump: |tshark: |dumpcap: |\(?running as user|reading from file|capturing on|` +
 		`listening on|dropped privs|` +
-		`\d+ packets? (captured|received|dropped)|\^C|[$%>#]\s+(sudo\s+)?(tcpdump|tshark|dumpcap|tcpwhy|cat|nc|curl)\b|\S+@\S+[:~\s].*[$#]\s)`)
-	fence = regexp.MustCompile("^\\s*(```.*|~~~.*|[-=_*+|.…~#\t]{2,}|\\[(\\.\\.\\.|…|snip)\\]|<snip>|\\[?-+ ?snip ?-+\\]?|…|-+ *\\[? *cut.*)\\s*$")
+		`\d+ packets? (captured|received|dropped)|\^C|[$%>#]\s+(sudo\s+)?(tcpdump|tshark|dumpcap|tcpwhy|cat|nc|curl)\b|\S+@\S+[:~\s].*[$#]\s)`}
+	fence = pattern{text: "^\\s*(```.*|~~~.*|[-=_*+|.…~#\t]{2,}|\\[(\\.\\.\\.|…|snip)\\]|<snip>|\\[?-+ ?snip ?-+\\]?|…|-+ *\\[? *cut.*)\\s*$"}
 )
 
 // isNoise tells whether a line is known to be no packet.
@@ -286,10 +285,10 @@ func isNoise(t string) bool {
 }
 
 var (
-	tags    = regexp.MustCompile(`</?(?:span|code|pre|div|p|br|b|i|em|strong|td|tr|li|a|font)\b[^<>]*>`)
-	csvLine = regexp.MustCompile(`^"[^"]*"(?:,"[^"]*"){3,}\s*$`) // Wireshark's export
-	ansi    = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
-	quote   = regexp.MustCompile(`^(?:[ \t]*[>|»][ \t]?)+`)
+	tags    = pattern{text: `</?(?:span|code|pre|div|p|br|b|i|em|strong|td|tr|li|a|font)\b[^<>]*>`}
+	csvLine = pattern{text: `^"[^"]*"(?:,"[^"]*"){3,}\s*$`} // Wireshark's export
+	ansi    = pattern{text: `\x1b\[[0-9;?]*[A-Za-z]`}
+	quote   = pattern{text: `^(?:[ \t]*[>|»][ \t]?)+`}
 	// entities are what a page's source has in place of characters, odd are
 	// arrows and spaces that went through a wrong encoding.
 	entities = strings.NewReplacer(
@@ -387,13 +386,13 @@ func mends(text, t string) bool {
 }
 
 // signs are what a packet has and a sentence behind a time has not.
-var signs = regexp.MustCompile(`[>→]|Flags|\bIP6?\b|\b\d+\.\d+\.\d+\.\d+|\bSRC=`)
+var signs = pattern{text: `[>→]|Flags|\bIP6?\b|\b\d+\.\d+\.\d+\.\d+|\bSRC=`}
 
 var (
-	quotedIP = regexp.MustCompile(`^\s*IP6? \(`)
-	moreInfo = regexp.MustCompile(`^\s*(\[|(?:TSval|TSecr|TSV|TSER|WS|MSS|SACK_PERM|SLE|SRE|Len|Win|Ack|Seq|Urg|TFO|MD5)\b)`)
-	moreDump = regexp.MustCompile(`^\s*(?:[\[({<]|\d+[\],:)>}(]|(?:seq|ack|win|urg|options|length|val|ecr|cksum|nop|mss|sackOK|sack|TS|wscale|` +
-		`eol|tfo|mptcp|proto|offset|id|flags|ttl|tos|timestamp|TCP|correct|incorrect|\(correct|\(incorrect)\b)`)
-	openEnd = regexp.MustCompile(`(?:[,(\[<>:→-]|\b(?:seq|ack|win|val|ecr|options|length|mss|wscale|TS|sack|sackOK|nop|proto|flags|cksum|urg|timestamp|` +
-		`Len|Win|Ack|Seq|MSS|WS|TSval|TSecr|TSV|TSER|SLE|SRE)|=)\s*$`)
+	quotedIP = pattern{text: `^\s*IP6? \(`}
+	moreInfo = pattern{text: `^\s*(\[|(?:TSval|TSecr|TSV|TSER|WS|MSS|SACK_PERM|SLE|SRE|Len|Win|Ack|Seq|Urg|TFO|MD5)\b)`}
+	moreDump = pattern{text: `^\s*(?:[\[({<]|\d+[\],:)>}(]|(?:seq|ack|win|urg|options|length|val|ecr|cksum|nop|mss|sackOK|sack|TS|wscale|` +
+		`eol|tfo|mptcp|proto|offset|id|flags|ttl|tos|timestamp|TCP|correct|incorrect|\(correct|\(incorrect)\b)`}
+	openEnd = pattern{text: `(?:[,(\[<>:→-]|\b(?:seq|ack|win|val|ecr|options|length|mss|wscale|TS|sack|sackOK|nop|proto|flags|cksum|urg|timestamp|` +
+		`Len|Win|Ack|Seq|MSS|WS|TSval|TSecr|TSV|TSER|SLE|SRE)|=)\s*$`}
 )

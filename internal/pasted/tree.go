@@ -1,7 +1,6 @@
 package pasted
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/tcpwhy/tcpwhy/internal/segment"
@@ -33,15 +32,15 @@ type tree struct {
 }
 
 var (
-	frameLine = regexp.MustCompile(`^\s*Frame (\d+)(?::| \()\s*\d+ bytes on wire`)
-	layerLine = regexp.MustCompile(`^(Ethernet|Linux cooked|Internet Protocol|Transmission Control Protocol|User Datagram|Internet Control Message|` +
+	frameLine = pattern{text: `^\s*Frame (\d+)(?::| \()\s*\d+ bytes on wire`}
+	layerLine = pattern{text: `^(Ethernet|Linux cooked|Internet Protocol|Transmission Control Protocol|User Datagram|Internet Control Message|` +
 		`Virtual eXtensible|Generic Routing|802\.1Q|Null/Loopback|Raw packet data|PPP|Point-to-Point|MultiProtocol Label|Hypertext|Transport Layer|Secure Sockets|` +
-		`Data \(|SSH Protocol|Remote Procedure|Network File|Address Resolution|Domain Name|Logical-Link|Geneve|\[)`)
-	srcDst   = regexp.MustCompile(`Src:\s*([^\s,]+)(?:\s*\(([^)]*)\))?,\s*Dst:\s*([^\s,]+)(?:\s*\(([^)]*)\))?`)
-	srcDstPt = regexp.MustCompile(`Src Port:\s*(\S+?)(?:\s*\((\d+)\))?,\s*Dst Port:\s*(\S+?)(?:\s*\((\d+)\))?(?:,|\s|$)`)
-	headNums = regexp.MustCompile(`\b(Seq|Ack|Len):\s*(\d+)`)
-	field    = regexp.MustCompile(`^\s*(?:[01. ]+= )?\[?((?:TCP Option - )?[A-Za-z][\w \-/.()]*?)\s*[:=]\s*(.*?)\]?\s*$`)
-	digits   = regexp.MustCompile(`\d+`)
+		`Data \(|SSH Protocol|Remote Procedure|Network File|Address Resolution|Domain Name|Logical-Link|Geneve|\[)`}
+	srcDst   = pattern{text: `Src:\s*([^\s,]+)(?:\s*\(([^)]*)\))?,\s*Dst:\s*([^\s,]+)(?:\s*\(([^)]*)\))?`}
+	srcDstPt = pattern{text: `Src Port:\s*(\S+?)(?:\s*\((\d+)\))?,\s*Dst Port:\s*(\S+?)(?:\s*\((\d+)\))?(?:,|\s|$)`}
+	headNums = pattern{text: `\b(Seq|Ack|Len):\s*(\d+)`}
+	field    = pattern{text: `^\s*(?:[01. ]+= )?\[?((?:TCP Option - )?[A-Za-z][\w \-/.()]*?)\s*[:=]\s*(.*?)\]?\s*$`}
+	digits   = pattern{text: `\d+`}
 )
 
 // takeTree takes a line if it is one of a packet's tree.
@@ -305,7 +304,7 @@ func firstWord(v string) string {
 }
 
 var (
-	treeTS = regexp.MustCompile(`TSval (\d+), TSecr (\d+)`)
+	treeTS = pattern{text: `TSval (\d+), TSecr (\d+)`}
 )
 
 // tcpField takes a field of the TCP header.

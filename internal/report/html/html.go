@@ -13,6 +13,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/tcpwhy/tcpwhy/internal/report"
 	"github.com/tcpwhy/tcpwhy/internal/report/svg"
@@ -49,9 +50,12 @@ var (
 )
 
 // sheet is the page's style and that of its pictures, which have dark colours on a screen only.
-var sheet = style + strings.ReplaceAll(svg.Style, "@media(prefers", "@media screen and (prefers")
+var sheet = sync.OnceValue(func() string {
+	return style + strings.ReplaceAll(svg.Style, "@media(prefers", "@media screen and (prefers")
+})
 
-var templates = template.Must(template.New("").Parse(pageText))
+// templates are parsed when the first page is written: at start that cost every run 1 ms.
+var templates = sync.OnceValue(func() *template.Template { return template.Must(template.New("").Parse(pageText)) })
 
 // Write writes the page. Whatever a report says is text: nothing of it becomes markup,
 // an address to load or a script. It returns the error of w, if any.
@@ -68,13 +72,13 @@ func Write(w io.Writer, r *report.Report, o Options) error {
 	if err := p.list(shown); err != nil {
 		return err
 	}
-	return templates.ExecuteTemplate(w, "page", p)
+	return templates().ExecuteTemplate(w, "page", p)
 }
 
 // csp is the page's Content-Security-Policy: its own style and script, by their hashes;
 // nothing else, from nowhere.
 func csp() string {
-	return "default-src 'none'; base-uri 'none'; form-action 'none'; style-src '" + hash(sheet) + "'; script-src '" + hash(script) + "'"
+	return "default-src 'none'; base-uri 'none'; form-action 'none'; style-src '" + hash(sheet()) + "'; script-src '" + hash(script) + "'"
 }
 
 func hash(s string) string {
@@ -96,14 +100,14 @@ func (p *page) list(r *report.Report) error {
 	}
 	// What stands beside the findings is written once to see how long it is.
 	var b bytes.Buffer
-	if err := templates.ExecuteTemplate(&b, "page", p); err != nil {
+	if err := templates().ExecuteTemplate(&b, "page", p); err != nil {
 		return err
 	}
 	const perLink = 30 // a row becomes a link
 	room := max(maxBytes-b.Len()-perLink*len(p.Rows), minBytes)
 	for n, i := range order[:len(p.Rows)] {
 		b.Reset()
-		if err := templates.ExecuteTemplate(&b, "finding", p.finding(r, &r.Findings[i], p.anchors[i], n < maxPictures)); err != nil {
+		if err := templates().ExecuteTemplate(&b, "finding", p.finding(r, &r.Findings[i], p.anchors[i], n < maxPictures)); err != nil {
 			return err
 		}
 		if room -= b.Len(); room < 0 && n > 0 {

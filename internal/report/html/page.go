@@ -2,7 +2,6 @@ package html
 
 import (
 	"html/template"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,7 +63,7 @@ type picture struct {
 
 func newPage(r *report.Report, o Options) *page {
 	p := &page{
-		CSP: csp(), Generator: generator(r, o), Title: title(r), Heading: "Why TCP did what it did", Style: template.CSS(sheet), Script: template.JS(script), //nolint:gosec // our own files
+		CSP: csp(), Generator: generator(r, o), Title: title(r), Heading: "Why TCP did what it did", Style: template.CSS(sheet()), Script: template.JS(script), //nolint:gosec // our own files
 		Sources: r.Capture.Sources, Numbers: text.Numbers(&r.Capture), Totals: text.Totals(r), Warnings: r.Capture.Warnings, Overview: overview(r),
 		MadeBy: r.MadeBy, Schema: r.Schema, byID: map[string]int{},
 	}
@@ -114,12 +113,18 @@ func title(r *report.Report) string {
 	return "TCP connections: " + strconv.Itoa(len(r.Findings)) + " findings"
 }
 
-var plainID = regexp.MustCompile(`^[a-z][0-9]{1,18}$`)
+// plainID tells whether an id is a letter and up to 18 digits.
+func plainID(id string) bool {
+	if len(id) < 2 || len(id) > 19 || id[0] < 'a' || id[0] > 'z' {
+		return false
+	}
+	return strings.Trim(id[1:], "0123456789") == ""
+}
 
 // anchor returns an id for an element: that of the report where it is of the usual form
 // and not taken, else one by number.
 func anchor(id, kind string, i int, taken map[string]bool) string {
-	if !plainID.MatchString(id) || !strings.HasPrefix(id, kind) || taken[id] {
+	if !plainID(id) || !strings.HasPrefix(id, kind) || taken[id] {
 		id = kind + "-" + strconv.Itoa(i+1)
 	}
 	taken[id] = true
