@@ -16,13 +16,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tcpwhy/tcpwhy"
 	"github.com/tcpwhy/tcpwhy/internal/report"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
 
 var (
 	perturbRuns = flag.Int("perturb", 1500, "how many captures to perturb")
-	perturbSeed = flag.Uint64("seed", 0, "of the perturbations; 0: a fresh one, which is printed")
 	perturbCase = flag.Int("perturb-case", -1, "perturb this one only, of the given seed")
 	perturbKeep = flag.String("perturb-keep", "", "a directory for the perturbed captures with a wrong verdict")
 )
@@ -204,7 +204,7 @@ func (c *tally) add(o *original, g grade, there bool, wrong int) {
 // less may be said of them, but nothing wrong as certain. It prints the share that stays
 // right. With the seed that a run printed it does the same again.
 func TestPerturbed(t *testing.T) {
-	seed := *perturbSeed
+	seed := *tcpwhy.Seed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
 	}
