@@ -2,6 +2,7 @@ package tcpwhy
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"encoding/binary"
@@ -44,6 +45,7 @@ var hostile = []struct {
 	{"a scan that is refused", 3_000, 1_000_000, 0, 400, false, scan},
 	{"one four-tuple opened again and again", 1_000, 1_000_000, 0, 500, false, reopen},
 	{"one four-tuple opened again and again, in little room", 10_000, 1_000_000, 16, 500, false, reopen},
+	{"one four-tuple asked for again and again", 160, 100_000, 0, 300, false, longPast},
 	{"everything overlaps", 75_000, 10_000_000, 0, 100, false, overlap},
 	{"absurd times", 2_000, 10_000_000, 0, 300, false, absurdTimes},
 	{"a clock that goes backwards", 2_000, 10_000_000, 0, 300, false, backwards},
@@ -389,4 +391,44 @@ func unreachable(w io.Writer, n int) error {
 		record(i, append(icmp, syn...))
 	}
 	return err
+}
+
+// longPast is a connection that nothing closes, and then SYNs on its four-tuple, three seconds
+// apart, that stay without an answer: 40 for each attempt.
+func longPast(w io.Writer, n int) error {
+	f := newFrames(w)
+	client := at(1, 40000)
+	f.put(client, victim, segment.SYN, 1000, 0, 0)
+	f.put(victim, client, segment.SYN|segment.ACK, 5000, 1001, 0)
+	f.put(client, victim, segment.ACK, 1001, 5001, 0)
+	var sq uint32
+	for i := range n {
+		if i%40 == 0 {
+			sq = f.r.Uint32()
+		}
+		f.now += 3e9
+		f.put(client, victim, segment.SYN, sq, 0, 0)
+	}
+	return f.err
+}
+
+// TestLongPast: what a SYN costs does not grow with the SYNs before it.
+func TestLongPast(t *testing.T) {
+	var file bytes.Buffer
+	if err := longPast(&file, 320); err != nil {
+		t.Fatal(err)
+	}
+	start := cpuTime()
+	r, err := Explain(t.Context(), []string{"-"}, Options{Stdin: &file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	took := cpuTime() - start
+	t.Logf("%d findings in %v", len(r.Findings), took)
+	if took > 2*time.Second { // 0.4 s, 6.4 s where every SYN replays all that came before it
+		t.Errorf("320 SYNs on one four-tuple take %v", took)
+	}
+	if len(r.Findings) != 8 {
+		t.Errorf("%d findings, want one for each of 8 attempts", len(r.Findings))
+	}
 }

@@ -83,6 +83,7 @@ type Engine struct {
 	keepers  [2]*keepers
 	shown    map[segment.Addr]shown
 	lookup   lookup
+	replays  replays
 }
 
 // inheritance is an address that was seen to keep the ISN that TIME_WAIT chose.

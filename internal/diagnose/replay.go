@@ -30,6 +30,9 @@ type state struct {
 
 // replay runs the model over what reached the end since the holding began.
 func (q *asked) replay(h holding, host kernel.Host) state {
+	if q.longPast() {
+		return q.resume(h, host)
+	}
 	return q.replayFrames(h, host, q.between(h.from))
 }
 
@@ -92,23 +95,9 @@ func (q *asked) replayLost(h holding, host kernel.Host) state {
 }
 
 func (q *asked) replayFrames(h holding, host kernel.Host, frames []flow.Frame) state {
-	s := state{holding: h}
-	for i := range frames {
-		f := &frames[i]
-		before := s
-		switch s.kind {
-		case twTrue, twOrphan:
-			s.timeWait(f, host)
-		case alive:
-			s.alive(f, host)
-		case nothing:
-			return s
-		}
-		if s.kind == nothing && before.kind != nothing && q.contradicted(f, &s) {
-			s = before // the segment did not arrive, or not so
-		}
-	}
-	return s
+	r := replayed{state: state{holding: h}}
+	q.goOn(&r, host, frames)
+	return r.state
 }
 
 // earlier lists the rounds since the old connection and before this one, those of
