@@ -35,6 +35,7 @@ func readAhead(ctx context.Context, r *capture.Reader, t table, s *sink) error {
 		}
 		t.Add(p.segments[:p.n])
 		if !s.o.NoFindings {
+			s.clock.see(p.segments[:p.n])
 			s.parcel(p, t)
 			d.enough.Store(s.enough)
 		}

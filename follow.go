@@ -307,7 +307,7 @@ func (f *follower) end() (_ *Report, err error) {
 		if err == nil {
 			err = f.give([]diagnose.Result{*res}, true)
 		}
-	})
+	}, func(int64) {})
 	if err != nil {
 		return nil, err
 	}

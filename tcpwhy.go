@@ -37,9 +37,12 @@ type Options struct {
 	Connection func(*report.Connection) error
 	// NoFindings: only connections are wanted.
 	NoFindings bool
-	// Store, if not nil, keeps the findings for a report that is only to be written as JSON,
-	// by Store.WriteJSON: those in the report are then empty but for what they conclude.
-	Store *report.Store
+	// JSON, if not nil, is called once, when the captures are read, with what then writes the report as
+	// report.WriteJSON does, finding by finding as they are answered; it returns what that returns, or
+	// an error of its own. The report that Explain returns has no findings then, only what is told of all of them.
+	JSON func(write func(io.Writer) error) error
+	// MadeBy is Report.MadeBy.
+	MadeBy string
 	// Only, Flows, Since and Until select findings; Report.HiddenFindings counts the
 	// others. The whole capture is read all the same, and ids stay those of all findings.
 	//
@@ -116,7 +119,16 @@ func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.names.report(out)
+	if out, err = s.names.report(out); err != nil {
+		return nil, err
+	}
+	if o.JSON != nil && s.names != nil {
+		if err := o.JSON(func(to io.Writer) error { return report.WriteJSON(to, out) }); err != nil {
+			return nil, err
+		}
+		out.Findings = []report.Finding{}
+	}
+	return out, nil
 }
 
 // table is what the table of connections has to keep. Where nothing is asked, a
@@ -159,6 +171,7 @@ func read(ctx context.Context, r *capture.Reader, t table, s *sink) error {
 		n, err := r.Read(batch)
 		t.Add(batch[:n])
 		if !s.o.NoFindings {
+			s.clock.see(batch[:n])
 			s.beside(r, t, batch[:n])
 		}
 		if i%16 == 0 || err != nil || n < len(batch) {
@@ -223,6 +236,7 @@ type sink struct {
 	engine    *diagnose.Engine
 	describer diagnose.Describer
 	line      report.Connection
+	clock     clock
 	enough    bool   // senders of as many frames as can matter are remembered
 	cut       uint64 // the frame at which the reading was interrupted; 0: it was not
 	err       error
@@ -245,8 +259,8 @@ func (s *sink) Troubled(c *flow.Connection) { s.engine.Trouble(c) }
 // report puts everything together.
 func (s *sink) report(r *capture.Reader, t table, sel *selection) (*Report, error) {
 	out, st, c := s.overview(r, t)
-	if s.o.Store != nil && s.names == nil {
-		return out, s.pack(out, r, sel, st.First, c)
+	if s.o.JSON != nil && s.names == nil {
+		return out, s.o.JSON(func(to io.Writer) error { return s.stream(to, out, r, sel, st.First, c) })
 	}
 	return out, s.findings(out, r, sel, st.First, s.engine.Answer(c))
 }
@@ -254,7 +268,7 @@ func (s *sink) report(r *capture.Reader, t table, sel *selection) (*Report, erro
 // overview is a report of what was read, without findings, and what diagnose must know of it.
 func (s *sink) overview(r *capture.Reader, t table) (*Report, capture.Stats, diagnose.Capture) {
 	st := r.Stats()
-	out := &Report{Schema: report.Schema, Findings: []report.Finding{}, Connections: []report.Connection{}}
+	out := &Report{Schema: report.Schema, MadeBy: s.o.MadeBy, Findings: []report.Finding{}, Connections: []report.Connection{}}
 	out.Capture = report.Capture{Sources: r.Sources(), Packets: st.Packets, Segments: st.Segments, Connections: t.Connections(), Warnings: []report.Warning{}}
 	if st.Packets > 0 {
 		out.Capture.First, out.Capture.Last = report.FormatTime(st.First), report.FormatTime(st.Last)
@@ -282,7 +296,7 @@ func (s *sink) overview(r *capture.Reader, t table) (*Report, capture.Stats, dia
 	if s.cut != 0 {
 		out.Capture.Warnings = append(out.Capture.Warnings, interrupted(s.cut))
 	}
-	return out, st, diagnose.Capture{Last: st.Last, Misses: misses, Timeless: timeless, Connections: t.Connections()}
+	return out, st, diagnose.Capture{Last: st.Last, SetBack: s.clock.setBack, Misses: misses, Timeless: timeless, Connections: t.Connections()}
 }
 
 // findings puts those that are selected into the report, and counts the others.

@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -156,7 +158,7 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 	a.confineTo(f.output, f.follow.checkpoint)
 	o := tcpwhy.Options{
 		Facts: f.facts, FactFiles: f.files, Stdin: a.input(paths), Interrupt: a.interruptible(),
-		Only: f.only, Flows: f.flows, Since: f.since, Until: f.until, Store: f.keepJSON(), MaxMemory: int64(f.maxMemory),
+		Only: f.only, Flows: f.flows, Since: f.since, Until: f.until, MadeBy: madeBy(), MaxMemory: int64(f.maxMemory),
 		Workers: f.workers,
 	}
 	limitHeap(o.MaxMemory)
@@ -165,16 +167,23 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 	}
 	progress, end := a.startProgress(f.noProgress)
 	o.Progress = progress
-	r, err := a.explain(cmd.Context(), paths, o)
-	a.interrupt.Store(nil)
-	end()
-	if err != nil {
-		return err
+	wasRead := sync.OnceFunc(func() {
+		a.interrupt.Store(nil)
+		end()
+	})
+	if a.streams(&f.presentation) {
+		o.JSON = func(write func(io.Writer) error) error {
+			wasRead()
+			return a.writeTo(f.output, write)
+		}
 	}
-	r.MadeBy = madeBy()
-	if f.format == formatPcapng {
+	r, err := a.explain(cmd.Context(), paths, o)
+	wasRead()
+	switch {
+	case err != nil:
+	case f.format == formatPcapng:
 		err = a.writeFrames(cmd.Context(), &f.presentation, &f.frames, paths, r)
-	} else {
+	case o.JSON == nil:
 		err = a.writeReport(&f.presentation, r)
 	}
 	if err != nil {
@@ -183,7 +192,7 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 	if wasInterrupted(r) {
 		return errInterrupted
 	}
-	if f.exitCode && slices.ContainsFunc(r.Findings, func(x report.Finding) bool { return x.Matters() }) {
+	if f.exitCode && slices.ContainsFunc(r.Summary, func(g report.Group) bool { return g.Severity != report.Harmless }) {
 		return errFindings
 	}
 	return nil

@@ -33,17 +33,12 @@ type presentation struct {
 	finding, picture      string
 	all, anonymize        bool
 	noPager               bool
-	// store has the findings of a report that is only to be written as JSON; nil: the report
-	// has them itself.
-	store *report.Store
 }
 
-// keepJSON returns where the findings of such a report are to be kept.
-func (p *presentation) keepJSON() *report.Store {
-	if p.format == "json" && p.finding == "" && !p.anonymize {
-		p.store = &report.Store{}
-	}
-	return p.store
+// streams tells whether the report can be written while it is made: JSON of all of it, and to no
+// pager, which would have nothing to show until the captures are read.
+func (a *app) streams(p *presentation) bool {
+	return p.format == "json" && p.finding == "" && !p.anonymize && (p.output != "" || p.noPager || a.pager() == "")
 }
 
 // addPresentation adds those flags.
@@ -114,9 +109,6 @@ func (a *app) writeReport(p *presentation, r *report.Report) error {
 	if err != nil {
 		return err
 	}
-	if p.store != nil {
-		defer p.store.Close()
-	}
 	if p.output == "" {
 		width := a.terminalWidth(a.stdout)
 		return a.paged(p.noPager, func(w io.Writer) error { return a.writeFormat(w, width, p, r) })
@@ -124,14 +116,19 @@ func (a *app) writeReport(p *presentation, r *report.Report) error {
 	return writeFile(p.output, func(w io.Writer) error { return a.writeFormat(w, a.terminalWidth(w), p, r) })
 }
 
+// writeTo writes to a file, or to standard output where it has no name.
+func (a *app) writeTo(path string, write func(io.Writer) error) error {
+	if path == "" {
+		return write(a.stdout)
+	}
+	return writeFile(path, write)
+}
+
 // writeFormat writes the report in the chosen format; width is that of the terminal on
 // which it is read, 0 where there is none.
 func (a *app) writeFormat(w io.Writer, width int, p *presentation, r *report.Report) error {
 	switch p.format {
 	case "json":
-		if p.store != nil {
-			return p.store.WriteJSON(w, r)
-		}
 		return report.WriteJSON(w, r)
 	case formatLines:
 		return report.WriteLines(w, r)

@@ -112,6 +112,10 @@ func saved(ctx context.Context, paths []string, o tcpwhy.Options) (*report.Repor
 			}
 		}
 	}
+	all.Summary, all.MadeBy = report.Summarize(all.Findings), o.MadeBy
+	if o.JSON != nil && ctx.Err() == nil {
+		return all, o.JSON(func(w io.Writer) error { return report.WriteJSON(w, all) })
+	}
 	return all, ctx.Err()
 }
 
@@ -185,7 +189,7 @@ func TestOptionsReachTheEngine(t *testing.T) {
 		if code, _, stderr := in(t, spy, args...); code != 0 {
 			t.Fatalf("%v: code %d: %s", args, code, stderr)
 		}
-		if d := cmp.Diff(tcpwhy.Options{Facts: []string{"server:a=1,2", "client:b=3"}, FactFiles: []string{"10.0.0.1=f"}, Workers: 2}, got, cmpopts.IgnoreUnexported(tcpwhy.Options{}), cmpopts.IgnoreFields(tcpwhy.Options{}, "Interrupt")); d != "" {
+		if d := cmp.Diff(tcpwhy.Options{Facts: []string{"server:a=1,2", "client:b=3"}, FactFiles: []string{"10.0.0.1=f"}, Workers: 2, MadeBy: madeBy()}, got, cmpopts.IgnoreUnexported(tcpwhy.Options{}), cmpopts.IgnoreFields(tcpwhy.Options{}, "Interrupt")); d != "" {
 			t.Errorf("%v: options (-want +got):\n%s", args, d)
 		}
 		if d := cmp.Diff([]string{"a.pcap", "b.pcap"}, paths); d != "" {

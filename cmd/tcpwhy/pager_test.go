@@ -21,6 +21,7 @@ func large(context.Context, []string, tcpwhy.Options) (*report.Report, error) {
 		r.Findings = append(r.Findings, report.Finding{ID: fmt.Sprintf("f%d", i+1), Asks: "Why?", Question: "reset",
 			Verdict: report.Verdict{Certainty: report.Certain, Cause: "x", Severity: report.Problem}})
 	}
+	r.Summary = report.Summarize(r.Findings)
 	return r, nil
 }
 

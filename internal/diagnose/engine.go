@@ -27,6 +27,8 @@ type Hosts interface {
 type Capture struct {
 	// Last is the time of its last packet in nanoseconds.
 	Last int64
+	// SetBack is how far behind a time that it had shown its clock ever was, in nanoseconds.
+	SetBack int64
 	// Misses: the capture itself reports that it lost frames or was cut.
 	Misses bool
 	// Timeless: it is a text without times; the order of its frames is all that they tell.
@@ -47,7 +49,6 @@ type Engine struct {
 	askedTurns, troubledTurns []turn
 	settled                   settled
 	room                      room
-	give                      func(*Result) // see AnswerEach
 	notes                     notes
 	// openingTold are the connections whose opening has its finding, or its own question.
 	openingTold map[uint64]bool
@@ -142,20 +143,27 @@ func (e *Engine) Answer(capture Capture) []Result {
 	return out
 }
 
-// AnswerEach is Answer for who cannot keep all results at once: it gives them one by one as
-// they are found, without an ID. Sorted stably by Compare they are what Answer returns.
-func (e *Engine) AnswerEach(capture Capture, give func(*Result)) {
-	e.give = give
-	for _, r := range e.answer(capture, math.MaxInt64, !e.settled.used && capture.Connections <= FewConnections) {
-		r.Finding.ID = ""
-		give(&r)
-	}
-	e.give, e.settled.findings = nil, nil
-}
-
 // answer answers whose turn has come at a time; with each, every connection that was handed over
 // gets a word, if only that nothing is wrong with it.
 func (e *Engine) answer(capture Capture, now int64, each bool) []Result {
+	e.prepare(capture)
+	a := answering{e: e, now: now, findings: e.settled.findings}
+	before := len(a.findings)
+	for i := range e.asked {
+		a.attempt(i)
+	}
+	for i := range e.troubled {
+		a.life(i)
+	}
+	if each {
+		a.quiet()
+	}
+	e.settled.findings = a.findings
+	return e.results(a.findings[before:])
+}
+
+// prepare works out what answers need of all connections together.
+func (e *Engine) prepare(capture Capture) {
 	e.capture = capture
 	clear(e.lastOpened)
 	clear(e.shown)
@@ -166,57 +174,72 @@ func (e *Engine) answer(capture Capture, now int64, each bool) []Result {
 		}
 	}
 	e.pair()
-	if e.settled.used {
-		e.noteReopened()
-	}
-	told := e.settled.told
-	before := len(e.settled.findings)
-	findings := e.settled.findings
-	add := func(c *flow.Connection, fs []*finding) {
-		for _, f := range fs {
-			told[c.ID] = true
-			if e.sameOnOtherSide(f, findings) {
-				continue
-			}
-			for _, p := range f.past {
-				told[p.ID] = true
-			}
-			if e.give != nil && e.sides[f.c.ID] == nil { // no other finding changes it any more
-				r := f.result(f.c)
-				e.give(&r)
-			} else {
-				findings = append(findings, f)
-			}
-			e.stuck[c.ID] = e.stuck[c.ID] || f.question == "connect-stuck"
-		}
-	}
-	for i, c := range e.asked {
-		if !e.askedTurns[i].take(now) || e.taken[c.ID] {
+	e.noteReopened()
+}
+
+// answering is one round of answers.
+type answering struct {
+	e        *Engine
+	now      int64
+	findings []*finding
+	// give, if not nil, takes each finding that no other one changes any more, instead of findings.
+	give func(*finding)
+}
+
+// add takes what was found about c.
+func (a *answering) add(c *flow.Connection, fs []*finding) {
+	e := a.e
+	for _, f := range fs {
+		e.settled.told[c.ID] = true
+		if e.sameOnOtherSide(f, a.findings) {
 			continue
 		}
-		if len(e.strays[c.ID]) > 0 || e.crossed[c.ID] != nil {
-			add(c, e.explainLife(c))
-			continue
+		for _, p := range f.past {
+			e.settled.told[p.ID] = true
 		}
-		e.reopen(c)
-		fs := e.explain(c)
-		e.openingTold[c.ID] = len(fs) > 0 || c.Previous != nil && hasPast(c.Previous)
-		add(c, fs)
-	}
-	for i, c := range e.troubled {
-		if e.troubledTurns[i].take(now) && !e.taken[c.ID] && (len(e.strays[c.ID]) == 0 && e.crossed[c.ID] == nil || !told[c.ID]) {
-			add(c, e.explainLife(c))
+		if a.give != nil && e.sides[f.c.ID] == nil {
+			a.give(f)
+		} else {
+			a.findings = append(a.findings, f)
+		}
+		if f.question == "connect-stuck" {
+			e.stuck[c.ID] = true
 		}
 	}
-	if each {
-		for _, c := range e.troubled {
-			if !told[c.ID] && !e.taken[c.ID] {
-				add(c, []*finding{e.newLife(c).plain()})
-			}
+}
+
+// attempt answers the i-th attempt.
+func (a *answering) attempt(i int) {
+	e, c := a.e, a.e.asked[i]
+	if !e.askedTurns[i].take(a.now) || e.taken[c.ID] {
+		return
+	}
+	if len(e.strays[c.ID]) > 0 || e.crossed[c.ID] != nil {
+		a.add(c, e.explainLife(c))
+		return
+	}
+	fs := e.explain(c)
+	if len(fs) > 0 || c.Previous != nil && hasPast(c.Previous) {
+		e.openingTold[c.ID] = true
+	}
+	a.add(c, fs)
+}
+
+// life answers for the life of the i-th connection that shows trouble.
+func (a *answering) life(i int) {
+	e, c := a.e, a.e.troubled[i]
+	if e.troubledTurns[i].take(a.now) && !e.taken[c.ID] && (len(e.strays[c.ID]) == 0 && e.crossed[c.ID] == nil || !e.settled.told[c.ID]) {
+		a.add(c, e.explainLife(c))
+	}
+}
+
+// quiet tells that nothing is wrong with those of which nothing else is told.
+func (a *answering) quiet() {
+	for _, c := range a.e.troubled {
+		if !a.e.settled.told[c.ID] && !a.e.taken[c.ID] {
+			a.add(c, []*finding{a.e.newLife(c).plain()})
 		}
 	}
-	e.settled.findings = findings
-	return e.results(findings[before:])
 }
 
 // results puts findings in order and gives them ids, which go on from those given before.

@@ -44,7 +44,6 @@ type appender struct {
 	b     []byte
 	depth int
 	err   error
-	store *Store // where the findings are; nil: in the report
 }
 
 // flush writes the buffer out.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -181,49 +182,46 @@ func BenchmarkWriteJSON(b *testing.B) {
 	}
 }
 
-// A store gives back what was put into it: the same bytes, whatever the order in which the
-// findings came.
-func TestStore(t *testing.T) {
+// A stream writes the same bytes, whatever the order in which the findings are packed.
+func TestStream(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := &Report{}
 		draw(t, reflect.ValueOf(r).Elem())
 		for i := range r.Findings {
 			r.Findings[i].ID = "f" + strconv.Itoa(i+1)
 		}
+		if r.Findings == nil {
+			r.Findings = []Finding{}
+		}
 		if n := len(r.Findings); n > 0 && rapid.Bool().Draw(t, "many") {
-			for len(r.Findings) < 300 { // more than the first piece of memory holds
+			for len(r.Findings) < 300 { // more than is gathered before it is written
 				r.Findings = append(r.Findings, r.Findings[:n]...)
 			}
 		}
 		want := reference(t, r)
-		var s Store
-		defer s.Close()
+		var got bytes.Buffer
+		s := NewStream(&got, r)
 		n := len(r.Findings)
-		at := make([]int, n)
-		packed := *r
-		packed.Findings = append(r.Findings[:0:0], r.Findings...)
-		for i := range n {
-			f := &packed.Findings[(i*7+3)%max(n, 1)]
-			if n%7 == 0 {
-				f = &packed.Findings[i]
-			}
-			id := f.ID
-			f.ID = rapid.SampledFrom([]string{"", id}).Draw(t, "known")
-			says := f.Says()
-			number := s.Pack(f)
-			if f.Says() != says {
-				t.Fatal("what a finding concludes is lost")
-			}
-			f.ID = id
-			for j := range packed.Findings {
-				if f == &packed.Findings[j] {
-					at[j] = number
+		texts := make([]Packed, n)
+		copies := slices.Clone(r.Findings)
+		group := rapid.IntRange(1, 4).Draw(t, "waiting")
+		for from := 0; from < n; from += group {
+			part := copies[from:min(from+group, n)]
+			for i := len(part) - 1; i >= 0; i-- {
+				f := &part[i]
+				id := f.ID
+				f.ID = rapid.SampledFrom([]string{"", id}).Draw(t, "known")
+				says := f.Says()
+				texts[from+i] = s.Pack(f)
+				if f.Says() != says {
+					t.Fatal("what a finding concludes is lost")
 				}
 			}
+			for i := range part {
+				s.Write(r.Findings[from+i].ID, texts[from+i])
+			}
 		}
-		s.Arrange(at)
-		var got bytes.Buffer
-		if err := s.WriteJSON(&got, &packed); err != nil {
+		if err := s.End(r); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got.Bytes(), want) {
@@ -232,24 +230,17 @@ func TestStore(t *testing.T) {
 	})
 }
 
-func TestStoreFails(t *testing.T) {
-	var s Store
-	defer s.Close()
+func TestStreamFails(t *testing.T) {
 	r := full()
+	s := NewStream(io.Discard, r)
 	r.Findings[0].Ladder[0].AtS = math.NaN()
-	r.Findings = r.Findings[:1]
-	s.Arrange([]int{s.Pack(&r.Findings[0])})
-	if err := s.WriteJSON(io.Discard, r); err == nil {
+	s.Write("f1", s.Pack(&r.Findings[0]))
+	if err := s.End(r); err == nil {
 		t.Error("a number that is none gives no error")
 	}
-}
-
-// A report whose findings were not put into the store has them itself.
-func TestStoreUnused(t *testing.T) {
-	var s Store
-	r := full()
-	var got bytes.Buffer
-	if err := s.WriteJSON(&got, r); err != nil || !bytes.Equal(got.Bytes(), reference(t, r)) {
-		t.Errorf("an empty store gives other bytes (%v)", err)
+	full := errors.New("no space")
+	s = NewStream(failing{full}, r)
+	if err := s.End(r); !errors.Is(err, full) {
+		t.Errorf("a writer that fails gives %v", err)
 	}
 }

@@ -4,21 +4,25 @@ package report
 // is added to a type is added here; TestWriteJSON fails where one is missing.
 
 func (j *appender) report(r *Report) {
+	j.head(r)
+	list(j, `"findings": `, r.Findings, func(j *appender, f *Finding) {
+		j.finding(f)
+		j.flushIfLong()
+	})
+	j.tail(r)
+}
+
+// head appends what a report has before its findings.
+func (j *appender) head(r *Report) {
 	j.open('{')
 	j.str(`"schema": `, r.Schema)
 	j.optStr(`"made_by": `, r.MadeBy)
 	j.key(`"capture": `)
 	j.capture(&r.Capture)
-	n := 0
-	list(j, `"findings": `, r.Findings, func(j *appender, f *Finding) {
-		if j.store != nil {
-			j.store.finding(j, n, f.ID)
-			n++
-		} else {
-			j.finding(f)
-		}
-		j.flushIfLong()
-	})
+}
+
+// tail appends what a report has after its findings.
+func (j *appender) tail(r *Report) {
 	list(j, `"summary": `, r.Summary, group)
 	j.num(`"quiet_connections": `, r.QuietConnections)
 	if r.HiddenFindings != 0 {
