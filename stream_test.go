@@ -2,9 +2,12 @@ package tcpwhy_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,5 +64,65 @@ func TestStreamedFindings(t *testing.T) {
 	}
 	if findings < 300 || hidden < 30 || several < 50 {
 		t.Errorf("only %d findings, %d hidden, %d of several files", findings, hidden, several)
+	}
+}
+
+// In a capture of many connections whose clock is set back again and again, each finding still comes
+// in its place: the corpus's captures one behind the other, as one file.
+func TestStreamedOutOfOrder(t *testing.T) {
+	t.Parallel()
+	for turn := range 3 {
+		var whole []byte
+		all := labels(t)
+		if turn == 1 {
+			slices.Reverse(all)
+		}
+		for i, l := range all {
+			if turn == 2 && i%3 != 0 {
+				continue
+			}
+			pcap, err := os.ReadFile(l.path + ".pcap")
+			if err != nil {
+				t.Fatal(err)
+			}
+			head, records, err := split(pcap)
+			if err != nil || binary.LittleEndian.Uint32(head) != 0xa1b2c3d4 || whole != nil && !bytes.Equal(head[20:24], whole[20:24]) {
+				continue
+			}
+			if whole == nil {
+				whole = slices.Clone(head)
+			}
+			for n, r := range records {
+				at := len(whole)
+				whole = append(whole, r...)
+				if turn == 2 { // within connections, too
+					s := binary.LittleEndian.Uint32(whole[at:])
+					binary.LittleEndian.PutUint32(whole[at:], s-uint32(n/3%7*400))
+				}
+			}
+		}
+		path := filepath.Join(t.TempDir(), "whole.pcap")
+		if err := os.WriteFile(path, whole, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want, err := tcpwhy.Explain(t.Context(), []string{path}, tcpwhy.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var a, b bytes.Buffer
+		if err := report.WriteJSON(&a, want); err != nil {
+			t.Fatal(err)
+		}
+		o := tcpwhy.Options{JSON: func(write func(io.Writer) error) error { return write(&b) }}
+		if _, err := tcpwhy.Explain(t.Context(), []string{path}, o); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(a.Bytes(), b.Bytes()) {
+			t.Errorf("turn %d: streamed is another report", turn)
+		}
+		t.Logf("%d findings of %d connections", len(want.Findings), want.Capture.Connections)
+		if len(want.Findings) < 20 {
+			t.Errorf("turn %d: only %d findings", turn, len(want.Findings))
+		}
 	}
 }
