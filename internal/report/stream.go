@@ -20,23 +20,30 @@ func NewStream(w io.Writer, r *Report) *Stream {
 	return s
 }
 
-// Packed is the text of a finding without its ID.
-type Packed []byte
+// Packed is the text of a finding, without its ID from at on.
+type Packed struct {
+	text []byte
+	at   int
+}
+
+// packedLen is more than most findings take.
+const packedLen = 20 << 10
 
 // Pack turns a finding, whose ID need not be known yet, into its text, and empties it but for what
 // Summary looks at.
 func (s *Stream) Pack(f *Finding) Packed {
-	var room []byte
 	if n := len(s.free); n > 0 {
-		room, s.free = s.free[n-1], s.free[:n-1]
+		s.pack.b, s.free = s.free[n-1][:0], s.free[:n-1]
+	} else {
+		s.pack.b = make([]byte, 0, packedLen)
 	}
-	s.pack.b, s.pack.depth = room[:0], s.j.depth
+	s.pack.depth = s.j.depth
 	s.pack.finding(f)
 	from := len(findingStart) + len(f.ID)
 	v := &f.Verdict
 	*f = Finding{ID: f.ID, Question: f.Question, ConnectionIDs: f.ConnectionIDs,
 		Verdict: Verdict{Certainty: v.Certainty, Cause: v.Cause, Fault: v.Fault, Severity: v.Severity}}
-	return s.pack.b[from:]
+	return Packed{s.pack.b, from}
 }
 
 // findingStart is how the JSON of a finding begins, up to its ID.
@@ -48,9 +55,9 @@ func (s *Stream) Write(id string, text Packed) {
 	j.line()
 	j.b = append(j.b, findingStart...)
 	j.b = append(j.b, id...)
-	j.b = append(j.b, text...)
+	j.b = append(j.b, text.text[text.at:]...)
 	j.flushIfLong()
-	s.free = append(s.free, text)
+	s.free = append(s.free, text.text)
 }
 
 // End writes the rest of the report, whose own findings are not looked at. An error is one of the
