@@ -20,7 +20,7 @@ func (s *sink) stream(to io.Writer, out *Report, r *capture.Reader, sel *selecti
 		return err
 	}
 	q := &queue{s: s, out: out, to: report.NewStream(to, out), named: map[uint64]bool{}}
-	s.engine.AnswerEach(c, func(res *diagnose.Result) {
+	s.engine.AnswerEach(c, diagnose.Each{Reuse: true, Sure: q.write, Give: func(res *diagnose.Result) {
 		p := &queued{shown: sel.wants(res, w, s.names.name), found: q.found}
 		q.found++
 		if p.shown {
@@ -31,7 +31,7 @@ func (s *sink) stream(to io.Writer, out *Report, r *capture.Reader, sel *selecti
 		}
 		p.Result = *res
 		heap.Push(q, p)
-	}, q.write)
+	}})
 	out.Summary, out.QuietConnections = q.sum.Groups(), q.sum.Quiet(out.Capture.Connections)
 	return q.to.End(out)
 }

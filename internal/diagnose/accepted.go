@@ -15,7 +15,7 @@ import (
 
 // accepted tries every course in which the SYN gets a SYN-ACK.
 func (q *asked) accepted() *stories {
-	ss := &stories{}
+	ss := q.e.stories()
 	for _, h := range q.holds {
 		q.acceptedHolding(ss, h)
 	}

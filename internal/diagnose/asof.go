@@ -5,8 +5,8 @@ import "github.com/tcpwhy/tcpwhy/internal/flow"
 // asOf returns what the capture had shown of a connection before a frame. A late
 // segment of the old connection, above all the very answer that is to be
 // explained, moves its marks: without this an answer would explain itself.
-func asOf(c *flow.Connection, before uint64) *flow.Connection {
-	out := new(flow.Connection)
+func (m *scratch) asOf(c *flow.Connection, before uint64) *flow.Connection {
+	out := m.conns.one()
 	asOfInto(out, c, before)
 	return out
 }

@@ -109,7 +109,7 @@ func withoutRepeats(in []kernel.Reading) []kernel.Reading {
 
 // challenged tries every course in which the SYN gets an ACK without SYN.
 func (q *asked) challenged() *stories {
-	ss := &stories{}
+	ss := q.e.stories()
 	for _, h := range q.holds {
 		for _, listener := range []kernel.Answer{kernel.Yes, kernel.No} {
 			for _, sv := range q.survivals(h) {

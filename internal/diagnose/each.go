@@ -8,15 +8,27 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/flow"
 )
 
-// AnswerEach is Answer for who cannot keep all results at once: it gives them one by one as
-// they are found, without an ID. Sorted stably by Compare they are what Answer returns. Now and then
-// it tells the time before which no result comes any more: those given until then that are
-// earlier can be put in their places.
-func (e *Engine) AnswerEach(capture Capture, give func(*Result), sure func(before int64)) {
+// Each takes results one by one, as AnswerEach finds them.
+type Each struct {
+	// Give takes a result without an ID. Sorted stably by Compare they are what Answer returns.
+	Give func(*Result)
+	// Sure is told now and then the time before which no result comes any more: of those given until
+	// then, what is earlier can be put in its place. nil: nobody asks.
+	Sure func(before int64)
+	// Reuse: of a result, all but Connections and the texts of its ids is valid during Give only.
+	Reuse bool
+}
+
+// AnswerEach is Answer for who cannot keep all results at once.
+func (e *Engine) AnswerEach(capture Capture, to Each) {
+	sure := to.Sure
+	if sure == nil {
+		sure = func(int64) {}
+	}
 	if !e.settled.used && capture.Connections <= FewConnections {
 		for _, r := range e.answer(capture, math.MaxInt64, true) {
 			r.Finding.ID = ""
-			give(&r)
+			to.Give(&r)
 		}
 		sure(math.MaxInt64)
 		return
@@ -25,7 +37,7 @@ func (e *Engine) AnswerEach(capture Capture, give func(*Result), sure func(befor
 	before := e.settled.findings
 	a := answering{e: e, now: math.MaxInt64, findings: before, give: func(f *finding) {
 		r := f.result(f.c)
-		give(&r)
+		to.Give(&r)
 	}}
 	a.together()
 	for _, f := range a.findings[len(before):] {
@@ -37,6 +49,9 @@ func (e *Engine) AnswerEach(capture Capture, give func(*Result), sure func(befor
 			a.life(t.index)
 		} else {
 			a.attempt(t.index)
+		}
+		if to.Reuse {
+			e.mem.reset()
 		}
 	}
 	sure(math.MaxInt64)

@@ -43,6 +43,7 @@ type Engine struct {
 	facts    *Facts
 	hosts    Hosts
 	capture  Capture
+	mem      *scratch
 	asked    []*flow.Connection
 	troubled []*flow.Connection
 	// askedTurns and troubledTurns say of each of those when it may be answered.
@@ -97,7 +98,7 @@ type inheritance struct {
 func New(facts *Facts, hosts Hosts) *Engine {
 	c := kernel.Candidates()
 	return &Engine{
-		facts: facts, hosts: hosts, candidates: c, alike: kernel.Alike(c, modelled()),
+		facts: facts, hosts: hosts, mem: &scratch{}, candidates: c, alike: kernel.Alike(c, modelled()),
 		inherits: map[segment.Addr]inheritance{}, lastOpened: map[segment.Endpoint]uint64{},
 		openingTold: map[uint64]bool{}, stuck: map[uint64]bool{}, reopened: map[uint64]uint64{}, settled: settled{told: map[uint64]bool{}},
 	}

@@ -154,8 +154,8 @@ func (n numbers) socket(s live.State) live.Socket {
 
 // holdingsOf lists what end s of a connection may hold after the last frame that
 // belongs to it and before a later one, the likeliest first.
-func holdingsOf(c *flow.Connection, s flow.Side, before uint64, who string) []holding {
-	out := holdingsAt(c, s, before)
+func (m *scratch) holdingsOf(c *flow.Connection, s flow.Side, before uint64, who string) []holding {
+	out := m.holdingsAt(c, s, before)
 	for i := range out {
 		out[i].why = named(out[i].why, who)
 	}
@@ -180,13 +180,13 @@ var (
 )
 
 // holdingsAt speaks of the end as "it" or "this end".
-func holdingsAt(c *flow.Connection, s flow.Side, before uint64) []holding {
+func (m *scratch) holdingsAt(c *flow.Connection, s flow.Side, before uint64) []holding {
 	e, p := &c.Ends[s], &c.Ends[s.Other()]
-	h := reader{c: c, s: s, e: e, p: p, n: numbersOf(c, s, before)}
+	h := reader{m: m, c: c, s: s, e: e, p: p, n: numbersOf(c, s, before)}
 	switch {
 	case c.State == flow.Reset && e.RST.Seen() && c.EndedAt.Frame == e.RST.Frame && e.SndNxt.Frame <= e.RST.Frame:
-		return []holding{{kind: nothing, reset: e.RST, byEnd: true, since: e.RST.Point,
-			why: "this end sent a RST: nothing of the connection is left at it", frames: nums(e.RST.Point)}}
+		return h.list(holding{kind: nothing, reset: e.RST, byEnd: true, since: e.RST.Point,
+			why: "this end sent a RST: nothing of the connection is left at it", frames: nums(e.RST.Point)})
 	case c.State == flow.SynOnly || c.State == flow.SynAcked:
 		return h.opening()
 	case e.FIN.Seen() && p.FIN.Seen():
@@ -201,10 +201,16 @@ func holdingsAt(c *flow.Connection, s flow.Side, before uint64) []holding {
 
 // reader works the holdings of one end out.
 type reader struct {
+	m    *scratch
 	c    *flow.Connection
 	s    flow.Side
 	e, p *flow.End
 	n    numbers
+}
+
+// list makes a list of holdings, with room for another one or two.
+func (h *reader) list(all ...holding) []holding {
+	return append(h.m.holdings.take(len(all)+2), all...)
 }
 
 func (h *reader) alive(st live.State, since flow.Point, why string, frames []uint64, as ...Assumption) holding {
@@ -258,9 +264,9 @@ func (h *reader) opening() []holding {
 		k.live.SndNxt = kernel.Known(h.e.ISN.Num.Add(1))
 		k.live.RcvNxt = kernel.Known(h.p.ISN.Num.Add(1))
 		k.live.RcvWnd = kernel.Known(seq.Of(uint32(h.e.FirstWindow)))
-		return []holding{k}
+		return h.list(k)
 	}
-	return []holding{{kind: nothing, since: h.c.LastSeen, why: "no connection was ever opened", frames: nums(h.c.First)}}
+	return h.list(holding{kind: nothing, since: h.c.LastSeen, why: "no connection was ever opened", frames: nums(h.c.First)})
 }
 
 // orderUnsure: the first sending of a FIN may be missing, so that what this end had
@@ -307,7 +313,7 @@ func (h *reader) bothClosed() []holding {
 	acked := e.RcvNxt.Seen() && !e.RcvNxt.Num.Before(p.FIN.Num)
 	first := e.FINAck.Num.Before(p.FIN.Num)
 	unsure := orderUnsure(e) || orderUnsure(p) || carriesData(h.c, h.s) || carriesData(h.c, h.s.Other())
-	var out []holding
+	out := h.list()
 	since := p.FIN.Point
 	if acked && e.RcvNxt.Num == p.FIN.Num {
 		since = e.RcvNxt.Point
@@ -324,10 +330,10 @@ func (h *reader) bothClosed() []holding {
 		if e.FINAcked.Seen() {
 			last.assumes = append(last.assumes, assumeLost)
 			last.why = "it closed second, and the last ACK did not reach it"
-			return []holding{k, last}
+			return h.list(k, last)
 		}
 		k.assumes = append(k.assumes, assumeLastACKUnseen)
-		return []holding{last, k}
+		return h.list(last, k)
 	}
 	switch {
 	case first && acked && !e.FINAcked.Seen():
@@ -356,7 +362,7 @@ func (h *reader) bothClosed() []holding {
 func (h *reader) closedFirst() []holding {
 	e := h.e
 	since := later(e.FIN.Point, e.FINAcked)
-	var out []holding
+	out := h.m.holdings.take(4)
 	if gaps(h.p, e) { // it acknowledged something of the peer that is not in the capture
 		out = append(out, h.timeWait(timewait.TimeWait, later(since, e.RcvNxt.Point),
 			"it closed first and acknowledged a byte of the peer that the capture does not show, which may be the FIN", nums(e.FIN.Point, e.RcvNxt.Point), assumeFINUnseen),
@@ -383,24 +389,24 @@ func (h *reader) peerClosed() []holding {
 		got := h.alive(live.CloseWait, h.p.FIN.Point, "the peer closed, and this end's ACK of the FIN is not in the capture (CLOSE_WAIT)", nums(h.p.FIN.Point), assumeReplyUnseen)
 		got.live.RcvNxt = kernel.Known(h.p.FIN.Num)
 		lost := h.alive(live.Established, h.p.FIN.Point, "the peer's FIN did not reach this end, for which the connection still lives", nums(h.p.FIN.Point), assumeFINLost)
-		return []holding{lost, got}
+		return h.list(lost, got)
 	}
 	wait := h.alive(live.CloseWait, later(h.p.FIN.Point, h.e.RcvNxt.Point), "the peer closed; this end's application did not (CLOSE_WAIT)", nums(h.p.FIN.Point))
 	if !gaps(h.e, h.p) {
-		return []holding{wait}
+		return h.list(wait)
 	}
 	frames := nums(h.p.FIN.Point, h.p.RcvNxt.Point)
 	tw := h.timeWait(timewait.TimeWait, later(h.p.FIN.Point, h.e.RcvNxt.Point), "the peer acknowledged a byte of this end that the capture does not show, which may be its FIN", frames, assumeFINUnseen)
 	gone := holding{kind: nothing, closedSecond: true, since: h.p.RcvNxt.Point, frames: frames, assumes: []Assumption{assumeFINUnseen},
 		why: "the peer acknowledged a byte of this end that the capture does not show, which may be its FIN"}
 	wait.assumes = append(wait.assumes, assumeByteUnseen)
-	return []holding{tw, gone, wait}
+	return h.list(tw, gone, wait)
 }
 
 // open: no FIN and no RST in the capture.
 func (h *reader) open() []holding {
 	est := h.alive(live.Established, h.c.First, "the capture shows no close: the connection is ESTABLISHED here", nums(h.e.Last.Point, h.p.Last.Point))
-	out := []holding{est}
+	out := h.list(est)
 	if h.s == flow.Listener && h.onlySYNACK() {
 		pending := h.opening()
 		pending[0].why = "this end has shown nothing behind its SYN-ACK, so that the request may still wait for the last ACK (SYN_RECV)"

@@ -29,7 +29,7 @@ func ladder(conns []*flow.Connection, f *finding) ([]report.Step, stretch) {
 	for _, c := range conns {
 		n += len(c.Frames) + len(c.Troubles) + 3 // those that were not kept: of the handshake, and up to where it went
 	}
-	rungs := make([]rung, 0, n)
+	rungs := f.mem.rungs.take(n)
 	for i, c := range conns {
 		rungs = appendRungs(rungs, c, i+1, f)
 	}
@@ -38,7 +38,7 @@ func ladder(conns []*flow.Connection, f *finding) ([]report.Step, stretch) {
 	// A frame that two connections keep has one rung.
 	rungs = slices.CompactFunc(rungs, func(a, b rung) bool { return a.step.Frame != 0 && a.step.Frame == b.step.Frame })
 	rungs = cutMiddle(rungs, f)
-	out := make([]report.Step, 0, len(rungs)+2)
+	out := f.mem.steps.take(2 * len(rungs))
 	for i := range rungs {
 		r := &rungs[i]
 		if i > 0 {
@@ -48,7 +48,7 @@ func ladder(conns []*flow.Connection, f *finding) ([]report.Step, stretch) {
 		}
 		r.step.AtS = at(r.time, rungs[0].time)
 		if r.step.Frame != 0 {
-			r.step.Time = report.FormatTime(r.time)
+			r.step.Time = f.mem.time(r.time)
 		}
 		out = append(out, r.step)
 	}
@@ -70,7 +70,7 @@ func appendRungs(out []rung, c *flow.Connection, n int, f *finding) []rung {
 		return "server"
 	}
 	add := func(fr *flow.Frame) {
-		out = append(out, rung{report.Step{Frame: fr.Frame, From: name(fr.From), Segment: frameText(c, fr), Fields: fieldsOf(c, fr),
+		out = append(out, rung{report.Step{Frame: fr.Frame, From: name(fr.From), Segment: f.mem.frameText(c, fr), Fields: f.mem.fieldsOf(c, fr),
 			Asked: slices.Contains(f.frames, fr.Frame), Incarnation: n}, fr.Time})
 	}
 	var room [32]uint64
@@ -181,7 +181,7 @@ func handshakeFrame(c *flow.Connection, s flow.Side) flow.Frame {
 
 // frameText prints a kept frame in packetdrill's notation, a SYN or SYN-ACK with the
 // options that its end offered.
-func frameText(c *flow.Connection, f *flow.Frame) string {
+func (m *scratch) frameText(c *flow.Connection, f *flow.Frame) string {
 	s := segmentOf(f)
 	if e := &c.Ends[f.From]; f.Flags.Has(segment.SYN) && e.ISN.Seen() && !e.ISNImplied && f.Seq == e.ISN.Num {
 		if e.MSS != 0 {
@@ -195,7 +195,7 @@ func frameText(c *flow.Connection, f *flow.Frame) string {
 		}
 	}
 	var room [160]byte
-	return string(segment.AppendPacketdrill(room[:0], &s))
+	return m.text(segment.AppendPacketdrill(room[:0], &s))
 }
 
 // cutMiddle keeps the rungs around the frames that are asked about and drops the

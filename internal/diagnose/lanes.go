@@ -23,6 +23,7 @@ const (
 
 // lane collects the states of one end in the order of time.
 type lane struct {
+	mem   *scratch
 	t     stretch
 	spans []report.Span
 	// assumed is put on whatever begins.
@@ -66,7 +67,7 @@ func (l *lane) finish() []report.Span {
 func (f *finding) lanes(conns []*flow.Connection, t stretch) []report.Lane {
 	var out []report.Lane
 	for _, s := range []flow.Side{flow.Opener, flow.Listener} {
-		l := &lane{t: t, spans: make([]report.Span, 0, 8)}
+		l := &lane{mem: f.mem, t: t, spans: f.mem.spans.take(8)}
 		end := f.c.Ends[s].Endpoint
 		for _, c := range conns {
 			f.lane(l, c, end)
@@ -175,7 +176,7 @@ func (l *lane) rests(c *flow.Connection, s flow.Side, v hostView, until int64) {
 	if s == flow.Listener && !c.MidStream && !e.ISN.Seen() {
 		return
 	}
-	h := holdingsAt(c, s, math.MaxUint64)[0]
+	h := l.mem.holdingsAt(c, s, math.MaxUint64)[0]
 	if c.State == flow.Reset && h.kind == alive {
 		l.begin(stateClosed, c.EndedAt)
 		return

@@ -24,7 +24,7 @@ type life struct {
 }
 
 func (e *Engine) newLife(c *flow.Connection) *life {
-	l := &life{e: e, c: c}
+	l := &life{e: e, c: c, frames: e.mem.frames.take(2 + len(c.Troubles) + len(c.Frames))}
 	for _, s := range []flow.Side{flow.Opener, flow.Listener} {
 		if at := &c.Ends[s]; at.ISN.Seen() && !at.ISNImplied {
 			f := handshakeFrame(c, s)
@@ -145,7 +145,7 @@ func (l *life) left(p flow.Point) time.Duration { return time.Duration(l.e.captu
 // finding begins a finding of this connection; actor is the side whose doing is asked
 // about.
 func (l *life) finding(question string, actor flow.Side, at flow.Point, frames ...uint64) *finding {
-	return &finding{question: question, c: l.c, actor: actor, time: at.Time, frames: frameList(frames...)}
+	return &finding{mem: l.e.mem, question: question, c: l.c, actor: actor, time: at.Time, frames: frameList(frames...)}
 }
 
 // finish judges the stories and dresses the finding.

@@ -37,12 +37,12 @@ func (e *Engine) explainOpening(c *flow.Connection) []*finding {
 		return nil
 	}
 	syn, repeats := firstSYN(c)
-	f := &finding{question: "connect-silent", c: c, time: syn.Time, frames: []uint64{syn.Frame}}
+	f := &finding{mem: e.mem, question: "connect-silent", c: c, time: syn.Time, frames: []uint64{syn.Frame}}
 	for _, r := range repeats {
 		f.frames = append(f.frames, r.Frame)
 	}
 	f.asks = fmt.Sprintf("Why did nothing answer the SYN in frame %d?", syn.Frame)
-	ss := &stories{}
+	ss := e.stories()
 	server := e.view("server", c.Ends[flow.Listener].Addr)
 	e.gate(ss, server, c, &syn, !c.Ends[flow.Listener].Addr.Is4())
 	e.noAnswer(ss, c, &syn, repeats, 0)
@@ -122,10 +122,10 @@ func (e *Engine) justOpened(c *flow.Connection) *finding {
 	if e.lastOpened[l.Endpoint] != c.LastSeen.Frame {
 		return nil // one for each listener will do: the last
 	}
-	f := &finding{question: "connect-stuck", c: c, time: o.ISN.Time, frames: frameList(o.ISN.Frame, l.ISN.Frame, c.LastSeen.Frame)}
+	f := &finding{mem: e.mem, question: "connect-stuck", c: c, time: o.ISN.Time, frames: frameList(o.ISN.Frame, l.ISN.Frame, c.LastSeen.Frame)}
 	f.asks = fmt.Sprintf("Was the handshake that began in frame %d taken, before the capture ends?", o.ISN.Frame)
 	server := e.view("server", l.Addr, l)
-	ss := &stories{}
+	ss := e.stories()
 	ss.add(story{cause: "nothing-wrong", stands: report.StaysOpen, says: "Nothing is wrong in these frames: the capture ends before anything could follow.",
 		evidence: []report.Evidence{note("the capture ends less than a second later", c.LastSeen.Frame)}})
 	ss.add(story{cause: "final-ack-ignored", stands: report.StaysOpen, assumes: []Assumption{assumeQueueFull},
@@ -184,9 +184,9 @@ func (e *Engine) finalACKIgnored(c *flow.Connection) *finding {
 	if again == nil || !o.RcvNxt.Seen() || o.RcvNxt.Num.Before(l.ISN.Num.Add(1)) || o.RcvNxt.Time > again.Time {
 		return nil
 	}
-	f := &finding{question: "connect-stuck", c: c, time: o.ISN.Time, frames: append([]uint64{o.ISN.Frame, l.ISN.Frame, o.RcvNxt.Frame}, repeats...)}
+	f := &finding{mem: e.mem, question: "connect-stuck", c: c, time: o.ISN.Time, frames: append([]uint64{o.ISN.Frame, l.ISN.Frame, o.RcvNxt.Frame}, repeats...)}
 	f.asks = fmt.Sprintf("Why did the SYN-ACK come again in frame %d, though frame %d acknowledges it?", repeats[0], o.RcvNxt.Frame)
-	ss := &stories{}
+	ss := e.stories()
 	server := e.view("server", l.Addr, l)
 	ignored := e.deferred(ss, c, repeats, server)
 	ss.add(story{cause: "final-ack-ignored", stands: report.StaysOpen, assumes: ignored,
@@ -355,7 +355,7 @@ func firstSYN(c *flow.Connection) (flow.Frame, []flow.Frame) {
 // answer asks the question that the round's reply raises.
 func (q *asked) answer() *finding {
 	r := q.r()
-	f := &finding{c: q.c, past: q.chain(), time: q.now(), frames: r.frames()}
+	f := &finding{mem: q.e.mem, c: q.c, past: q.chain(), time: q.now(), frames: r.frames()}
 	var ss *stories
 	switch r.kind {
 	case kernel.ReplySYNACK:

@@ -29,12 +29,15 @@ func (f *finding) draw(out *report.Finding, conns []*flow.Connection) {
 	}
 }
 
+// fieldsRoom is Fields with what it points to.
+type fieldsRoom struct {
+	report.Fields
+	tsVal, tsEcr uint32
+}
+
 // fieldsOf are the numbers of a frame.
-func fieldsOf(c *flow.Connection, f *flow.Frame) *report.Fields {
-	room := &struct {
-		report.Fields
-		tsVal, tsEcr uint32
-	}{} // one piece of memory
+func (m *scratch) fieldsOf(c *flow.Connection, f *flow.Frame) *report.Fields {
+	room := m.fields.one()
 	out := &room.Fields
 	*out = report.Fields{Flags: f.Flags.String(), Seq: f.Seq.Uint32(), Len: f.Len, Window: f.Window, TTL: f.TTL, IPID: f.IPID, MSS: f.MSS,
 		Relative: c.Relative || f.Doubt.Relative()}
@@ -101,16 +104,17 @@ func (q *asked) ring() *report.Ring {
 // clock is the ISNs and timestamps of an end; nil where there are not two ISNs.
 func (f *finding) clock(conns []*flow.Connection, side flow.Side, t stretch) *report.Clock {
 	end := f.c.Ends[side].Endpoint
-	out := &report.Clock{End: name(side)}
+	isns := f.mem.points.take(len(conns))
 	var base flow.Mark
-	var samples []flow.TSSample
+	var room [48]flow.TSSample
+	samples := room[:0]
 	for i, c := range conns {
 		s := sideOf(c, end)
 		e := &c.Ends[s]
 		if e.Endpoint != end || c.Relative {
 			continue
 		}
-		samples = append(samples, tsSamples(c, s)...)
+		samples = appendTSSamples(samples, c, s)
 		if !e.ISN.Seen() || e.ISNImplied && e.SndNxt.Seen() && e.ISN.Num == e.SndNxt.Num {
 			continue
 		}
@@ -120,10 +124,14 @@ func (f *finding) clock(conns []*flow.Connection, side flow.Side, t stretch) *re
 		} else {
 			base = e.ISN
 		}
-		out.ISNs = append(out.ISNs, pt)
+		isns = append(isns, pt)
 	}
-	if len(out.ISNs) < 2 {
+	if len(isns) < 2 {
 		return nil
+	}
+	out := &report.Clock{End: name(side), ISNs: isns}
+	if len(samples) > 0 {
+		out.TSVals = f.mem.points.take(len(samples))
 	}
 	for _, x := range samples {
 		out.TSVals = append(out.TSVals, report.ClockPoint{Frame: x.Frame, AtS: atS(x.Time, t), Value: x.TSVal.Uint32()})
@@ -160,9 +168,8 @@ func (f *finding) isnIs(isn, base flow.Mark, past []*flow.Connection, end segmen
 	return ""
 }
 
-// tsSamples lists the timestamps of an end that were kept, in order.
-func tsSamples(c *flow.Connection, s flow.Side) []flow.TSSample {
-	var out []flow.TSSample
+// appendTSSamples lists the timestamps of an end that were kept, in order.
+func appendTSSamples(out []flow.TSSample, c *flow.Connection, s flow.Side) []flow.TSSample {
 	e := &c.Ends[s]
 	if e.TSOffered && e.ISN.Seen() && !e.ISNImplied {
 		out = append(out, flow.TSSample{TSVal: e.FirstTSVal, Point: e.ISN.Point})

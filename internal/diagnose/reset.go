@@ -39,7 +39,7 @@ func (l *life) reset() *finding {
 	}
 	f.frames = append(f.frames, q.r.Frame)
 	f.asks = fmt.Sprintf("Why did the %s reset the connection in frame %d?", name(q.x), q.r.Frame)
-	ss := &stories{}
+	ss := l.e.stories()
 	switch {
 	case q.damaged(ss), q.ignored(ss), q.bypassed(ss):
 	case !l.opened():
@@ -78,7 +78,7 @@ func (l *life) resetCase() *resetCase {
 	if r == nil {
 		return nil
 	}
-	q := &resetCase{life: l, r: r, x: r.From, y: r.From.Other(), before: asOf(l.c, r.Frame), bare: !has(r, segment.ACK)}
+	q := &resetCase{life: l, r: r, x: r.From, y: r.From.Other(), before: l.e.mem.asOf(l.c, r.Frame), bare: !has(r, segment.ACK)}
 	ex, ey := q.end(q.x), q.end(q.y)
 	was := &q.before.Ends[q.x]
 	q.exact = !was.SndNxt.Seen() || r.Seq == was.SndNxt.Num || was.FIN.Seen() && r.Seq == was.FIN.Num.Add(^uint32(0))

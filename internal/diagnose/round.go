@@ -110,7 +110,8 @@ type asked struct {
 	holds       []holding
 	isn         isnReading
 	cookie      *cookieAnswer // nil: not asked yet
-	nums        *numbers      // see numbers
+	nums        numbers       // see numbers, once hasNums
+	hasNums     bool
 }
 
 func (e *Engine) ask(c *flow.Connection, rounds []round, i int) *asked {
@@ -120,12 +121,12 @@ func (e *Engine) ask(c *flow.Connection, rounds []round, i int) *asked {
 	}
 	srv, cli := &c.Ends[flow.Listener], &c.Ends[flow.Opener]
 	q := &asked{e: e, c: c, whole: p, rounds: rounds, i: i, es: sideOf(p, srv.Endpoint), ipv6: !srv.Addr.Is4()}
-	q.p = asOf(p, q.firstSYN())
+	q.p = e.mem.asOf(p, q.firstSYN())
 	q.p.Relative = p.Relative || c.Relative
 	p = q.p
 	q.server = e.view("server", srv.Addr, &p.Ends[q.es], srv)
 	q.client = e.view("client", cli.Addr, cli)
-	q.holds = holdingsOf(p, q.es, q.firstSYN(), "server")
+	q.holds = e.mem.holdingsOf(p, q.es, q.firstSYN(), "server")
 	if q.r().kind == kernel.ReplySYNACK {
 		q.isn = q.readISN()
 	}
@@ -150,11 +151,10 @@ func (q *asked) firstSYN() uint64 {
 
 // numbers are the end's variables before the SYN, read off once.
 func (q *asked) numbers() numbers {
-	if q.nums == nil {
-		n := numbersOf(q.p, q.es, q.firstSYN())
-		q.nums = &n
+	if !q.hasNums {
+		q.nums, q.hasNums = numbersOf(q.p, q.es, q.firstSYN()), true
 	}
-	return *q.nums
+	return q.nums
 }
 
 func (q *asked) r() *round { return &q.rounds[q.i] }

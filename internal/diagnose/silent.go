@@ -16,7 +16,7 @@ import (
 
 // silent tries every course in which the SYN gets nothing.
 func (q *asked) silent() *stories {
-	ss := &stories{}
+	ss := q.e.stories()
 	for _, h := range q.holds {
 		q.limited(ss, h)
 		q.dropped(ss, h)

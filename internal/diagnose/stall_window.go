@@ -90,7 +90,7 @@ func (l *life) zeroWindow() *finding {
 		ev = append(ev, l.probeEvidence(w))
 	}
 	busy := assumeBusyReader
-	ss := &stories{}
+	ss := l.e.stories()
 	switch {
 	case w.silent(l.end(y)):
 		l.goneBehindWindow(ss, w, ev)

@@ -42,6 +42,9 @@ func ruledOut(cause, says string, ev ...report.Evidence) story {
 	return story{cause: cause, stands: report.RuledOut, says: says, evidence: ev}
 }
 
+// stories makes room for the stories of one question.
+func (e *Engine) stories() *stories { return &stories{list: e.mem.stories.take(8)} }
+
 // stories keeps one story a cause: one that stands before one that is ruled out,
 // the cheaper before the dearer.
 type stories struct{ list []story }
@@ -56,9 +59,6 @@ func (ss *stories) add(s story) {
 			*have = s
 		}
 		return
-	}
-	if ss.list == nil {
-		ss.list = make([]story, 0, 8)
 	}
 	ss.list = append(ss.list, s)
 }
@@ -182,6 +182,7 @@ func orList(names []string) string {
 
 // finding is a question with its answer, before it becomes part of a report.
 type finding struct {
+	mem      *scratch
 	question string
 	asks     string
 	c        *flow.Connection
@@ -228,7 +229,7 @@ func (f *finding) result(c *flow.Connection) Result {
 	out := report.Finding{
 		Question: f.question, Asks: f.asks, Flow: endpoints(c), Frames: f.frames,
 		Verdict: report.Verdict{Certainty: f.verdict.certainty, Cause: f.verdict.cause, Says: says, Fault: f.fault, Severity: f.severity},
-		Causes:  make([]report.Cause, 0, len(f.stories)+len(f.aftermath)), Settle: f.settle, Advice: f.advice, Warnings: f.warnings, Ladder: []report.Step{}, ConnectionIDs: []string{},
+		Causes:  f.mem.causes.take(len(f.stories) + len(f.aftermath)), Settle: f.settle, Advice: f.advice, Warnings: f.warnings, Ladder: []report.Step{}, ConnectionIDs: []string{},
 	}
 	if out.Settle == nil {
 		out.Settle = []report.Settle{}

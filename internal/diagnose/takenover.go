@@ -18,7 +18,7 @@ func (q *asked) takenOver(f *finding) *finding {
 	if q.i != 0 || q.r().kind != kernel.ReplySYNACK {
 		return nil
 	}
-	own := holdingsOf(q.p, q.es.Other(), q.firstSYN(), "client")
+	own := q.e.mem.holdingsOf(q.p, q.es.Other(), q.firstSYN(), "client")
 	if len(own) == 0 || own[0].kind != twTrue && own[0].kind != twOrphan {
 		return nil
 	}
@@ -27,7 +27,7 @@ func (q *asked) takenOver(f *finding) *finding {
 		return nil // its own TIME_WAIT is over: nothing to ask
 	}
 	ss := q.takeOverStories(h)
-	g := &finding{question: "port-taken-over", c: q.c, past: q.chain(), time: q.now(), frames: []uint64{q.r().syn.Frame}, q: q}
+	g := &finding{mem: q.e.mem, question: "port-taken-over", c: q.c, past: q.chain(), time: q.now(), frames: []uint64{q.r().syn.Frame}, q: q}
 	g.asks = fmt.Sprintf("Why could the client open from the same port again in frame %d, %s after a close that left it in TIME_WAIT?", q.r().syn.Frame, seconds(q.elapsed(h.since)))
 	g.verdict = ss.judge()
 	g.stories = ss.list
@@ -58,7 +58,7 @@ func (ss *stories) takenOver() bool {
 
 // takeOverStories tries what can put a SYN on a four-tuple in its own TIME_WAIT.
 func (q *asked) takeOverStories(h holding) *stories {
-	ss := &stories{}
+	ss := q.e.stories()
 	syn := &q.r().syn
 	tw := h.tw
 	want := kernel.InheritedISN(tw.SndNxt)

@@ -1,0 +1,88 @@
+package diagnose
+
+import (
+	"unsafe"
+
+	"github.com/tcpwhy/tcpwhy/internal/flow"
+	"github.com/tcpwhy/tcpwhy/internal/report"
+)
+
+// scratch is memory for what lives as long as one answer: where results are not kept (Each.Reuse)
+// it is used again for the next one. A finding takes some 25 KB in 250 pieces; to collect that as
+// garbage, and to touch fresh memory for it, took as long as to find it out. What outlives an answer (what the
+// engine remembers, Result.Connections, ids) must not be put here. The zero value is ready.
+type scratch struct {
+	conns    slab[flow.Connection]
+	frames   slab[flow.Frame]
+	holdings slab[holding]
+	stories  slab[story]
+	causes   slab[report.Cause]
+	rungs    slab[rung]
+	steps    slab[report.Step]
+	fields   slab[fieldsRoom]
+	spans    slab[report.Span]
+	points   slab[report.ClockPoint]
+	texts    slab[byte]
+	dates    dateCache // stays
+}
+
+// reset forgets everything.
+func (m *scratch) reset() {
+	m.conns.reset()
+	m.frames.reset()
+	m.holdings.reset()
+	m.stories.reset()
+	m.causes.reset()
+	m.rungs.reset()
+	m.steps.reset()
+	m.fields.reset()
+	m.spans.reset()
+	m.points.reset()
+	m.texts.reset()
+}
+
+// text keeps a copy of b as a string.
+func (m *scratch) text(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
+	t := append(m.texts.take(len(b)), b...)
+	return unsafe.String(&t[0], len(t))
+}
+
+// time is report.FormatTime.
+func (m *scratch) time(ns int64) string {
+	var room [32]byte
+	return m.text(m.dates.append(room[:0], ns))
+}
+
+// slab hands out pieces of one list.
+type slab[T any] struct {
+	room []T
+	used int
+}
+
+// take returns an empty list with room for n. Appending more than that moves it elsewhere.
+func (s *slab[T]) take(n int) []T {
+	if s.used+n > len(s.room) {
+		// Who has a piece of the old list keeps it.
+		s.room, s.used = make([]T, max(n, 2*len(s.room), s.least())), 0
+	}
+	out := s.room[s.used : s.used : s.used+n]
+	s.used += n
+	return out
+}
+
+// one returns a value that is zero.
+func (s *slab[T]) one() *T { return &s.take(1)[:1][0] }
+
+// least is how many are made room for at first: a kilobyte or two.
+func (s *slab[T]) least() int {
+	var x T
+	return max(1, int(1536/unsafe.Sizeof(x)))
+}
+
+func (s *slab[T]) reset() {
+	clear(s.room[:s.used])
+	s.used = 0
+}
