@@ -9,6 +9,7 @@ import (
 
 	"github.com/tcpwhy/tcpwhy/internal/capture"
 	"github.com/tcpwhy/tcpwhy/internal/diagnose"
+	"github.com/tcpwhy/tcpwhy/internal/flow"
 	"github.com/tcpwhy/tcpwhy/internal/report"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
@@ -19,7 +20,7 @@ func (s *sink) stream(to io.Writer, out *Report, r *capture.Reader, sel *selecti
 	if err != nil {
 		return err
 	}
-	q := &queue{s: s, out: out, to: report.NewStream(to, out), named: map[uint64]bool{}}
+	q := &queue{out: out, to: report.NewStream(to, out)}
 	s.engine.AnswerEach(c, diagnose.Each{Reuse: true, Sure: q.write, Give: func(res *diagnose.Result) {
 		p := &queued{shown: sel.wants(res, w, s.names.name), found: q.found}
 		q.found++
@@ -33,7 +34,31 @@ func (s *sink) stream(to io.Writer, out *Report, r *capture.Reader, sel *selecti
 		heap.Push(q, p)
 	}})
 	out.Summary, out.QuietConnections = q.sum.Groups(), q.sum.Quiet(out.Capture.Connections)
-	return q.to.End(out)
+	q.to.Conclude(out)
+	for _, c := range q.named.list {
+		s.describer.Describe(c, &s.line)
+		q.to.Connection(&s.line)
+	}
+	return q.to.End()
+}
+
+// named lists connections once each, in the order in which they were first named.
+type named struct {
+	list []*flow.Connection
+	seen []uint64 // a bit for each id
+}
+
+func (n *named) add(all []*flow.Connection) {
+	for _, c := range all {
+		word, bit := c.ID/64, uint64(1)<<(c.ID%64)
+		for uint64(len(n.seen)) <= word {
+			n.seen = append(n.seen, 0)
+		}
+		if n.seen[word]&bit == 0 {
+			n.seen[word] |= bit
+			n.list = append(n.list, c)
+		}
+	}
 }
 
 // queued is a finding while its place among the others is not sure.
@@ -46,11 +71,10 @@ type queued struct {
 
 // queue has findings whose place is not sure, the first on top.
 type queue struct {
-	s       *sink
 	out     *Report
 	to      *report.Stream
 	sum     report.Summary
-	named   map[uint64]bool
+	named   named
 	found   int
 	given   uint64
 	waiting []*queued
@@ -69,7 +93,7 @@ func (q *queue) write(before int64) {
 		}
 		q.sum.Add(&p.Finding)
 		q.to.Write(p.Finding.ID, p.text)
-		q.s.name(q.out, p.Connections, q.named)
+		q.named.add(p.Connections)
 	}
 }
 

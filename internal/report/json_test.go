@@ -193,6 +193,9 @@ func TestStream(t *testing.T) {
 		if r.Findings == nil {
 			r.Findings = []Finding{}
 		}
+		if r.Connections == nil {
+			r.Connections = []Connection{}
+		}
 		if n := len(r.Findings); n > 0 && rapid.Bool().Draw(t, "many") {
 			for len(r.Findings) < 300 { // more than is gathered before it is written
 				r.Findings = append(r.Findings, r.Findings[:n]...)
@@ -221,7 +224,11 @@ func TestStream(t *testing.T) {
 				s.Write(r.Findings[from+i].ID, texts[from+i])
 			}
 		}
-		if err := s.End(r); err != nil {
+		s.Conclude(r)
+		for i := range r.Connections {
+			s.Connection(&r.Connections[i])
+		}
+		if err := s.End(); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got.Bytes(), want) {
@@ -235,12 +242,14 @@ func TestStreamFails(t *testing.T) {
 	s := NewStream(io.Discard, r)
 	r.Findings[0].Ladder[0].AtS = math.NaN()
 	s.Write("f1", s.Pack(&r.Findings[0]))
-	if err := s.End(r); err == nil {
+	s.Conclude(r)
+	if err := s.End(); err == nil {
 		t.Error("a number that is none gives no error")
 	}
 	full := errors.New("no space")
 	s = NewStream(failing{full}, r)
-	if err := s.End(r); !errors.Is(err, full) {
+	s.Conclude(r)
+	if err := s.End(); !errors.Is(err, full) {
 		t.Errorf("a writer that fails gives %v", err)
 	}
 }

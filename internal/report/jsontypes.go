@@ -9,7 +9,12 @@ func (j *appender) report(r *Report) {
 		j.finding(f)
 		j.flushIfLong()
 	})
-	j.tail(r)
+	j.conclusion(r)
+	list(j, `"connections": `, r.Connections, func(j *appender, c *Connection) {
+		j.connection(c)
+		j.flushIfLong()
+	})
+	j.close('}')
 }
 
 // head appends what a report has before its findings.
@@ -21,18 +26,13 @@ func (j *appender) head(r *Report) {
 	j.capture(&r.Capture)
 }
 
-// tail appends what a report has after its findings.
-func (j *appender) tail(r *Report) {
+// conclusion appends what a report has between its findings and its connections.
+func (j *appender) conclusion(r *Report) {
 	list(j, `"summary": `, r.Summary, group)
 	j.num(`"quiet_connections": `, r.QuietConnections)
 	if r.HiddenFindings != 0 {
 		j.whole(`"hidden_findings": `, r.HiddenFindings)
 	}
-	list(j, `"connections": `, r.Connections, func(j *appender, c *Connection) {
-		j.connection(c)
-		j.flushIfLong()
-	})
-	j.close('}')
 }
 
 func (j *appender) capture(c *Capture) {

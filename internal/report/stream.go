@@ -60,11 +60,25 @@ func (s *Stream) Write(id string, text Packed) {
 	s.free = append(s.free, text.text)
 }
 
-// End writes the rest of the report, whose own findings are not looked at. An error is one of the
-// writer, or a number that JSON cannot say.
-func (s *Stream) End(r *Report) error {
+// Conclude writes what a report has between its findings and its connections.
+func (s *Stream) Conclude(r *Report) {
 	s.j.close(']')
-	s.j.tail(r)
+	s.j.conclusion(r)
+	s.j.key(`"connections": `)
+	s.j.open('[')
+}
+
+// Connection writes a connection.
+func (s *Stream) Connection(c *Connection) {
+	s.j.line()
+	s.j.connection(c)
+	s.j.flushIfLong()
+}
+
+// End ends the report. An error is one of the writer, or a number that JSON cannot say.
+func (s *Stream) End() error {
+	s.j.close(']')
+	s.j.close('}')
 	if err := s.j.end(); err != nil {
 		return err
 	}
