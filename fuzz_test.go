@@ -12,7 +12,6 @@ import (
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
 	"github.com/tcpwhy/tcpwhy/internal/flow/plain"
-	"github.com/tcpwhy/tcpwhy/internal/report"
 )
 
 // slowest is how much CPU time an input of a fuzzer may take.
@@ -27,8 +26,8 @@ const (
 	alsoDuel ways = 1 << iota
 	// alsoWorkers: the first time has two workers.
 	alsoWorkers
-	// alsoStore: the first time findings are kept as their JSON, as the command does it.
-	alsoStore
+	// alsoStreamed: the first time findings are written as they are answered, as the command does it.
+	alsoStreamed
 	// alsoLines: only connections are wanted.
 	alsoLines
 	// alsoLittle: there is room for a few findings, or for none. What a connection takes depends
@@ -48,8 +47,8 @@ func (w ways) options(facts byte) (first, second Options, rest func() string) {
 	if w&alsoWorkers != 0 {
 		first.Workers = 2
 	}
-	if w&alsoStore != 0 && !o.NoFindings {
-		first.Store = &report.Store{}
+	if w&alsoStreamed != 0 && !o.NoFindings {
+		first.JSON = func(func(io.Writer) error) error { return nil } // told puts its own there
 	}
 	switch {
 	case w&alsoLittle != 0:

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand"
 	"os"
@@ -35,14 +36,14 @@ func told(file []byte, o Options) (string, error) {
 	if o.NoFindings {
 		o.Connection = func(c *report.Connection) error { return e.Encode(c) }
 	}
+	if o.JSON != nil {
+		o.JSON = func(write func(io.Writer) error) error { return write(&out) }
+	}
 	r, err := Explain(context.Background(), []string{"-"}, o)
 	if err != nil {
 		return "error: " + err.Error(), nil
 	}
-	if o.Store != nil {
-		defer o.Store.Close()
-		err = o.Store.WriteJSON(&out, r)
-	} else {
+	if o.JSON == nil {
 		err = report.WriteJSON(&out, r)
 	}
 	return out.String(), err

@@ -133,7 +133,7 @@ func (s *seeds) input(t testing.TB, seed uint64, n int) randomInput {
 	for _, x := range []struct {
 		w     ways
 		oneIn int
-	}{{alsoDuel, 4}, {alsoWorkers, 6}, {alsoStore, 3}, {alsoLines, 10}, {alsoLittle, 12}} {
+	}{{alsoDuel, 4}, {alsoWorkers, 6}, {alsoStreamed, 3}, {alsoLines, 10}, {alsoLittle, 12}} {
 		if r.IntN(x.oneIn) == 0 {
 			in.how |= x.w
 		}
