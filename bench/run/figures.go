@@ -113,6 +113,30 @@ func (b *bench) resident(m made, what string, peak int64) error {
 	return b.out.Flush()
 }
 
+// other is a program that is measured where it is installed.
+type other struct {
+	args   []string
+	target float64 // how many times explain's CPU at least; 0: none was set
+}
+
+// installed returns the programs that there are to read a capture, with what makes them read
+// it without talking to anybody.
+func (b *bench) installed(path string) (found []other) {
+	for _, x := range []other{
+		{[]string{"tshark", "-n", "-q", "-z", "conv,tcp", "-r", path}, 60},
+		{[]string{"argus", "-F", "/dev/null", "-r", path, "-w", "-"}, 8},
+		// It removes its pid file in the end. With a control socket it waits for somebody to connect.
+		{[]string{"softflowd", "-d", "-6", "-m", "1000000", "-c", "none", "-p", b.path("softflowd.pid"), "-r", path}, 0},
+		{[]string{"tcptrace", "-n", path}, 0},
+		{[]string{"tcpdump", "-n", "-r", path}, 0},
+	} {
+		if _, err := exec.LookPath(x.args[0]); err == nil {
+			found = append(found, x)
+		}
+	}
+	return found
+}
+
 // others measures what else is installed, on a small capture of short connections, because some of it
 // takes ten thousand nanoseconds a packet.
 func (b *bench) others(conns int) error {
@@ -120,35 +144,31 @@ func (b *bench) others(conns int) error {
 	if err != nil {
 		return err
 	}
-	programs := [][]string{{"tcpwhy", "explain", "--format", "json", m.path}}
-	targets := []float64{0}
-	for _, x := range []struct {
-		args   []string
-		target float64 // how many times tcpwhy's CPU at least, 0: none was set
-	}{
-		{[]string{"tshark", "-n", "-q", "-z", "conv,tcp", "-r", m.path}, 60},
-		{[]string{"argus", "-r", m.path, "-w", "/dev/null"}, 8},
-		{[]string{"tcptrace", "-n", m.path}, 0},
-		{[]string{"tcpdump", "-n", "-r", m.path}, 0},
-	} {
-		if _, err := exec.LookPath(x.args[0]); err == nil {
-			programs, targets = append(programs, x.args), append(targets, x.target)
-		}
+	found := b.installed(m.path)
+	var programs [][]string
+	for _, x := range found {
+		programs = append(programs, x.args)
 	}
-	all, err := b.turns(programs)
+	all, err := b.turns(append(programs, []string{"tcpwhy", "explain", "--format", "json", m.path}))
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(b.out, "Other programs: %d connections, %d packets\n\n", m.conns, m.packets)
-	for i, p := range programs {
+	findings, err := b.findings() // the last program's output
+	if err != nil {
+		return err
+	}
+	explain := all[len(found)]
+	net := explain.less(findings)
+	fmt.Fprintf(b.out, "Other programs: %d connections, %d packets, %d findings, %d rounds; median (lowest-highest)\n\n", m.conns, m.packets, findings, b.rounds)
+	fmt.Fprintf(b.out, "  %-26s %-22s %-20s over that less %v a finding\n", "", "CPU ns/packet", "over explain", freeFinding)
+	cpu, _ := explain.perPacket(m.packets)
+	fmt.Fprintf(b.out, "  %-26s %s\n", "tcpwhy explain, JSON", cpu.format("%.0f"))
+	for i, x := range found {
 		cpu, _ := all[i].perPacket(m.packets)
-		fmt.Fprintf(b.out, "  %-26s %s ns/packet", strings.Join(p[:min(len(p), 2)], " "), cpu.format("%.0f"))
-		if i > 0 {
-			ratio := all[i].over(all[0])
-			fmt.Fprintf(b.out, ", x%s of tcpwhy explain", ratio)
-			if targets[i] > 0 {
-				fmt.Fprintf(b.out, "  target: at least x%.0f, %s", targets[i], verdict(ratio.median() >= targets[i]))
-			}
+		ratio := all[i].over(net)
+		fmt.Fprintf(b.out, "  %-26s %-22s x%-19s x%s", x.args[0], cpu.format("%.0f"), all[i].over(explain), ratio)
+		if x.target > 0 {
+			fmt.Fprintf(b.out, "  target: at least x%.0f, %s", x.target, verdict(ratio.median() >= x.target))
 		}
 		fmt.Fprintln(b.out)
 	}

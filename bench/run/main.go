@@ -2,13 +2,14 @@
 
 // Command run measures tcpwhy: CPU time per packet against the limit of what one
 // pass can be (golimit), against a bare decoding loop (gopkt) and against whichever of
-// tshark, tcptrace, argus and tcpdump is installed, memory per connection, and whether
+// tshark, argus, softflowd, tcptrace and tcpdump is installed, memory per connection, and whether
 // memory stays flat as a capture grows. It builds everything, makes the captures, and prints
 // figures; they are ratios taken pair by pair, so that a machine that is shared or
 // changes its clock tells the same.
 //
 //	go run ./bench/run              a million connections: some ten minutes, 8 GB of disk
 //	go run ./bench/run -scale 0.1   a tenth: for a first look at the speed
+//	go run ./bench/run -others      only tshark, argus, softflowd, tcptrace and tcpdump
 package main
 
 import (
@@ -24,19 +25,20 @@ func main() {
 	scale := flag.Float64("scale", 1, "size of the captures; 1 is a million connections (8 GB of disk)")
 	rounds := flag.Int("rounds", 7, "rounds that count; one more goes before them")
 	flat := flag.Bool("flat", true, "also measure memory as a capture grows: 33 million packets, not scaled")
+	others := flag.Bool("others", false, "measure only what else is installed, a minute")
 	dir := flag.String("dir", "", "folder to work in (default: a temporary one, removed in the end)")
 	flag.Parse()
 	if flag.NArg() > 0 || *scale < 0.001 || *scale > 10 || *rounds < 1 {
 		fmt.Fprintln(os.Stderr, "run: want a scale from 0.001 to 10, at least one round, and no arguments")
 		os.Exit(2)
 	}
-	if err := run(*scale, *rounds, *flat, *dir); err != nil {
+	if err := run(*scale, *rounds, *flat, *others, *dir); err != nil {
 		fmt.Fprintln(os.Stderr, "run:", err)
 		os.Exit(1)
 	}
 }
 
-func run(scale float64, rounds int, flat bool, dir string) error {
+func run(scale float64, rounds int, flat, others bool, dir string) error {
 	if dir == "" {
 		temp, err := os.MkdirTemp("", "tcpwhy-bench-")
 		if err != nil {
@@ -46,7 +48,15 @@ func run(scale float64, rounds int, flat bool, dir string) error {
 		dir = temp
 	}
 	b := &bench{dir: dir, rounds: rounds, out: bufio.NewWriter(os.Stdout)}
-	err := b.all(int(1e6*scale), flat)
+	conns := int(1e6 * scale)
+	var err error
+	if others {
+		if err = b.build(); err == nil {
+			err = b.others(conns / 100)
+		}
+	} else {
+		err = b.all(conns, flat)
+	}
 	if e := b.out.Flush(); err == nil {
 		err = e
 	}
