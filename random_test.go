@@ -97,7 +97,7 @@ type randomInput struct {
 // mostFrames is how many frames of a capture an input begins with at most.
 const mostFrames = 50
 
-// input makes an input: the same for a seed and a number on every machine.
+// input makes an input: the same for a seed and a number wherever testdata is the same.
 func (s *seeds) input(t testing.TB, seed uint64, n int) randomInput {
 	r := rand.New(rand.NewPCG(seed, uint64(n)))
 	var in randomInput

@@ -15,9 +15,10 @@ const (
 	eventID    = eventEnded - 1
 )
 
-// queue holds the events in the order in which they are due. Nearly all of them
-// are entered with one of few delays: those with the same delay wait in a row of
-// blocks, and so in order. The few that must be put off go to a heap.
+// queue holds the events in the order of their times, those of one time in that of their
+// connections' age. Nearly all of them are entered with one of few delays: those with the same
+// delay wait in a row of blocks, and so in order. The few that must be put off go to a heap, as do
+// those that come too late for the end of their row.
 type queue struct {
 	blocks slab[eventBlock]
 	rows   [3]row
@@ -25,7 +26,7 @@ type queue struct {
 	late   []event
 }
 
-// The rows of a queue. Of several events that are due at once that of the first row goes first.
+// The rows of a queue.
 const (
 	quietRow = iota // with Config.Keep
 	endedRow        // with Config.KeepEnded
@@ -48,10 +49,14 @@ type eventBlock struct {
 	_    [3]uint32
 }
 
-// push enters an event that is due no earlier than those pushed before into the
-// same row. It fails only where there is no memory left.
+// push enters an event into a row, or out of order where the row's last one comes behind it: the
+// clock went back, or an older connection ended at the same time. It fails only where there is no memory left.
 func (q *queue) push(e event, into int) bool {
 	r := &q.rows[into]
+	if r.holds && e.before(q.blocks.at(r.tail).e[r.fill-1]) {
+		q.delay(e)
+		return true
+	}
 	if r.tail == 0 || r.fill == len(eventBlock{}.e) {
 		n, b := q.blocks.alloc()
 		if b == nil {
@@ -72,14 +77,21 @@ func (q *queue) push(e event, into int) bool {
 	return true
 }
 
-// next returns the row whose head is due first.
+// next returns the row whose head goes first.
 func (q *queue) next() (of int, ok bool) {
 	for i := range q.rows {
-		if r := &q.rows[i]; r.holds && (!ok || r.due < q.rows[of].due) {
+		r := &q.rows[i]
+		if r.holds && (!ok || r.due < q.rows[of].due || r.due == q.rows[of].due && q.head(i).before(q.head(of))) {
 			of, ok = i, true
 		}
 	}
 	return of, ok
+}
+
+// head returns the next event of a row that holds one.
+func (q *queue) head(of int) event {
+	r := &q.rows[of]
+	return q.blocks.at(r.head).e[r.at]
 }
 
 // ahead returns the record of the event that is some places behind the head of
@@ -116,11 +128,10 @@ func (q *queue) shift(of int) event {
 }
 
 // pop takes out the next event that is due at the given time, and tells from
-// which row; the rows go first where several are due at once. What comes from
-// the heap belongs to quietRow.
+// which row. What comes from the heap belongs to quietRow.
 func (q *queue) pop(now int64) (e event, of int, ok bool) {
 	of, ok = q.next()
-	if len(q.late) > 0 && (!ok || q.late[0].due < q.rows[of].due) {
+	if len(q.late) > 0 && (!ok || q.late[0].due <= q.rows[of].due && q.late[0].before(q.head(of))) {
 		if q.late[0].due > now {
 			return event{}, 0, false
 		}

@@ -38,16 +38,6 @@ func after(t, d int64) int64 {
 // is to be looked at because it may have gone quiet.
 func (t *Table) enqueue(n uint32, r *record, kind uint32) {
 	keep, row := t.keep, quietRow
-	if t.reliving {
-		// The order of the rows is that of time. That it went quiet is seen to in the end.
-		if kind == eventEnded {
-			r.bits |= bitQueued
-			e := event{after(t.now, t.keepEnded), n, uint32(r.id)&eventID | kind}
-			t.queue.delay(e)
-			t.due = min(t.due, e.due)
-		}
-		return
-	}
 	switch {
 	case kind == eventEnded:
 		r.bits |= bitQueued
@@ -58,7 +48,15 @@ func (t *Table) enqueue(n uint32, r *record, kind uint32) {
 	case t.linesOnly:
 		keep, row = youngFor, youngRow
 	}
-	t.push(event{after(t.now, keep), n, uint32(r.id)&eventID | kind}, row)
+	e := event{after(t.now, keep), n, uint32(r.id)&eventID | kind}
+	switch {
+	case !t.reliving:
+		t.push(e, row)
+	case kind == eventEnded || e.due > t.relivingAt:
+		// The turn that was the brief's, if it is still to come; its place in a row is lost.
+		t.queue.delay(e)
+		t.due = min(t.due, e.due)
+	}
 }
 
 // delayTo puts a record's turn off.

@@ -77,8 +77,9 @@ type Table struct {
 	queue   queue
 
 	// Connections that are not worth a record yet: see brief.go.
-	briefly      bool // there may be new ones
-	reliving     bool // segments of a brief are read back
+	briefly      bool  // there may be new ones
+	reliving     bool  // segments of a brief are read back
+	relivingAt   int64 // the time at which they are
 	places       []place
 	place        uint16 // the one that was asked for last
 	neverRecords uint64 // connections that are, or were up to their end, briefs

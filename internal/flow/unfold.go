@@ -56,9 +56,6 @@ func (t *Table) unfold(n, hash uint32) uint32 {
 	r.id, r.firstFrame, r.firstTime = widenTo(t.connections, b.id), t.widen(b.opening[Opener].frame), b.time
 	t.index.replace(hash, n, m)
 	t.relive(m, r, &reading{b: &b, rest: notes[:used]}, &probe{key: k, hash: hash})
-	if r.quiet() && r.bits&bitQueued == 0 {
-		t.delayTo(t.later(r, r.seenTime), m, r)
-	}
 	return m
 }
 
@@ -66,7 +63,7 @@ func (t *Table) unfold(n, hash uint32) uint32 {
 // TIME_WAIT, was noted when they came.
 func (t *Table) relive(m uint32, r *record, from *reading, p *probe) {
 	now := t.now
-	t.reliving = true
+	t.reliving, t.relivingAt = true, now
 	low, high := segment.Endpoint{Addr: p.key.lo, Port: p.key.loPort}, segment.Endpoint{Addr: p.key.hi, Port: p.key.hiPort}
 	swap := from.b.bits&briefSwap != 0
 	at := t.places[from.b.opening[Opener].place]

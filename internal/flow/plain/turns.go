@@ -22,16 +22,22 @@ type turn struct {
 	ended bool // it ended; otherwise it is asked whether it can go
 }
 
-// turns are the connections that wait for their turn. Those that wait equally long
-// stand in a row, and leave it in the order in which they came, each when it is due;
-// those that were put off leave by time, and by age where the times are equal.
+// before is the order of turns: by time, then by the age of the connections.
+func (u turn) before(v turn) bool {
+	if u.due != v.due {
+		return u.due < v.due
+	}
+	return u.c.ID < v.c.ID
+}
+
+// turns are the connections that wait for their turn. Those that wait equally long stand
+// in a row; those that were put off, or come too late for the end of their row, in a heap.
 type turns struct {
 	rows [3][]turn
 	late late
 }
 
-// The rows. Of several heads that are due at once that of the first row goes first,
-// and what was put off goes last.
+// The rows.
 const (
 	quietRow = iota // wait Config.Keep
 	endedRow        // wait Config.KeepEnded
@@ -44,12 +50,7 @@ type late []turn
 func (l late) Len() int      { return len(l) }
 func (l late) Swap(i, j int) { l[i], l[j] = l[j], l[i] }
 
-func (l late) Less(i, j int) bool {
-	if l[i].due != l[j].due {
-		return l[i].due < l[j].due
-	}
-	return l[i].c.ID < l[j].c.ID
-}
+func (l late) Less(i, j int) bool { return l[i].before(l[j]) }
 
 // Push and Pop are heap's.
 func (l *late) Push(x any) { *l = append(*l, x.(turn)) }
@@ -62,11 +63,20 @@ func (l *late) Pop() any {
 	return x
 }
 
-// next returns the row whose head is due first, -1 if all are empty.
+// push enters a turn into a row, where that leaves it in order.
+func (q *turns) push(u turn, of int) {
+	if row := q.rows[of]; len(row) > 0 && u.before(row[len(row)-1]) {
+		heap.Push(&q.late, u)
+		return
+	}
+	q.rows[of] = append(q.rows[of], u)
+}
+
+// next returns the row whose head goes first, -1 if all are empty.
 func (q *turns) next() int {
 	of := -1
 	for i := range q.rows {
-		if len(q.rows[i]) > 0 && (of < 0 || q.rows[i][0].due < q.rows[of][0].due) {
+		if len(q.rows[i]) > 0 && (of < 0 || q.rows[i][0].before(q.rows[of][0])) {
 			of = i
 		}
 	}
@@ -82,7 +92,7 @@ func (q *turns) shift(of int) turn {
 // pop takes out the next turn that is due, and tells from which row.
 func (q *turns) pop(now int64) (u turn, of int, ok bool) {
 	of = q.next()
-	if len(q.late) > 0 && (of < 0 || q.late[0].due < q.rows[of][0].due) {
+	if len(q.late) > 0 && (of < 0 || q.late[0].before(q.rows[of][0])) {
 		if q.late[0].due > now {
 			return turn{}, 0, false
 		}
@@ -126,7 +136,7 @@ func (t *Table) enqueue(c *conn, ended bool) {
 	case t.cfg.LinesOnly:
 		keep, row = youngFor, youngRow
 	}
-	t.turns.rows[row] = append(t.turns.rows[row], turn{after(t.now, keep), c, ended})
+	t.turns.push(turn{after(t.now, keep), c, ended}, row)
 }
 
 func (t *Table) delayTo(due int64, c *conn) { heap.Push(&t.turns.late, turn{due, c, false}) }
@@ -143,7 +153,7 @@ func (t *Table) expire(now int64) {
 			t.turn(u)
 		case u.c.quiet() && !u.c.queued:
 			u.due = after(u.due-youngFor, t.keep)
-			t.turns.rows[quietRow] = append(t.turns.rows[quietRow], u)
+			t.turns.push(u, quietRow)
 		}
 	}
 }
@@ -334,8 +344,12 @@ func (t *Table) Close() {
 		return
 	}
 	t.closed = true
-	for row := t.turns.next(); row >= 0; row = t.turns.next() {
-		if u := t.turns.shift(row); u.ended && !u.c.forgotten && !u.c.announced {
+	for {
+		u, _, ok := t.turns.pop(math.MaxInt64)
+		if !ok {
+			break
+		}
+		if u.ended && !u.c.forgotten && !u.c.announced {
 			t.announce(u.c)
 		}
 	}
