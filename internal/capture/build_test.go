@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"github.com/tcpwhy/tcpwhy/internal/segment"
@@ -169,6 +170,12 @@ func decodeOne(t testing.TB, link uint32, frame []byte, wire int) (segment.Segme
 	t.Helper()
 	s := &source{notes: new([]segment.Note)}
 	seg := garbage()
-	r := s.decode(&seg, linkKindOf(link), frame[:len(frame):len(frame)], uint32(max(wire, len(frame))))
-	return seg, reasons[r].code, s
+	why := ""
+	if !s.packet(&seg, linkKindOf(link), seg.Interface, seg.Time, frame[:len(frame):len(frame)], uint32(wire)) {
+		r := slices.IndexFunc(s.skipped[:], func(t tally) bool { return t.n > 0 })
+		why = reasons[r].code
+	}
+	// What says where it was seen is not the frame's.
+	seg.Ref, seg.Raw = garbage().Ref, garbage().Raw
+	return seg, why, s
 }

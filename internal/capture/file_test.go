@@ -110,6 +110,7 @@ func TestAbsurdLengths(t *testing.T) {
 		"pcapng block, over the limit":       join(ngHead, bad(g.packet(0, 1, aFrame), 4, maxRecord+1)),
 		"pcapng block, too small":            join(ngHead, bad(g.packet(0, 1, aFrame), 4, 11)),
 		"pcapng block, lengths differ":       join(ngHead, bad(g.packet(0, 1, aFrame), 4, 12+20+56-4)),
+		"pcapng block, its end differs":      join(ngHead, bad(g.packet(0, 1, aFrame), len(g.packet(0, 1, aFrame))-4, 84)),
 		"pcapng packet, all ones":            join(ngHead, bad(g.packet(0, 1, aFrame), 20, 1<<32-1)),
 		"pcapng packet, more than its block": join(ngHead, bad(g.packet(0, 1, aFrame), 20, 57)),
 		"pcapng packet block without header": join(ngHead, g.block(blockPacket, make([]byte, 16))),

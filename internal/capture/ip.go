@@ -135,10 +135,7 @@ func (s *source) ipv6(seg *segment.Segment, p []byte, wire uint32) reason {
 	} else if total == 40 && wire <= maxBigPacket {
 		total = wire // a jumbogram, or captured before segmentation
 	}
-	seg.IPID = 0
-	seg.TOS, seg.TTL = p[0]<<4|p[1]>>4, p[7]
-	seg.Src.Addr = segment.Addr{Hi: binary.BigEndian.Uint64(p[8:]), Lo: binary.BigEndian.Uint64(p[16:])}
-	seg.Dst.Addr = segment.Addr{Hi: binary.BigEndian.Uint64(p[24:]), Lo: binary.BigEndian.Uint64(p[32:])}
+	setIPv6(seg, p)
 	if s.trace != nil {
 		s.trace.ip(seg, p, 40, total)
 	}
@@ -156,6 +153,15 @@ func (s *source) ipv6(seg *segment.Segment, p []byte, wire uint32) reason {
 		return r
 	}
 	return s.payload(seg, proto, p, at, total, more)
+}
+
+// setIPv6 takes the fields over that need no check.
+func setIPv6(seg *segment.Segment, p []byte) {
+	h := (*[40]byte)(p)
+	seg.IPID = 0
+	seg.TOS, seg.TTL = h[0]<<4|h[1]>>4, h[7]
+	seg.Src.Addr = segment.Addr{Hi: binary.BigEndian.Uint64(h[8:]), Lo: binary.BigEndian.Uint64(h[16:])}
+	seg.Dst.Addr = segment.Addr{Hi: binary.BigEndian.Uint64(h[24:]), Lo: binary.BigEndian.Uint64(h[32:])}
 }
 
 // extensions walks the headers from first at p[at:] up to one that is none of

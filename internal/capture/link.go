@@ -58,35 +58,9 @@ func linkName(linkType uint32) string {
 	return ""
 }
 
-// decode fills seg from the frame p, which was wire bytes long before the snap
-// length cut it (wire >= len(p)), and returns 0, or the reason why there is no
-// segment. Of seg, the fields of Ref and Raw are the caller's, and Interface but
-// with cooked headers of version 2.
-func (s *source) decode(seg *segment.Segment, link linkKind, p []byte, wire uint32) reason {
-	seg.VLAN, seg.Way, seg.Tunnel = 0, segment.WayUnknown, segment.Tunnel{}
-	if link == linkEther && len(p) >= 54 && binary.BigEndian.Uint16(p[12:]) == etherIPv4 && p[14] == 0x45 && p[23] == protoTCP &&
-		binary.BigEndian.Uint16(p[20:])&0x3fff == 0 {
-		// Nearly every frame: IPv4 without options or fragments. The general
-		// way gives the same; this one saves a fifth of the time.
-		total := uint32(binary.BigEndian.Uint16(p[16:]))
-		if total >= 40 && total <= wire-14 {
-			setIPv4(seg, p[14:34])
-			return s.tcp(seg, p[34:min(uint32(len(p)), 14+total)], total-20)
-		}
-	}
-	var r reason
-	if link == linkEther && len(p) >= 54 && binary.BigEndian.Uint16(p[12:]) == etherIPv6 {
-		r = s.ipv6(seg, p[14:], wire-14)
-	} else {
-		r = s.general(seg, link, p, wire)
-	}
-	if r == 0 && seg.Tunnel.Depth > 0 {
-		s.inside.add(seg.Frame)
-	}
-	return r
-}
-
-// general is decode for all frames.
+// general fills seg from the frame p, which was wire bytes long before the snap length cut it
+// (wire >= len(p)), and returns 0, or the reason why there is no segment. Of seg, the
+// fields that packet sets are the caller's.
 func (s *source) general(seg *segment.Segment, link linkKind, p []byte, wire uint32) reason {
 	switch link {
 	case linkEther:

@@ -19,6 +19,9 @@ type pcapState struct {
 
 const pcapHeader = 24
 
+// recordHeader is what the header of a record has at least.
+const recordHeader = 16
+
 // pcapMagic tells whether b starts with the magic number of a pcap file, in
 // which byte order, and what it means for the records.
 func pcapMagic(b []byte) (swap bool, header int, tick int64, ok bool) {
@@ -81,42 +84,47 @@ func (s *source) u32(b []byte) uint32 {
 
 // runPcap is run for pcap.
 func (s *source) runPcap(dst []segment.Segment, limit int64) (n int, st status) {
-	header, link, swap := s.pcap.header, s.pcap.link, s.swap
-	tick, longest := s.pcap.tick, s.pcap.longest
 	h := s.buf[s.pos:s.end]
-	for len(h) >= header {
-		sec, frac := binary.LittleEndian.Uint32(h), binary.LittleEndian.Uint32(h[4:])
-		kept, wire := binary.LittleEndian.Uint32(h[8:]), binary.LittleEndian.Uint32(h[12:])
-		if swap {
+	for len(h) >= recordHeader {
+		if n == len(dst) {
+			return n, s.stopAt(h, full)
+		}
+		r := (*[recordHeader]byte)(h)
+		sec, frac := binary.LittleEndian.Uint32(r[:]), binary.LittleEndian.Uint32(r[4:])
+		kept, wire := binary.LittleEndian.Uint32(r[8:]), binary.LittleEndian.Uint32(r[12:])
+		if s.swap {
 			sec, frac = bits.ReverseBytes32(sec), bits.ReverseBytes32(frac)
 			kept, wire = bits.ReverseBytes32(kept), bits.ReverseBytes32(wire)
 		}
-		if kept > longest {
+		if kept > s.pcap.longest {
 			return n, s.breakOff(fmt.Sprintf("the next record claims %d bytes", kept))
 		}
-		size, rest := header+int(kept), 0
+		size := s.pcap.header + int(kept)
 		if size > len(h) {
 			if len(h) < len(s.buf) {
 				break
 			}
-			size, rest = len(h), size-len(h)
+			s.discard, size = uint64(size-len(h)), len(h) // and then nothing is left in the buffer
 		}
-		t := int64(sec)*1e9 + int64(frac)*tick
+		t := int64(sec)*1e9 + int64(frac)*s.pcap.tick
 		if t > limit {
-			s.head = t
-			return n, later
+			s.head, s.discard = t, 0
+			return n, s.stopAt(h, later)
 		}
-		if n == len(dst) {
-			return n, full
-		}
-		s.pos += size
-		s.discard = uint64(rest)
-		if s.packet(&dst[n], link, 0, t, h[header:size], wire) {
+		p := h[s.pcap.header:size]
+		h = h[size:]
+		if s.packet(&dst[n], s.pcap.link, 0, t, p, wire) {
 			n++
 		} else if s.brimful() {
-			return n, brimful
+			return n, s.stopAt(h, brimful)
 		}
-		h = h[size:]
 	}
+	s.stopAt(h, starved)
 	return n, s.outOfBytes()
+}
+
+// stopAt notes that h is what is left of the buffer, and returns st.
+func (s *source) stopAt(h []byte, st status) status {
+	s.pos = s.end - len(h)
+	return st
 }

@@ -62,7 +62,8 @@ type source struct {
 	// were lost; 0: it did not.
 	lossFrame uint64
 	segments  uint64
-	// prev is the time of the last record; first and last are the extremes.
+	// prev is the time of the last record; first and last are the extremes, last of those
+	// before the clock stepped back.
 	prev, first, last int64
 
 	skipped    [numReasons]tally
@@ -107,41 +108,18 @@ const (
 // run decodes records not later than limit into dst until one of the statuses
 // holds, and returns the number of segments. Segments point into buf.
 func (s *source) run(dst []segment.Segment, limit int64) (int, status) {
-	if s.text != nil {
-		return s.runText(dst, limit)
+	var n int
+	var st status
+	switch {
+	case s.text != nil:
+		n, st = s.runText(dst, limit)
+	case s.ng:
+		n, st = s.runPcapng(dst, limit)
+	default:
+		n, st = s.runPcap(dst, limit)
 	}
-	if s.ng {
-		return s.runPcapng(dst, limit)
-	}
-	return s.runPcap(dst, limit)
-}
-
-// packet takes one record: p is what was kept of a frame of wire bytes. It
-// tells whether seg now holds a segment.
-func (s *source) packet(seg *segment.Segment, link linkKind, iface uint32, t int64, p []byte, wire uint32) bool {
-	n := s.frames + 1
-	s.frames = n
-	if t < s.prev {
-		s.stepBack(t)
-	}
-	s.prev = t
-	if t > s.last {
-		s.last = t
-	}
-	seg.Frame = n + s.delta
-	seg.Time = t
-	seg.Source = uint16(s.index)
-	seg.SourceFrame = n
-	seg.Interface, seg.Doubt = iface, 0
-	// p lies in buf and reaches, as far as its capacity goes, to its end.
-	wire = max(wire, uint32(len(p)))
-	seg.Raw = segment.Raw{At: uint32(cap(s.buf) - cap(p)), Kept: uint32(len(p)), Wire: wire, Link: uint8(link)}
-	if r := s.decode(seg, link, p, wire); r != 0 {
-		s.skipped[r].add(seg.Frame)
-		return false
-	}
-	s.segments++
-	return true
+	s.segments += uint64(n)
+	return n, st
 }
 
 // stepBack notes a record that is earlier than the one before it.
@@ -150,7 +128,7 @@ func (s *source) stepBack(t int64) {
 		s.first = t
 		return
 	}
-	s.first = min(s.first, t)
+	s.first, s.last = min(s.first, t), max(s.last, s.prev)
 	if d := s.prev - t; d > 1e9 {
 		s.back.add(s.frames + s.delta)
 		s.backMax = max(s.backMax, d)

@@ -58,7 +58,7 @@ func (r *Reader) Stats() Stats {
 			if st.First == 0 || s.first < st.First {
 				st.First = s.first
 			}
-			st.Last = max(st.Last, s.last)
+			st.Last = max(st.Last, s.last, s.prev)
 		}
 		st.Warnings = append(st.Warnings, s.warnings()...)
 	}

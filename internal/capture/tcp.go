@@ -7,8 +7,14 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
 
-// nopNopTS is the four bytes with which nearly every segment's options begin.
-const nopNopTS = optNop<<24 | optNop<<16 | optTimestamps<<8 | 10
+const (
+	// nopNopTS is the four bytes with which nearly every segment's options begin.
+	nopNopTS = optNop<<24 | optNop<<16 | optTimestamps<<8 | 10
+	// startMSS, sackPermittedTS and nopWScale are the fixed bytes of those of Linux's SYN.
+	startMSS        = optMSS<<8 | 4
+	sackPermittedTS = optSACKPermitted<<24 | 2<<16 | optTimestamps<<8 | 10
+	nopWScale       = optNop<<16 | optWScale<<8 | 3
+)
 
 // tcp reads a TCP header (RFC 9293 §3.1) from p, of which wire bytes were sent.
 func (s *source) tcp(seg *segment.Segment, p []byte, wire uint32) reason {
@@ -19,32 +25,40 @@ func (s *source) tcp(seg *segment.Segment, p []byte, wire uint32) reason {
 	if off < 20 || off > wire {
 		return tcpMalformed
 	}
-	seg.Src.Port = binary.BigEndian.Uint16(p)
-	seg.Dst.Port = binary.BigEndian.Uint16(p[2:])
-	seg.Seq = seq.Of(binary.BigEndian.Uint32(p[4:]))
-	seg.Ack = seq.Of(binary.BigEndian.Uint32(p[8:]))
-	seg.Flags = segment.Flags(binary.BigEndian.Uint16(p[12:]) & 0x1ff)
-	seg.Window = binary.BigEndian.Uint16(p[14:])
-	seg.Urgent = binary.BigEndian.Uint16(p[18:])
+	setTCP(seg, (*[20]byte)(p))
 	seg.Len = wire - off
-	seg.NSACK, seg.WScale, seg.MSS = 0, 0, 0
 
 	end := min(off, uint32(len(p)))
-	o := p[20:end:end]
-	seg.RawOptions = o
-	if len(o) == 12 && off == 32 && binary.BigEndian.Uint32(o) == nopNopTS {
-		seg.Options = segment.OptTimestamps
-		seg.TSVal = seq.Of(binary.BigEndian.Uint32(o[4:]))
-		seg.TSEcr = seq.Of(binary.BigEndian.Uint32(o[8:]))
-		return 0
-	}
-	seg.Options, seg.TSVal, seg.TSEcr = 0, seq.Num{}, seq.Num{}
-	readOptions(seg, o)
+	setOptions(seg, p[20:end:end])
 	if end < off {
 		seg.Options |= segment.OptCut
 		s.snapped.add(seg.Frame)
 	}
 	return 0
+}
+
+// setTCP takes the fields of a TCP header over that need no check.
+func setTCP(seg *segment.Segment, h *[20]byte) {
+	seg.Src.Port, seg.Dst.Port = binary.BigEndian.Uint16(h[:]), binary.BigEndian.Uint16(h[2:])
+	seg.Seq, seg.Ack = seq.Of(binary.BigEndian.Uint32(h[4:])), seq.Of(binary.BigEndian.Uint32(h[8:]))
+	seg.Flags = segment.Flags(binary.BigEndian.Uint16(h[12:]) & 0x1ff)
+	seg.Window, seg.Urgent = binary.BigEndian.Uint16(h[14:]), binary.BigEndian.Uint16(h[18:])
+}
+
+// setOptions takes the options o, all that were captured. Nearly always they are what Linux writes
+// (tcp_output.c tcp_options_write): the timestamps with their padding alone, or in a SYN
+// the four that it offers. readOptions would read the same from these.
+func setOptions(seg *segment.Segment, o []byte) {
+	seg.RawOptions = o
+	seg.Options, seg.NSACK, seg.WScale, seg.MSS = 0, 0, 0, 0
+	if len(o) == 20 && binary.BigEndian.Uint16(o) == startMSS && binary.BigEndian.Uint32(o[4:]) == sackPermittedTS && binary.BigEndian.Uint32(o[16:])>>8 == nopWScale {
+		seg.Options = segment.OptMSS | segment.OptSACKPermitted | segment.OptTimestamps | segment.OptWScale
+		seg.MSS, seg.WScale = binary.BigEndian.Uint16(o[2:]), o[19]
+		seg.TSVal, seg.TSEcr = seq.Of(binary.BigEndian.Uint32(o[8:])), seq.Of(binary.BigEndian.Uint32(o[12:]))
+		return
+	}
+	seg.TSVal, seg.TSEcr = seq.Num{}, seq.Num{}
+	readOptions(seg, o)
 }
 
 // readOptions reads what Linux would (net/ipv4/tcp_input.c tcp_parse_options):

@@ -104,7 +104,6 @@ func (s *source) runText(dst []segment.Segment, limit int64) (int, status) {
 		*seg = t.Packets[t.packets].Segment
 		seg.Frame, seg.Source, seg.SourceFrame = s.frames+s.delta, uint16(s.index), s.frames
 		seg.Raw.At = uint32(t.packets)
-		s.segments++
 		t.packets++
 		n++
 	}
@@ -180,7 +179,6 @@ func (s *source) took(t int64) {
 		s.stepBack(t)
 	}
 	s.prev = t
-	s.last = max(s.last, t)
 }
 
 // textWarnings are the doubts about a text.
