@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"io"
 	"math"
@@ -65,16 +66,35 @@ func (j *appender) flushIfLong() {
 	}
 }
 
-// indents is a new line and more blanks than a report is deep.
-const indents = "\n                                "
+// deepest is how deep a report is at most; the deepest lines have this many blanks twice.
+const deepest = 16
 
 // line begins a line, after a comma unless it is the first of its object or list. A value
 // never ends in an opening bracket: strings end in a quotation mark.
 func (j *appender) line() {
-	if c := j.b[len(j.b)-1]; c != '{' && c != '[' {
-		j.b = append(j.b, ',')
+	b := j.b
+	if c := b[len(b)-1]; c != '{' && c != '[' {
+		b = append(b, ',')
 	}
-	j.b = append(j.b, indents[:1+2*j.depth]...)
+	j.b = j.indent(append(b, '\n'))
+}
+
+// indent appends the blanks of a line. Eight at a time and some too many, where there is room, take
+// no call: half of a finding's 13 KB are lines' beginnings.
+func (j *appender) indent(b []byte) []byte {
+	const blanks = 0x2020202020202020
+	n, end := len(b), len(b)+2*j.depth
+	if cap(b)-n < 2*deepest {
+		return append(b, "                                "[:2*j.depth]...)
+	}
+	room := b[n : n+2*deepest]
+	binary.LittleEndian.PutUint64(room, blanks)
+	binary.LittleEndian.PutUint64(room[8:], blanks)
+	if j.depth > 8 {
+		binary.LittleEndian.PutUint64(room[16:], blanks)
+		binary.LittleEndian.PutUint64(room[24:], blanks)
+	}
+	return b[:end]
 }
 
 func (j *appender) open(bracket byte) {
@@ -85,7 +105,7 @@ func (j *appender) open(bracket byte) {
 func (j *appender) close(bracket byte) {
 	j.depth--
 	if c := j.b[len(j.b)-1]; c != '{' && c != '[' {
-		j.b = append(j.b, indents[:1+2*j.depth]...)
+		j.b = j.indent(append(j.b, '\n'))
 	}
 	j.b = append(j.b, bracket)
 }
@@ -153,6 +173,12 @@ func (j *appender) float(f float64) {
 		}
 		return
 	}
+	if f >= leastDecimal && f < mostDecimal {
+		if n := int64(math.Round(f * 1e9)); float64(n)/1e9 == f {
+			j.b = appendBillionths(j.b, uint64(n))
+			return
+		}
+	}
 	format := byte('f')
 	if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
 		format = 'e'
@@ -162,6 +188,29 @@ func (j *appender) float(f float64) {
 		j.b[n-2] = j.b[n-1] // e-09 is e-9
 		j.b = j.b[:n-1]
 	}
+}
+
+// Between these a number that is a whole number of billionths, as times are, has at most 15 digits: no
+// other number of so few digits is the same float64, so that they are the shortest ones.
+const leastDecimal, mostDecimal = 1e-6, 1e6
+
+// appendBillionths appends n/1e9 without zeros at its end.
+func appendBillionths(b []byte, n uint64) []byte {
+	b = strconv.AppendUint(b, n/1e9, 10)
+	rest := uint32(n % 1e9)
+	if rest == 0 {
+		return b
+	}
+	digits := [10]byte{'.'}
+	for i := 9; i > 0; i-- {
+		digits[i] = byte('0' + rest%10)
+		rest /= 10
+	}
+	end := len(digits)
+	for digits[end-1] == '0' {
+		end--
+	}
+	return append(b, digits[:end]...)
 }
 
 // list appends a list; one that is nil is null.
@@ -200,14 +249,13 @@ var plain = func() (p [256]bool) {
 // text appends a string in quotation marks.
 func (j *appender) text(s string) {
 	b := append(j.b, '"')
+	if isPlain(s) {
+		b = append(b, s...)
+		j.b = append(b, '"')
+		return
+	}
 	from := 0
 	for i := 0; i < len(s); {
-		for i+8 <= len(s) && allPlain(s[i:]) {
-			i += 8
-		}
-		if i == len(s) {
-			break
-		}
 		if plain[s[i]] {
 			i++
 			continue
@@ -226,13 +274,29 @@ func (j *appender) text(s string) {
 	j.b = append(b, '"')
 }
 
-// allPlain tells whether the first eight bytes stand for themselves. All at once: a byte with
-// its upper bit set, one below the blank, a quotation mark and a backslash each leave an upper bit.
-func allPlain(s string) bool {
+// isPlain tells whether all bytes stand for themselves; eight at once: a byte with its upper bit
+// set, one below the blank, a quotation mark and a backslash each leave an upper bit.
+func isPlain(s string) bool {
 	const ones, upper = 0x0101010101010101, 0x8080808080808080
-	x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-	quote, backslash := x^ones*'"', x^ones*'\\'
-	return (x|(x-ones*' ')|(quote-ones)&^quote|(backslash-ones)&^backslash)&upper == 0
+	if len(s) < 8 {
+		for i := range len(s) {
+			if !plain[s[i]] {
+				return false
+			}
+		}
+		return true
+	}
+	odd := uint64(0)
+	for from := 0; ; from += 8 {
+		from = min(from, len(s)-8)
+		t := s[from : from+8]
+		x := uint64(t[0]) | uint64(t[1])<<8 | uint64(t[2])<<16 | uint64(t[3])<<24 | uint64(t[4])<<32 | uint64(t[5])<<40 | uint64(t[6])<<48 | uint64(t[7])<<56
+		quote, backslash := x^ones*'"', x^ones*'\\'
+		odd |= x | (x - ones*' ') | (quote-ones)&^quote | (backslash-ones)&^backslash
+		if from == len(s)-8 {
+			return odd&upper == 0
+		}
+	}
 }
 
 // appendEscaped appends a character that cannot stand for itself, or, where it is the
