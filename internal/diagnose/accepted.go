@@ -15,7 +15,7 @@ import (
 
 // accepted tries every course in which the SYN gets a SYN-ACK.
 func (q *asked) accepted() *stories {
-	ss := q.e.stories()
+	ss := &stories{list: q.e.mem.stories.take(24)}
 	for _, h := range q.holds {
 		q.acceptedHolding(ss, h)
 	}

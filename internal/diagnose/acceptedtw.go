@@ -33,9 +33,10 @@ func (q *asked) accept(h holding, p kernel.Profile, sv survival) acceptance {
 	if !a.held {
 		return a
 	}
-	c := timewait.Case{Socket: a.st.tw, Host: host, Segment: segmentOf(&q.r().syn), Now: q.now()}
-	a.bySeq, a.byTS = timewait.SeqAfter(&c), timewait.TimestampNewer(&c)
-	a.accepted = q.acceptedAnswer(&c)
+	c := q.e.mem.tws.one()
+	*c = timewait.Case{Socket: a.st.tw, Host: host, Segment: segmentOf(&q.r().syn), Now: q.now()}
+	a.bySeq, a.byTS = timewait.SeqAfter(c), timewait.TimestampNewer(c)
+	a.accepted = q.acceptedAnswer(c)
 	switch keeps := host.KeepsISN().Answer; {
 	case keeps == kernel.Yes:
 		a.isnFits = q.isn.inherits
@@ -59,9 +60,10 @@ func (q *asked) acceptedAnswer(c *timewait.Case) kernel.Answer {
 	}
 	a := ask(c)
 	if other := q.numbers().tsOther; other.Known && other.Num != c.TSRecent.Num {
-		d := *c
+		d := q.e.mem.tws.one()
+		*d = *c
 		d.TSRecent = other
-		if ask(&d) != a {
+		if ask(d) != a {
 			return kernel.Unknown
 		}
 	}
@@ -220,7 +222,7 @@ func (q *asked) readCookie() ([]Assumption, []report.Evidence) {
 		as.Cost = 1
 		return []Assumption{as}, []report.Evidence{note("the SYN-ACK lacks the window scale that the SYN offered and that this listener granted before, as a cookie does", l.ISN.Frame, e.ISN.Frame)}
 	}
-	h, ok := handshakeOf(q.c)
+	h, ok := q.e.mem.handshakeOf(q.c)
 	if !ok {
 		return []Assumption{as}, nil
 	}

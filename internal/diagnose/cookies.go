@@ -15,14 +15,15 @@ const cookieSource = "net/ipv4/syncookies.c"
 
 // handshakeOf rebuilds the SYN and the SYN-ACK of a connection from the marks of its ends. ok is
 // false where the capture misses one, or where its numbers have no base.
-func handshakeOf(c *flow.Connection) (h listen.Answered, ok bool) {
+func (m *scratch) handshakeOf(c *flow.Connection) (h listen.Answered, ok bool) {
 	var s [2]*segment.Segment
 	for e := range c.Ends {
 		x, p := &c.Ends[e], &c.Ends[flow.Side(e).Other()]
 		if !x.ISN.Seen() || x.ISNImplied || c.Relative {
 			return h, false
 		}
-		g := &segment.Segment{Src: x.Endpoint, Dst: p.Endpoint, Seq: x.ISN.Num, Flags: segment.SYN, MSS: x.MSS, WScale: x.WScale, TSVal: x.FirstTSVal, TSEcr: x.FirstTSEcr}
+		g := m.segments.one()
+		*g = segment.Segment{Src: x.Endpoint, Dst: p.Endpoint, Seq: x.ISN.Num, Flags: segment.SYN, MSS: x.MSS, WScale: x.WScale, TSVal: x.FirstTSVal, TSEcr: x.FirstTSEcr}
 		g.Frame, g.Time = x.ISN.Frame, x.ISN.Time
 		for _, o := range []struct {
 			is  bool
@@ -89,8 +90,8 @@ func (q *asked) sameSecret() ([]report.Evidence, bool) {
 	if q.es != flow.Listener || q.isn.onLine != kernel.No {
 		return nil, false
 	}
-	a, ok := handshakeOf(q.whole)
-	b, ok2 := handshakeOf(q.c)
+	a, ok := q.e.mem.handshakeOf(q.whole)
+	b, ok2 := q.e.mem.handshakeOf(q.c)
 	if !ok || !ok2 {
 		return nil, false
 	}
@@ -108,7 +109,7 @@ func (e *Engine) cookieStory(c *flow.Connection, server *hostView, cookie Assump
 	if len(sign.Frames) > 0 {
 		s.evidence = []report.Evidence{sign}
 	}
-	if h, ok := handshakeOf(c); ok {
+	if h, ok := e.mem.handshakeOf(c); ok {
 		x := looksLikeCookie(server.kernels, &h)
 		if x.may == kernel.No {
 			return ruledOut(s.cause, "The SYN-ACK cannot be a cookie.", x.evidence...)

@@ -35,8 +35,9 @@ func (e *Engine) AnswerEach(capture Capture, to Each) {
 	}
 	e.prepare(capture)
 	before := e.settled.findings
+	var r Result
 	a := answering{e: e, now: math.MaxInt64, findings: before, give: func(f *finding) {
-		r := f.result(f.c)
+		r = f.result(f.c)
 		to.Give(&r)
 	}}
 	a.together()

@@ -127,9 +127,10 @@ func (q *asked) contradicted(f *flow.Frame, s *state) bool {
 	return false
 }
 
-func (s *state) timeWait(f *flow.Frame, host kernel.Host) {
-	c := timewait.Case{Socket: s.tw, Host: host, Segment: segmentOf(f), Now: f.Time}
-	possible := timewait.Outcomes(&c)
+func (s *state) timeWait(m *scratch, f *flow.Frame, host *kernel.Host) {
+	c := m.tws.one()
+	*c = timewait.Case{Socket: s.tw, Host: *host, Segment: segmentOf(f), Now: f.Time}
+	possible := timewait.Outcomes(c)
 	o := &possible[len(possible)-1] // the last is what happens if nothing special does
 	if isSYN(f) && (o.Rule == "syn-accepted" || o.Rule == "syn-fin" || o.Rule == "syn-queue-full") {
 		s.sawSYN = true
@@ -189,12 +190,13 @@ func (s *state) perhapsRearmed() []report.Evidence {
 	return []report.Evidence{e}
 }
 
-func (s *state) alive(f *flow.Frame, host kernel.Host) {
-	c := live.Case{Socket: s.live, Host: host, Segment: segmentOf(f), Now: f.Time}
-	if c.Segment.Flags&(rstFlag|synFlag) == 0 {
+func (s *state) alive(m *scratch, f *flow.Frame, host *kernel.Host) {
+	if f.Flags&(rstFlag|synFlag) == 0 {
 		return // it belongs to the connection; the marks have it
 	}
-	o := &live.Outcomes(&c)[0]
+	c := m.lives.one()
+	*c = live.Case{Socket: s.live, Host: *host, Segment: segmentOf(f), Now: f.Time}
+	o := &live.Outcomes(c)[0]
 	if o.Gone {
 		s.kind, s.goneBy, s.goneRule, s.goneReply = nothing, f, o.Rule, o.Reply.Kind
 		s.since = f.Point()

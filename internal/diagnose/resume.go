@@ -61,9 +61,9 @@ func (q *asked) goOn(r *replayed, host kernel.Host, frames []flow.Frame) {
 		before := r.state
 		switch r.state.kind {
 		case twTrue, twOrphan:
-			r.state.timeWait(f, host)
+			r.state.timeWait(q.e.mem, f, &host)
 		case alive:
-			r.state.alive(f, host)
+			r.state.alive(q.e.mem, f, &host)
 		case nothing:
 			return
 		}

@@ -4,7 +4,10 @@ import (
 	"unsafe"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/live"
+	"github.com/tcpwhy/tcpwhy/internal/kernel/timewait"
 	"github.com/tcpwhy/tcpwhy/internal/report"
+	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
 
 // scratch is memory for what lives as long as one answer: where results are not kept (Each.Reuse)
@@ -17,6 +20,9 @@ type scratch struct {
 	holdings slab[holding]
 	stories  slab[story]
 	causes   slab[report.Cause]
+	tws      slab[timewait.Case]
+	lives    slab[live.Case]
+	segments slab[segment.Segment]
 	rungs    slab[rung]
 	steps    slab[report.Step]
 	fields   slab[fieldsRoom]
@@ -33,6 +39,9 @@ func (m *scratch) reset() {
 	m.holdings.reset()
 	m.stories.reset()
 	m.causes.reset()
+	m.tws.reset()
+	m.lives.reset()
+	m.segments.reset()
 	m.rungs.reset()
 	m.steps.reset()
 	m.fields.reset()
@@ -66,7 +75,7 @@ type slab[T any] struct {
 func (s *slab[T]) take(n int) []T {
 	if s.used+n > len(s.room) {
 		// Who has a piece of the old list keeps it.
-		s.room, s.used = make([]T, max(n, 2*len(s.room), s.least())), 0
+		s.room, s.used = make([]T, max(n, min(2*len(s.room), s.fits(slabMost)), s.fits(slabLeast))), 0
 	}
 	out := s.room[s.used : s.used : s.used+n]
 	s.used += n
@@ -76,10 +85,13 @@ func (s *slab[T]) take(n int) []T {
 // one returns a value that is zero.
 func (s *slab[T]) one() *T { return &s.take(1)[:1][0] }
 
-// least is how many are made room for at first: a kilobyte or two.
-func (s *slab[T]) least() int {
+// The sizes of lists, in bytes: the first one's, and what they double up to.
+const slabLeast, slabMost = 1536, 128 << 10
+
+// fits is how many lie in so many bytes.
+func (s *slab[T]) fits(bytes uintptr) int {
 	var x T
-	return max(1, int(1536/unsafe.Sizeof(x)))
+	return max(1, int(bytes/unsafe.Sizeof(x)))
 }
 
 func (s *slab[T]) reset() {
