@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"sync"
 
 	"github.com/tcpwhy/tcpwhy/internal/capture"
 	"github.com/tcpwhy/tcpwhy/internal/diagnose"
@@ -20,19 +21,15 @@ func (s *sink) stream(to io.Writer, out *Report, r *capture.Reader, sel *selecti
 	if err != nil {
 		return err
 	}
-	q := &queue{out: out, to: report.NewStream(to, out)}
-	s.engine.AnswerEach(c, diagnose.Each{Reuse: true, Sure: q.write, Give: func(res *diagnose.Result) {
-		p := &queued{shown: sel.wants(res, w, s.names.name), found: q.found}
-		q.found++
-		if p.shown {
-			if len(out.Capture.Sources) > 1 {
-				addRefs(r, out.Capture.Sources, &res.Finding)
-			}
-			p.text = q.to.Pack(&res.Finding)
-		}
-		p.Result = *res
-		heap.Push(q, p)
-	}})
+	q := &queue{out: out, to: report.NewStream(to, out), wants: func(res *diagnose.Result) bool { return sel.wants(res, w, s.names.name) }}
+	if len(out.Capture.Sources) > 1 {
+		q.refs = func(f *report.Finding) { addRefs(r, out.Capture.Sources, f) }
+	}
+	if s.o.Workers > 1 {
+		s.answerBeside(c, q)
+	} else {
+		s.engine.AnswerEach(c, diagnose.Each{Reuse: true, Sure: q.write, Give: q.take})
+	}
 	out.Summary, out.QuietConnections = q.sum.Groups(), q.sum.Quiet(out.Capture.Connections)
 	q.to.Conclude(out)
 	for _, c := range q.named.list {
@@ -40,6 +37,24 @@ func (s *sink) stream(to io.Writer, out *Report, r *capture.Reader, sel *selecti
 		q.to.Connection(&s.line)
 	}
 	return q.to.End()
+}
+
+// answerBeside writes with a worker of its own what the engine finds.
+func (s *sink) answerBeside(c diagnose.Capture, q *queue) {
+	batches := make(chan *diagnose.Batch)
+	var done sync.WaitGroup
+	done.Go(func() {
+		for b := range batches {
+			for i := range b.Results {
+				q.take(&b.Results[i])
+			}
+			q.write(b.Before)
+			b.Done()
+		}
+	})
+	s.engine.AnswerEach(c, diagnose.Each{Batch: func(b *diagnose.Batch) { batches <- b }})
+	close(batches)
+	done.Wait()
 }
 
 // named lists connections once each, in the order in which they were first named.
@@ -75,9 +90,25 @@ type queue struct {
 	to      *report.Stream
 	sum     report.Summary
 	named   named
+	wants   func(*diagnose.Result) bool
+	refs    func(*report.Finding) // nil: there is one source
 	found   int
 	given   uint64
 	waiting []*queued
+}
+
+// take takes a result, whose finding it turns into text.
+func (q *queue) take(res *diagnose.Result) {
+	p := &queued{shown: q.wants(res), found: q.found}
+	q.found++
+	if p.shown {
+		if q.refs != nil {
+			q.refs(&res.Finding)
+		}
+		p.text = q.to.Pack(&res.Finding)
+	}
+	p.Result = *res
+	heap.Push(q, p)
 }
 
 // write writes those that lie before a time: nothing earlier comes any more.

@@ -8,41 +8,102 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/flow"
 )
 
-// Each takes results one by one, as AnswerEach finds them.
+// Each takes results as AnswerEach finds them. Sorted stably by Compare they are what Answer returns.
 type Each struct {
-	// Give takes a result without an ID. Sorted stably by Compare they are what Answer returns.
+	// Give takes a result without an ID.
 	Give func(*Result)
 	// Sure is told now and then the time before which no result comes any more: of those given until
 	// then, what is earlier can be put in its place. nil: nobody asks.
 	Sure func(before int64)
 	// Reuse: of a result, all but Connections and the texts of its ids is valid during Give only.
 	Reuse bool
+	// Batch, if not nil, takes what Give and Sure would, many results at a time: for who works on them
+	// beside the engine. They, too, are valid only until they were given back, which
+	// may be done by another goroutine.
+	Batch func(*Batch)
 }
+
+// Batch is some results, and then what Sure would be told.
+type Batch struct {
+	Results []Result
+	Before  int64
+	mem     *scratch
+	free    chan<- *Batch
+}
+
+// Done gives the batch back.
+func (b *Batch) Done() {
+	b.mem.reset()
+	clear(b.Results)
+	b.Results = b.Results[:0]
+	b.free <- b
+}
+
+const (
+	// batches is how many there are: so far the engine may be ahead.
+	batches = 4
+	// batchResults is how many results fill one.
+	batchResults = 32
+)
 
 // AnswerEach is Answer for who cannot keep all results at once.
 func (e *Engine) AnswerEach(capture Capture, to Each) {
-	sure := to.Sure
-	if sure == nil {
-		sure = func(int64) {}
+	if to.Batch != nil {
+		e.answerBatches(capture, to.Batch)
+		return
 	}
+	var r Result
+	e.answerEach(capture, func(f *finding) {
+		r = f.result(f.c)
+		to.Give(&r)
+	}, func(before int64) {
+		if to.Reuse {
+			e.mem.reset()
+		}
+		if to.Sure != nil {
+			to.Sure(before)
+		}
+	})
+}
+
+// answerBatches gives results in batches, each of which has memory of its own.
+func (e *Engine) answerBatches(capture Capture, give func(*Batch)) {
+	free := make(chan *Batch, batches)
+	for range batches {
+		free <- &Batch{mem: &scratch{}, free: free}
+	}
+	b := <-free
+	own := e.mem
+	e.mem = b.mem
+	e.answerEach(capture, func(f *finding) {
+		b.Results = append(b.Results, f.result(f.c))
+	}, func(before int64) {
+		if len(b.Results) >= batchResults || before == math.MaxInt64 {
+			b.Before = before
+			give(b)
+			b = <-free
+			e.mem = b.mem
+		}
+	})
+	e.mem = own
+}
+
+// answerEach gives findings as they are found. Between two sets of findings it tells what Each.Sure is told;
+// none of those before is looked at any more then.
+func (e *Engine) answerEach(capture Capture, give func(*finding), sure func(before int64)) {
 	if !e.settled.used && capture.Connections <= FewConnections {
-		for _, r := range e.answer(capture, math.MaxInt64, true) {
-			r.Finding.ID = ""
-			to.Give(&r)
+		for _, f := range e.find(capture, math.MaxInt64, true) {
+			give(f)
 		}
 		sure(math.MaxInt64)
 		return
 	}
 	e.prepare(capture)
 	before := e.settled.findings
-	var r Result
-	a := answering{e: e, now: math.MaxInt64, findings: before, give: func(f *finding) {
-		r = f.result(f.c)
-		to.Give(&r)
-	}}
+	a := answering{e: e, now: math.MaxInt64, findings: before, give: give}
 	a.together()
 	for _, f := range a.findings[len(before):] {
-		a.give(f)
+		give(f)
 	}
 	for _, t := range e.byTime() {
 		sure(t.time - capture.SetBack)
@@ -50,9 +111,6 @@ func (e *Engine) AnswerEach(capture Capture, to Each) {
 			a.life(t.index)
 		} else {
 			a.attempt(t.index)
-		}
-		if to.Reuse {
-			e.mem.reset()
 		}
 	}
 	sure(math.MaxInt64)

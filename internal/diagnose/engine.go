@@ -147,6 +147,11 @@ func (e *Engine) Answer(capture Capture) []Result {
 // answer answers whose turn has come at a time; with each, every connection that was handed over
 // gets a word, if only that nothing is wrong with it.
 func (e *Engine) answer(capture Capture, now int64, each bool) []Result {
+	return e.results(e.find(capture, now, each))
+}
+
+// find is answer before its findings are put in order.
+func (e *Engine) find(capture Capture, now int64, each bool) []*finding {
 	e.prepare(capture)
 	a := answering{e: e, now: now, findings: e.settled.findings}
 	before := len(a.findings)
@@ -160,7 +165,7 @@ func (e *Engine) answer(capture Capture, now int64, each bool) []Result {
 		a.quiet()
 	}
 	e.settled.findings = a.findings
-	return e.results(a.findings[before:])
+	return a.findings[before:]
 }
 
 // prepare works out what answers need of all connections together.
