@@ -46,6 +46,7 @@ func TestStreamedFindings(t *testing.T) {
 			continue // others test what cannot be read
 		}
 		var a, b bytes.Buffer
+		o.Workers = i % 3
 		o.JSON = func(write func(io.Writer) error) error { return write(&b) }
 		if _, err := tcpwhy.Explain(t.Context(), read, o); err != nil {
 			t.Fatalf("%v: %v", read, err)
@@ -109,16 +110,19 @@ func TestStreamedOutOfOrder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var a, b bytes.Buffer
+		var a bytes.Buffer
 		if err := report.WriteJSON(&a, want); err != nil {
 			t.Fatal(err)
 		}
-		o := tcpwhy.Options{JSON: func(write func(io.Writer) error) error { return write(&b) }}
-		if _, err := tcpwhy.Explain(t.Context(), []string{path}, o); err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(a.Bytes(), b.Bytes()) {
-			t.Errorf("turn %d: streamed is another report", turn)
+		for workers := 1; workers <= 2; workers++ {
+			var b bytes.Buffer
+			o := tcpwhy.Options{Workers: workers, JSON: func(write func(io.Writer) error) error { return write(&b) }}
+			if _, err := tcpwhy.Explain(t.Context(), []string{path}, o); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(a.Bytes(), b.Bytes()) {
+				t.Errorf("turn %d, %d workers: streamed is another report", turn, workers)
+			}
 		}
 		t.Logf("%d findings of %d connections", len(want.Findings), want.Capture.Connections)
 		if len(want.Findings) < 20 {
