@@ -12,7 +12,7 @@ import (
 const (
 	// bufferSize is a source's buffer: large enough to make read(2) cheap, small
 	// enough to stay in the second-level cache.
-	bufferSize = 512 << 10
+	bufferSize = 256 << 10
 	// buffersTotal and bufferMin bound the memory where many files are read at once.
 	buffersTotal = 64 << 20
 	bufferMin    = 64 << 10
