@@ -42,7 +42,7 @@ func (q *asked) capturedOn() (a segment.Addr, ok bool) {
 		for s := range c.Ends {
 			x := &c.Ends[s]
 			for _, at := range []flow.Point{x.ISN.Point, x.FIN.Point, x.RST.Point} {
-				w, seen := q.e.notes.wires[at.Frame]
+				w, seen := q.e.notes.wires.of(at.Frame)
 				if !seen || w.TCPCheck != segment.CheckPartial || at == x.ISN.Point && x.ISNImplied {
 					continue
 				}

@@ -14,11 +14,12 @@ const checksumSource = "net/ipv4/tcp_ipv4.c tcp_v4_rcv (TcpInCsumErrors)"
 // rightOf returns the first frame in which a host's checksum was right. It tells wrong ones from
 // those that a sender's card had still to fill in: of such a sender none is right.
 func (e *Engine) rightOf(a segment.Addr) (frame uint64, ok bool) {
-	for n, w := range e.notes.wires {
-		if w.from == a && w.TCPCheck == segment.CheckGood && (!ok || n < frame) {
-			frame, ok = n, true
+	e.notes.wires.each(func(w *wire) bool {
+		if w.from == a && w.TCPCheck == segment.CheckGood {
+			frame, ok = w.frame, true
 		}
-	}
+		return !ok
+	})
 	return frame, ok
 }
 
@@ -26,7 +27,7 @@ func (e *Engine) rightOf(a segment.Addr) (frame uint64, ok bool) {
 // ones, with the evidence.
 func (e *Engine) wrongSum(from segment.Addr, frames ...uint64) ([]report.Evidence, bool) {
 	for _, n := range frames {
-		if w, ok := e.notes.wires[n]; !ok || w.TCPCheck != segment.CheckBad {
+		if w, ok := e.notes.wires.of(n); !ok || w.TCPCheck != segment.CheckBad {
 			return nil, false
 		}
 	}

@@ -2,8 +2,6 @@ package diagnose
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
 	"github.com/tcpwhy/tcpwhy/internal/report"
@@ -13,9 +11,6 @@ import (
 // maxNotes bounds what is remembered of ICMP errors and of ARP, each.
 const maxNotes = 4096
 
-// maxWires bounds for how many frames of a capture it is remembered who sent them.
-const maxWires = 4096
-
 // maxPerTuple is how many ICMP errors about one four-tuple are kept.
 const maxPerTuple = 4
 
@@ -24,7 +19,7 @@ type notes struct {
 	icmp  map[tuple][]segment.Note
 	asked map[segment.Addr][]segment.Note // who-has, by the address asked for
 	isAt  map[segment.Addr]bool
-	wires map[uint64]wire
+	wires wireList
 	count int
 }
 
@@ -52,25 +47,8 @@ func (x *notes) forgetNotes(before int64) {
 	}
 }
 
-// forgetWires makes room among the senders of frames: the earlier half goes.
-func (x *notes) forgetWires() {
-	if len(x.wires) < maxWires {
-		return
-	}
-	frames := slices.Sorted(maps.Keys(x.wires))
-	for _, f := range frames[:len(frames)/2] {
-		delete(x.wires, f)
-	}
-}
-
 // tuple is a four-tuple in the direction of the segment that was quoted.
 type tuple struct{ src, dst segment.Endpoint }
-
-// wire is what a frame showed of its sender.
-type wire struct {
-	segment.Wire
-	from segment.Addr
-}
 
 // Note takes a frame that is no TCP and yet says something about a connection.
 func (e *Engine) Note(n segment.Note) {
@@ -103,16 +81,13 @@ func (e *Engine) Note(n segment.Note) {
 // Seen takes what the frame of a SYN, FIN or RST shows of its sender. It reports
 // whether more are wanted.
 func (e *Engine) Seen(s *segment.Segment, w segment.Wire) bool {
-	if e.notes.wires == nil {
-		e.notes.wires = map[uint64]wire{}
-	}
 	if e.settled.used {
-		e.notes.forgetWires()
+		e.notes.wires.forget()
 	}
-	if w.Known && len(e.notes.wires) < maxWires {
-		e.notes.wires[s.Frame] = wire{w, s.Src.Addr}
+	if w.Known && !e.notes.wires.full() {
+		e.notes.wires.add(wire{w, s.Frame, s.Src.Addr})
 	}
-	return len(e.notes.wires) < maxWires
+	return !e.notes.wires.full()
 }
 
 // icmpAbout returns the errors about what a side sent.

@@ -151,7 +151,7 @@ func (q *resetCase) otherSide() []trait {
 func (q *resetCase) beside(f func(fr *flow.Frame, w *wire) bool) {
 	for i := range q.frames {
 		fr := &q.frames[i]
-		w, ok := q.e.notes.wires[fr.Frame]
+		w, ok := q.e.notes.wires.of(fr.Frame)
 		if ok && fr.From == q.x && !has(fr, segment.RST) && f(fr, &w) {
 			return
 		}
@@ -161,7 +161,7 @@ func (q *resetCase) beside(f func(fr *flow.Frame, w *wire) bool) {
 // hardware: the frame of the RST came from another neighbour on the link than that
 // end's other frames.
 func (q *resetCase) hardware() []trait {
-	r, ok := q.e.notes.wires[q.r.Frame]
+	r, ok := q.e.notes.wires.of(q.r.Frame)
 	if !ok || r.SrcMAC == (segment.MAC{}) {
 		return nil
 	}
@@ -198,7 +198,7 @@ func (q *resetCase) timeToLive() []trait {
 // checksum: the machine that captures leaves the checksums of its own segments to the network
 // card, so that a partial one was made there; and one that is wrong no stack makes.
 func (q *resetCase) checksum() []trait {
-	r, ok := q.e.notes.wires[q.r.Frame]
+	r, ok := q.e.notes.wires.of(q.r.Frame)
 	if !ok {
 		return nil
 	}
@@ -301,7 +301,7 @@ func (q *resetCase) identification() []trait {
 		return nil // of a text without -v nothing is known
 	}
 	var out []trait
-	if r, ok := q.e.notes.wires[q.r.Frame]; ok && !r.DF {
+	if r, ok := q.e.notes.wires.of(q.r.Frame); ok && !r.DF {
 		q.beside(func(f *flow.Frame, w *wire) bool {
 			if w.DF {
 				out = append(out, trait{fmt.Sprintf("it lacks the DF bit that the %s's other segments carry", name(q.x)), frameList(q.r.Frame, f.Frame), 7})
@@ -391,7 +391,7 @@ func (q *resetCase) goesOn() []trait {
 // TTL, its neighbour on the link, and how fast it answers.
 func (e *Engine) hostTraits(a segment.Addr, syn, r *flow.Frame) []trait {
 	var out []trait
-	own, told := e.notes.wires[r.Frame]
+	own, told := e.notes.wires.of(r.Frame)
 	ttl, mac := false, !told || own.SrcMAC == (segment.MAC{})
 	var quickest time.Duration
 	var at uint64
@@ -410,7 +410,7 @@ func (e *Engine) hostTraits(a segment.Addr, syn, r *flow.Frame) []trait {
 			}
 			out = append(out, t)
 		}
-		if w, ok := e.notes.wires[x.ISN.Frame]; ok && !mac && w.SrcMAC != (segment.MAC{}) {
+		if w, ok := e.notes.wires.of(x.ISN.Frame); ok && !mac && w.SrcMAC != (segment.MAC{}) {
 			if mac = true; w.SrcMAC != own.SrcMAC {
 				out = append(out, trait{fmt.Sprintf("its frame comes from %s on the link, other frames of %s from %s", own.SrcMAC, a, w.SrcMAC), frameList(r.Frame, x.ISN.Frame), alienTrait})
 			}

@@ -86,6 +86,7 @@ func TestCompleteChecksum(t *testing.T) {
 		e := New(&Facts{}, nil)
 		q := resetOf(e)
 		q.bare = bare
+		e.notes.wires = wireList{} // frame 2 shows something else here
 		for _, f := range []uint64{2, 5} {
 			s := &segment.Segment{}
 			s.Frame = f
@@ -119,9 +120,10 @@ func TestCapturedOn(t *testing.T) {
 	} {
 		e := New(&Facts{}, nil)
 		r := resetOf(e)
-		for frame, sum := range map[uint64]segment.Check{1: c.opener, 2: c.listener} {
+		e.notes.wires = wireList{}
+		for i, sum := range []segment.Check{c.opener, c.listener} {
 			s := &segment.Segment{}
-			s.Frame = frame
+			s.Frame = uint64(i) + 1
 			e.Seen(s, segment.Wire{Known: true, TCPCheck: sum})
 		}
 		q := &asked{e: e, c: r.c, p: r.c}
