@@ -1,6 +1,8 @@
 package flow
 
 import (
+	"unsafe"
+
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
@@ -19,19 +21,21 @@ import (
 // of 3.3 s; a million open ones (S3) 230 instead of 410 bytes, and 0.8 s instead of 1.4 s: most of the difference
 // is memory that is not touched.
 
-// brief is a connection that has done nothing but what nearly all do: two cache
-// lines. The first is what every segment changes, the second how it was opened.
+// brief is a connection that has done nothing but what nearly all do: three cache
+// lines. The first is what every segment changes, the second has its first notes, the third how it was opened.
 type brief struct {
-	lo, hi         uint32 // IPv4 addresses in the order of key; with briefWide lo is the number of a wideKey
-	loPort, hiPort uint16
-	notes          uint32 // number of the block that its notes are in
-	lastTime       int64
-	lastFrame      uint32
-	phase          briefPhase
-	bits           briefBits
-	used           uint8 // bytes of its notes
-	size           uint8 // of the block: the index of noteSizes
-	end            [2]briefEnd
+	addrs     uint64 // IPv4 addresses and ports, as probe has them; with briefWide the notes begin with a wideKey
+	ports     uint32
+	lastFrame uint32
+	lastTime  int64
+	phase     briefPhase
+	bits      briefBits
+	used      uint8  // bytes of its notes
+	split     uint8  // so many of those are here, the rest in the block with the number more; 0: all are here
+	more      uint32 // see moreNotes
+	end       [2]briefEnd
+
+	notes [ownNotes]byte
 
 	id      uint32
 	answer  uint32 // nanoseconds from the SYN to the SYN-ACK, the lower half
@@ -70,7 +74,7 @@ type briefOpening struct {
 	options     uint8 // of openingOptions, and above them ECE and CWR
 }
 
-// wideKey holds a brief's addresses where they are not both IPv4.
+// wideKey holds a brief's addresses where they are not both IPv4, before its notes.
 type wideKey struct{ lo, hi segment.Addr }
 
 // briefPhase is how far a brief has come.
@@ -94,6 +98,8 @@ const (
 	briefFIN                        // the opener sent its FIN; the listener's bit is the next one
 	_
 	briefFirst // the opener's FIN did not acknowledge the listener's; the listener's bit is the next one
+	_
+	briefLong // the block with the rest of its notes is a long one
 )
 
 // openingECN is by how much ECE and CWR are shifted down in briefOpening.options.
@@ -116,27 +122,19 @@ func (b *brief) side(fromHigh bool) Side {
 	return Listener
 }
 
-// briefIs tells whether a brief is the four-tuple's.
-func (t *Table) briefIs(b *brief, k *key) bool {
-	if b.loPort != k.loPort || b.hiPort != k.hiPort || b.phase == briefFree {
-		return false
-	}
-	if b.bits&briefWide == 0 {
-		return k.lo == addr4(b.lo) && k.hi == addr4(b.hi)
-	}
-	w := t.wides.at(b.lo)
-	return w.lo == k.lo && w.hi == k.hi
+// is tells whether b is the four-tuple's.
+func (b *brief) is(p *probe) bool {
+	return b.addrs == p.addrs && b.ports == p.ports && b.bits&briefWide == p.wide && b.phase != briefFree &&
+		(p.wide == 0 || *b.wide() == wideKey{p.lo, p.hi})
 }
 
-func addr4(a uint32) segment.Addr { return segment.Addr{Lo: 0xffff<<32 | uint64(a)} }
+// wide returns the addresses before its notes, where they are there.
+func (b *brief) wide() *wideKey { return (*wideKey)(unsafe.Pointer(&b.notes)) }
 
-// briefKey returns a brief's four-tuple.
-func (t *Table) briefKey(b *brief) key {
-	if b.bits&briefWide != 0 {
-		w := t.wides.at(b.lo)
-		return key{w.lo, w.hi, b.loPort, b.hiPort}
-	}
-	return key{addr4(b.lo), addr4(b.hi), b.loPort, b.hiPort}
+// key returns a brief's four-tuple.
+func (b *brief) key() key {
+	w := b.wide()
+	return keyOf(b.bits, b.addrs, b.ports, &w.lo, &w.hi)
 }
 
 // place is a file, and by how much its own frame numbers are less than the merged ones.
@@ -152,12 +150,12 @@ const mostPlaces = 1 << 12
 // placeOf returns the number of the place that a segment's frame comes from.
 func (t *Table) placeOf(s *segment.Segment) (n uint16, ok bool) {
 	x := place{s.Source, s.Frame - s.SourceFrame}
-	if int(t.place) < len(t.places) && t.places[t.place] == x {
+	if x == t.here && len(t.places) > 0 {
 		return t.place, true
 	}
 	for i := range t.places {
 		if t.places[i] == x {
-			t.place = uint16(i)
+			t.place, t.here = uint16(i), x
 			return t.place, true
 		}
 	}
@@ -165,16 +163,18 @@ func (t *Table) placeOf(s *segment.Segment) (n uint16, ok bool) {
 		t.briefly = false
 		return 0, false
 	}
-	t.place = uint16(len(t.places))
+	t.place, t.here = uint16(len(t.places)), x
 	t.places = append(t.places, x)
 	return t.place, true
 }
 
-// plainFrame tells whether a segment's frame comes from where the brief's others do, and nothing about it
-// needs a record to remember.
-func (t *Table) plainFrame(b *brief, s *segment.Segment) bool {
+// samePlace tells whether a segment's frame comes from where the brief's others do.
+func (t *Table) samePlace(b *brief, s *segment.Segment) bool {
+	if len(t.places) == 1 && t.here == (place{s.Source, s.Frame - s.SourceFrame}) {
+		return true
+	}
 	n, ok := t.placeOf(s)
-	return ok && s.Doubt == 0 && (len(t.places) == 1 || n == b.opening[Opener].place)
+	return ok && n == b.opening[Opener].place
 }
 
 // plainOpening tells whether nothing about a SYN or SYN-ACK needs a record to remember.
@@ -197,25 +197,17 @@ func (t *Table) openBrief(s *segment.Segment, p *probe) bool {
 	if b == nil || n > maxKind {
 		return false
 	}
-	k := &p.key
-	if k.lo.Is4() && k.hi.Is4() {
-		b.lo, b.hi = uint32(k.lo.Lo), uint32(k.hi.Lo)
-	} else {
-		w, v := take(t, &t.wides, needBrief)
-		if v == nil {
-			t.briefs.release(n)
-			return false
-		}
-		*v = wideKey{k.lo, k.hi}
-		b.lo, b.bits = w, briefWide
-	}
 	if !t.index.insert(p.hash, n|isBrief) {
-		t.dropBrief(n, b)
+		t.briefs.release(n)
 		return false
 	}
 	t.connections++
 	t.neverRecords++
-	b.loPort, b.hiPort, b.id = k.loPort, k.hiPort, uint32(t.connections)
+	b.addrs, b.ports, b.bits, b.id = p.addrs, p.ports, p.wide, uint32(t.connections)
+	if p.wide != 0 {
+		*b.wide() = wideKey{p.lo, p.hi}
+		b.used = uint8(wideSize)
+	}
 	if p.fromHigh {
 		b.bits |= briefSwap
 	}
@@ -223,7 +215,7 @@ func (t *Table) openBrief(s *segment.Segment, p *probe) bool {
 	b.open(s, Opener)
 	b.opening[Opener].place = at
 	t.noteHost(s)
-	t.awaitBrief(n, b)
+	t.awaitBrief(n|isBrief, b)
 	return true
 }
 
@@ -236,101 +228,113 @@ func (b *brief) open(s *segment.Segment, e Side) {
 	b.end[e] = briefEnd{sndNxt: s.Seq.Add(1), lastAck: s.Ack, tsVal: s.TSVal, window: s.Window, ttl: s.TTL}
 }
 
-// awaitBrief gives a brief its turn, as enqueue does for a record that may have gone quiet.
+// awaitBrief gives a brief, number and kind n, its turn, as enqueue does for a record that may have gone quiet.
 func (t *Table) awaitBrief(n uint32, b *brief) {
-	t.push(event{after(t.now, t.keep), n | isBrief, b.id & eventID}, quietRow)
+	t.push(event{after(t.now, t.keep), n, b.id & eventID}, quietRow)
 }
 
 // ordinary takes a segment into a brief, if it is one of those that nearly every
 // connection has: in order, not a copy, not a repeat, and nothing about it unusual.
 // Otherwise it changes nothing.
-func (t *Table) ordinary(n uint32, b *brief, s *segment.Segment, fromHigh bool) bool {
-	e := b.side(fromHigh)
+func (t *Table) ordinary(b *brief, s *segment.Segment, p *probe) bool {
+	e := b.side(p.fromHigh)
 	if b.phase == briefSyn {
 		return t.answerBrief(b, s, e)
 	}
-	h, p := &b.end[e], &b.end[e.Other()]
-	behind, more := p.sndNxt.Sub(s.Ack), s.Ack.Sub(h.lastAck)
-	switch {
-	case s.Flags&^(segment.PSH|segment.FIN) != segment.ACK, s.Seq != h.sndNxt, s.Window == 0, s.TTL != h.ttl,
-		s.Len > 0xffff, !t.plainFrame(b, s), behind < 0:
+	h, o := &b.end[e&1], &b.end[e&1^1]
+	behind, more := o.sndNxt.Sub(s.Ack), s.Ack.Sub(h.lastAck)
+	if s.Flags&^(segment.PSH|segment.FIN) != segment.ACK || s.Seq != h.sndNxt || s.Window == 0 || s.TTL != h.ttl || s.Doubt != 0 || behind < 0 {
 		return false
-	case b.phase == briefSynAck:
-		if e != Opener || behind != 0 || s.Flags&segment.FIN != 0 {
-			return false
-		}
-	case more < 0, more == 0 && s.Len == 0 && s.Flags&segment.FIN == 0 && s.Window == h.window:
-		return false // the second may be a copy
 	}
-	if b.bits&briefTS != 0 {
+	bits, phase := b.bits, b.phase
+	if bits&briefTS != 0 {
 		if s.Options != segment.OptTimestamps {
 			return false
 		}
 	} else if s.Options != 0 || len(s.RawOptions) != 0 {
 		return false
 	}
-	fin, other := briefFIN<<e, briefFIN<<e.Other()
-	if b.bits&fin != 0 && (s.Len > 0 || s.Flags&segment.FIN != 0) {
+	if phase == briefSynAck {
+		if e != Opener || behind != 0 || s.Flags&segment.FIN != 0 {
+			return false
+		}
+		phase, more = briefEstablished, 0
+	} else if more < 0 || more == 0 && s.Len == 0 && s.Flags&segment.FIN == 0 && s.Window == h.window {
+		return false // the second may be a copy
+	}
+	if s.Flags&segment.FIN != 0 || phase >= briefHalfClosed {
+		var ok bool
+		if bits, phase, ok = b.closes(s, e, behind == 0); !ok {
+			return false
+		}
+	}
+	if (s.Source != t.here.source || s.Frame-s.SourceFrame != t.here.ahead || len(t.places) > 1) && !t.samePlace(b, s) ||
+		!t.note(b, s, h, o, uint64(e), behind, more) {
 		return false
 	}
-	bits, phase := b.bits, max(b.phase, briefEstablished)
+	was := b.phase
+	b.bits, b.phase = bits|b.bits&briefLong, phase
+	t.observed.Longest = max(t.observed.Longest, s.Len)
+	if phase == briefFree {
+		t.closeBrief(p.guess, b, s, e, p.hash)
+	} else if phase == briefClosing && was != briefClosing && after(b.time, t.keep) <= t.now {
+		t.awaitBrief(p.guess, b) // else its first turn is still to come
+	}
+	return true
+}
+
+// closes tells what bits and phase a brief will have after segment s of end e, which is a FIN or follows one;
+// briefFree: it is closed. all: it acknowledges all that its peer sent.
+func (b *brief) closes(s *segment.Segment, e Side, all bool) (bits briefBits, phase briefPhase, ok bool) {
+	h, o := &b.end[e], &b.end[e.Other()]
+	fin, other := briefFIN<<e, briefFIN<<e.Other()
+	if b.bits&fin != 0 && (s.Len > 0 || s.Flags&segment.FIN != 0) {
+		return 0, 0, false
+	}
+	bits, phase = b.bits, b.phase
 	if s.Flags&segment.FIN != 0 {
-		if bits |= fin; bits&other == 0 || behind != 0 {
+		if bits |= fin; bits&other == 0 || !all {
 			bits |= briefFirst << e
 		}
 		phase = briefHalfClosed
 	}
 	if bits&(fin|other) == fin|other {
 		phase = briefClosing
-		if behind == 0 && p.lastAck == s.End() {
-			// Both are closed. Of a simultaneous close records know more.
-			if bits&(briefFirst<<e|briefFirst<<e.Other()) != briefFirst<<e {
-				return false
+		if all && o.lastAck == s.End() {
+			// Both are closed. Of a simultaneous close records know more, and of waits too.
+			if bits&(briefFirst<<e|briefFirst<<e.Other()) != briefFirst<<e || h.waits >= waitMost || o.waits >= waitMost {
+				return 0, 0, false
 			}
 			phase = briefFree
 		}
 	}
-	if phase == briefFree && (h.waits >= waitMost || p.waits >= waitMost) || !t.note(b, s, e) {
-		return false
-	}
-	b.wait(s, e, behind == 0 && more > 0)
-	was := b.phase
-	b.bits, b.phase = bits, phase
-	h.sndNxt, h.lastAck, h.tsVal, h.window = s.End(), s.Ack, s.TSVal, s.Window
-	b.lastTime, b.lastFrame = s.Time, uint32(s.Frame)
-	t.observed.Longest = max(t.observed.Longest, s.Len)
-	switch {
-	case phase == briefFree:
-		t.closeBrief(n, b, s, e)
-	case phase == briefClosing && was != briefClosing && after(b.time, t.keep) <= t.now:
-		t.awaitBrief(n, b) // else its first turn is still to come
-	}
-	return true
+	return bits, phase, true
 }
 
-// wait looks whether segment s of end e may end a wait for a late ACK, or what was held back in one.
-func (b *brief) wait(s *segment.Segment, e Side, all bool) {
-	h, p := &b.end[e], &b.end[e.Other()]
+// wait looks whether segment s of end h may end a wait for a late ACK of o, or what was held back in one;
+// more: it acknowledges all that o sent, and something new.
+func (b *brief) wait(s *segment.Segment, h, o *briefEnd, more bool) {
 	since := s.Time - b.lastTime
 	if h.waits&waitWatched != 0 {
 		if h.waits &^= waitWatched; s.Len > 0 && since <= heldWithin && h.waits < waitMost {
 			h.waits += waitOnce
 		}
 	}
-	if all && s.Len == 0 && s.Flags == segment.ACK && b.phase == briefEstablished && (since >= waitFrom || p.waits&waitSent == 0) {
-		p.waits |= waitWatched
+	if more && s.Len == 0 && s.Flags == segment.ACK && b.phase == briefEstablished && (since >= waitFrom || o.waits&waitSent == 0) {
+		o.waits |= waitWatched
 	}
-	p.waits &^= waitSent
-	if h.waits &^= waitSent; s.Len > 0 {
-		h.waits |= waitSent
+	sent := uint8(0)
+	if s.Len > 0 {
+		sent = waitSent
 	}
+	h.waits, o.waits = h.waits&^waitSent|sent, o.waits&^waitSent
 }
 
 // answerBrief takes the listener's ordinary SYN-ACK into a brief.
 func (t *Table) answerBrief(b *brief, s *segment.Segment, e Side) bool {
 	o := &b.opening[Opener]
 	d := s.Time - b.time
-	if e != Listener || s.Flags&^(segment.ECE|segment.CWR) != segment.SYN|segment.ACK || s.Ack != o.isn.Add(1) || !plainOpening(s) || !t.plainFrame(b, s) ||
+	if e != Listener || s.Flags&^(segment.ECE|segment.CWR) != segment.SYN|segment.ACK || s.Ack != o.isn.Add(1) || !plainOpening(s) || !t.samePlace(b, s) ||
 		d < 0 || d >= 1<<48 || int32(uint32(s.Frame)-b.lastFrame) <= 0 {
 		return false
 	}
@@ -349,9 +353,9 @@ func (t *Table) answerBrief(b *brief, s *segment.Segment, e Side) bool {
 
 // closeBrief puts a brief that was closed by segment s of end e, which closed first, to
 // the cold ones.
-func (t *Table) closeBrief(n uint32, b *brief, s *segment.Segment, e Side) {
-	k := t.briefKey(b)
+func (t *Table) closeBrief(n uint32, b *brief, s *segment.Segment, e Side, hash uint32) {
 	if b.bits&briefTS != 0 {
+		k := b.key()
 		from, to := k.hi, k.lo
 		if (e == Opener) != (b.bits&briefSwap != 0) {
 			from, to = to, from
@@ -360,24 +364,20 @@ func (t *Table) closeBrief(n uint32, b *brief, s *segment.Segment, e Side) {
 			pair: t.closings.hash(from, to), time: s.Time, frame: s.Frame, conn: widenTo(t.connections, b.id), tsVal: s.TSEcr,
 		})
 	}
-	hash := t.hash(&k)
 	b.phase = briefClosing
-	c := t.cold.add(b, &k, t.notesOf(b))
+	c := t.cold.add(b, t.moreNotes(b))
 	if c == 0 {
 		// Without room it becomes a record, as everything else would.
-		t.unfold(n|isBrief, hash)
+		t.unfold(n, hash)
 		return
 	}
-	t.index.replace(hash, n|isBrief, c)
-	t.dropBrief(n, b)
+	t.index.replace(hash, n, c)
+	t.dropBrief(n&maxKind, b)
 	t.due = min(t.due, t.cold.due(t.keepEnded))
 }
 
 // dropBrief gives a brief's memory back.
 func (t *Table) dropBrief(n uint32, b *brief) {
-	if b.bits&briefWide != 0 {
-		t.wides.release(b.lo)
-	}
 	t.dropNotes(b)
 	b.phase = briefFree
 	t.briefs.release(n)

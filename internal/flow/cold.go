@@ -5,19 +5,17 @@ import (
 )
 
 // cold is a brief that was closed: what is left of it is only read again if its
-// four-tuple is heard of once more. Addresses that are not IPv4 and the notes
-// follow it.
+// four-tuple is heard of once more. Its notes follow it.
 type cold struct {
-	size           uint16 // of all of it, in bytes; 0: nothing follows in this block
-	bits           briefBits
-	used           uint8  // bytes of notes
-	id             uint32 // 0: it became a record again
-	lastTime       int64
-	lo, hi         uint32
-	loPort, hiPort uint16
-	answer         uint32
-	time           int64
-	opening        [2]briefOpening
+	size          uint16 // of all of it, in bytes; 0: nothing follows in this block
+	bits          briefBits
+	used          uint8  // bytes of notes
+	id            uint32 // 0: it became a record again
+	lastTime      int64
+	addrs         uint64
+	ports, answer uint32
+	time          int64
+	opening       [2]briefOpening
 }
 
 const (
@@ -48,33 +46,20 @@ func (l *coldLog) atOffset(at uint64) *cold {
 // at returns the one with a number.
 func (l *coldLog) at(n uint32) *cold { return l.atOffset(uint64(n&maxKind) * coldUnit) }
 
-// wide returns the addresses behind c, which must have them.
-func (c *cold) wide() *wideKey { return (*wideKey)(unsafe.Add(unsafe.Pointer(c), coldHeader)) }
-
 // notes returns what is behind c.
 func (c *cold) notes() []byte {
-	at := coldHeader
-	if c.bits&briefWide != 0 {
-		at += wideSize
-	}
-	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(c), at)), c.used)
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(c), coldHeader)), c.used)
 }
 
+// key returns its four-tuple; with briefWide its notes begin with a wideKey.
 func (c *cold) key() key {
-	if c.bits&briefWide != 0 {
-		w := c.wide()
-		return key{w.lo, w.hi, c.loPort, c.hiPort}
-	}
-	return key{addr4(c.lo), addr4(c.hi), c.loPort, c.hiPort}
+	w := (*wideKey)(unsafe.Add(unsafe.Pointer(c), coldHeader))
+	return keyOf(c.bits, c.addrs, c.ports, &w.lo, &w.hi)
 }
 
-// add appends a brief and returns its number with isCold, 0 where there is no memory.
-func (l *coldLog) add(b *brief, k *key, notes []byte) uint32 {
-	size := coldHeader + len(notes)
-	if b.bits&briefWide != 0 {
-		size += wideSize
-	}
-	size = (size + coldUnit - 1) &^ (coldUnit - 1)
+// add appends a brief, whose notes beyond its own are given, and returns its number with isCold, 0 where there is no memory.
+func (l *coldLog) add(b *brief, more []byte) uint32 {
+	size := (coldHeader + int(b.used) + coldUnit - 1) &^ (coldUnit - 1)
 	if left := coldBlock - l.tail%coldBlock; l.tail%coldBlock == 0 || uint64(size) > left {
 		if !l.grow() {
 			return 0
@@ -83,12 +68,10 @@ func (l *coldLog) add(b *brief, k *key, notes []byte) uint32 {
 	c := l.atOffset(l.tail)
 	*c = cold{
 		size: uint16(size), bits: b.bits, used: b.used, id: b.id, lastTime: b.lastTime,
-		lo: b.lo, hi: b.hi, loPort: b.loPort, hiPort: b.hiPort, answer: b.answer, time: b.time, opening: b.opening,
+		addrs: b.addrs, ports: b.ports, answer: b.answer, time: b.time, opening: b.opening,
 	}
-	if b.bits&briefWide != 0 {
-		*c.wide() = wideKey{k.lo, k.hi}
-	}
-	copy(c.notes(), notes)
+	to := c.notes()
+	copy(to[copy(to, b.ownPart()):], more)
 	n := uint32(l.tail/coldUnit)&maxKind | isCold
 	l.tail += uint64(size)
 	return n

@@ -107,14 +107,14 @@ func (h *hosts) find(a segment.Addr, hash uint32) *hostEntry {
 	}
 }
 
-// prefetchSlot and prefetchEntry ask for what note will need.
-func (h *hosts) prefetchSlot(a segment.Addr) {
-	prefetch(unsafe.Pointer(&h.index.slots[h.hash(a)&h.index.mask]))
+// slotAt returns where the index slot of an address is, and prefetchEntry asks for its entry if that is the right
+// slot: what note will need.
+func (h *hosts) slotAt(a segment.Addr) uintptr {
+	return uintptr(unsafe.Pointer(&h.index.slots[h.hash(a)&h.index.mask]))
 }
 
 func (h *hosts) prefetchEntry(a segment.Addr) {
-	hash := h.hash(a)
-	if n := h.index.slots[hash&h.index.mask].record(); n != 0 {
+	if n := h.index.slots[h.hash(a)&h.index.mask].record(); n != 0 {
 		prefetch4(unsafe.Pointer(h.entries.at(n)))
 	}
 }

@@ -10,74 +10,192 @@ import (
 // batchSize is how many segments are looked up together.
 const batchSize = 32
 
-// probe is a segment on its way to its record.
+// probe is a segment on its way to its record: its four-tuple without direction, as key has it.
 type probe struct {
-	key      key
+	addrs    uint64 // both IPv4 addresses, the lower endpoint's above; 0 where one is not IPv4
+	ports    uint32 // the lower endpoint's above
 	hash     uint32
 	guess    uint32
+	wide     briefBits // briefWide where lo and hi are needed; else they hold garbage
 	fromHigh bool
+	lo, hi   segment.Addr
 }
+
+// aim sets the probes of segments up, all but guess. Which endpoint is the lower one is a toss-up, so no
+// branch depends on it: a quarter of the time of a look-up was spent on wrong guesses of the processor.
+func (t *Table) aim(batch []segment.Segment, probes []probe) {
+	probes = probes[:len(batch)]
+	for i := range batch {
+		s, p := &batch[i], &probes[i]
+		if !s.Src.Addr.Is4() || !s.Dst.Addr.Is4() {
+			t.aimWide(s, p)
+			continue
+		}
+		x, y := s.Src.Addr.Lo<<16|uint64(s.Src.Port), s.Dst.Addr.Lo<<16|uint64(s.Dst.Port)
+		lo, hi := min(x, y), max(x, y)
+		p.fromHigh, p.wide = x > y, 0
+		p.addrs, p.ports = lo>>16<<32|hi<<16>>32, uint32(lo)<<16|uint32(hi)&0xffff
+		p.hash = t.hash4(p.addrs, p.ports)
+	}
+}
+
+func (t *Table) aimWide(s *segment.Segment, p *probe) {
+	var k key
+	fromHigh := k.set(s)
+	*p = t.probeOf(&k)
+	p.fromHigh = fromHigh
+}
+
+// probeOf returns the probe of a four-tuple.
+func (t *Table) probeOf(k *key) probe {
+	if k.lo.Is4() && k.hi.Is4() {
+		p := probe{addrs: k.lo.Lo<<32 | k.hi.Lo&(1<<32-1), ports: k.ports()}
+		p.hash = t.hash4(p.addrs, p.ports)
+		return p
+	}
+	h := fold(k.lo.Lo^t.seed[0], k.hi.Lo^t.seed[1])
+	h = fold(h^t.seed[2], uint64(k.ports()))
+	h = fold(h^k.lo.Hi^t.seed[1], k.hi.Hi^t.seed[2])
+	return probe{ports: k.ports(), wide: briefWide, hash: uint32(h ^ h>>32), lo: k.lo, hi: k.hi}
+}
+
+func (k *key) ports() uint32 { return uint32(k.loPort)<<16 | uint32(k.hiPort) }
+
+// key returns the four-tuple.
+func (p *probe) key() key { return keyOf(p.wide, p.addrs, p.ports, &p.lo, &p.hi) }
+
+// keyOf makes a key of what probes, briefs and cold ones hold; lo and hi only matter with briefWide.
+func keyOf(bits briefBits, addrs uint64, ports uint32, lo, hi *segment.Addr) key {
+	k := key{addr4(uint32(addrs >> 32)), addr4(uint32(addrs)), uint16(ports >> 16), uint16(ports)}
+	if bits&briefWide != 0 {
+		k.lo, k.hi = *lo, *hi
+	}
+	return k
+}
+
+func addr4(a uint32) segment.Addr { return segment.Addr{Lo: 0xffff<<32 | uint64(a)} }
 
 // addBatch first brings the index slots of all segments into the cache, then
 // their records, then what hangs on those, and only then works through the segments: so the
 // misses overlap.
 func (t *Table) addBatch(batch []segment.Segment) {
+	var briefs [batchSize]*brief // what is guessed, where that is a brief
 	probes := t.probes[:len(batch)]
-	for i := range probes {
-		p := &probes[i]
-		p.fromHigh = p.key.set(&batch[i])
-		p.hash = t.hash(&p.key)
-		prefetch(unsafe.Pointer(&t.index.slots[p.hash&t.index.mask]))
+	t.aim(batch, probes)
+	far := t.far()
+	if far {
+		t.fetchSlots(batch, probes)
 	}
 	for i := range probes {
 		p := &probes[i]
-		if p.guess = t.guess(p.hash); p.guess&isBrief != 0 {
-			t.prefetchKind(p.guess)
-		} else if p.guess != 0 {
-			r := t.records.at(p.guess)
-			prefetch3(unsafe.Pointer(r))
-			if batch[i].Flags&(segment.SYN|segment.FIN|segment.RST) != 0 {
-				prefetch(unsafe.Pointer(&r.id))
-			}
+		if s := t.index.slots[p.hash&t.index.mask]; s.hash() == p.hash && s != 0 {
+			p.guess = s.record()
+		} else {
+			p.guess = t.guess(p.hash)
+		}
+		if p.guess&kindBits == isBrief {
+			briefs[i&(batchSize-1)] = t.briefs.at(p.guess & maxKind)
 		}
 	}
-	if !t.linesOnly {
-		t.prefetchDeep(batch)
+	if far {
+		t.fetch(batch, probes, &briefs)
 	}
-	for i := range probes {
-		t.add(&batch[i], &probes[i])
+	for i := range batch {
+		s, p := &batch[i], &probes[i]
+		if s.Time < t.now-maxDisorder {
+			t.briefly = false // the order in which briefs are forgotten is that of time
+		}
+		t.now = s.Time
+		t.frame = max(t.frame, s.Frame)
+		if s.Time >= t.due {
+			t.expire(s.Time)
+		}
+		if t.mem.limit > 0 {
+			t.working = p.key()
+		}
+		if b := briefs[i&(batchSize-1)]; b == nil || !b.is(p) || !t.briefly || !t.ordinary(b, s, p) {
+			t.add(s, p)
+		}
 	}
 }
 
-// prefetchDeep brings into the cache what the probed records need for a diagnosis, and
-// where a brief's next note goes.
-func (t *Table) prefetchDeep(batch []segment.Segment) {
-	deep := false
+// nearBytes is what surely stays in a core's own cache. A table that takes less has nothing fetched: that
+// would be a hundred instructions a segment for nothing.
+const nearBytes = 256 << 10
+
+// far tells whether the table is too large for the cache.
+func (t *Table) far() bool {
+	const each = int(unsafe.Sizeof(record{}) + unsafe.Sizeof(deep{}))
+	return len(t.index.slots)*8+int(t.briefs.next)*int(unsafe.Sizeof(brief{}))+int(t.records.next)*each > nearBytes
+}
+
+// fetchSlots asks for the index slots of the probes, and of the hosts of SYNs, which it lists in t.syns.
+func (t *Table) fetchSlots(batch []segment.Segment, probes []probe) {
+	slots, mask := uintptr(unsafe.Pointer(unsafe.SliceData(t.index.slots))), t.index.mask
+	syns, probes := 0, probes[:len(batch)]
 	for i := range batch {
-		switch n := t.probes[i].guess; {
+		t.lines[i] = slots + uintptr(probes[i].hash&mask)*unsafe.Sizeof(slot(0))
+		t.syns[syns&(batchSize-1)] = uint8(i)
+		syns += int(batch[i].Flags / segment.SYN & 1) // no branch: who knows which ones are
+	}
+	n := len(batch)
+	for _, i := range t.syns[:syns] {
+		t.lines[n] = t.hosts.slotAt(batch[i].Src.Addr)
+		n++
+	}
+	t.nSyns = syns
+	prefetchAll(&t.lines[0], n)
+}
+
+// fetch asks for the records of the probes, and for what hangs on those.
+func (t *Table) fetch(batch []segment.Segment, probes []probe, briefs *[batchSize]*brief) {
+	n, records := 0, false
+	for i := range probes {
+		b := briefs[i&(batchSize-1)]
+		if b == nil {
+			records = records || probes[i].guess != 0
+			continue
+		}
+		// Its first line, and of its others the one with the notes or the one with the opening.
+		at := uintptr(unsafe.Pointer(b))
+		t.lines[n], t.lines[n+1] = at, at+cacheLine<<(batch[i].Flags/segment.SYN&1)
+		n += 2
+	}
+	prefetchAll(&t.lines[0], n)
+	if !t.linesOnly {
+		for _, i := range t.syns[:t.nSyns] {
+			t.hosts.prefetchEntry(batch[i].Src.Addr)
+		}
+	}
+	if records {
+		t.fetchRecords(probes)
+	}
+}
+
+const cacheLine = 64
+
+// fetchRecords asks for the records among the guesses, then for their extras.
+func (t *Table) fetchRecords(probes []probe) {
+	for i := range probes {
+		switch n := probes[i].guess; {
 		case n == 0:
 		case n&isBrief == 0:
-			prefetch2(unsafe.Pointer(t.deeps.at(n)))
-			deep = true
-		case n&kindBits == isBrief:
-			t.prefetchNotes(t.briefs.at(n & maxKind))
-		}
-		if batch[i].Flags&segment.SYN != 0 {
-			t.hosts.prefetchSlot(batch[i].Src.Addr)
-			deep = true
+			prefetch4(unsafe.Pointer(t.records.at(n)))
+			if !t.linesOnly {
+				prefetch2(unsafe.Pointer(t.deeps.at(n)))
+			}
+		case n&kindBits == isCold:
+			prefetch(unsafe.Pointer(t.cold.at(n)))
 		}
 	}
-	if !deep {
+	if t.linesOnly {
 		return
 	}
-	for i := range batch {
-		if n := t.probes[i].guess; n != 0 && n&isBrief == 0 {
+	for i := range probes {
+		if n := probes[i].guess; n != 0 && n&isBrief == 0 {
 			if x := t.records.at(n).extra; x != 0 {
 				prefetch4(unsafe.Pointer(t.extras.at(x)))
 			}
-		}
-		if batch[i].Flags&segment.SYN != 0 {
-			t.hosts.prefetchEntry(batch[i].Src.Addr)
 		}
 	}
 }
@@ -95,8 +213,9 @@ func (t *Table) guess(hash uint32) uint32 {
 // lookup returns the current record of a four-tuple, 0 if there is none. The
 // guess was right unless the batch changed the table since, or hashes collide.
 func (t *Table) lookup(p *probe) uint32 {
+	k := p.key()
 	if n := p.guess; n != 0 && n&isBrief == 0 {
-		if r := t.records.at(n); r.is(&p.key) && r.bits&(bitLive|bitPinned|bitOrphan) == bitLive {
+		if r := t.records.at(n); r.is(&k) && r.bits&(bitLive|bitPinned|bitOrphan) == bitLive {
 			return n
 		}
 	}
@@ -106,18 +225,30 @@ func (t *Table) lookup(p *probe) uint32 {
 		if s == 0 {
 			return 0
 		}
-		if s.hash() == p.hash && t.is(s.record(), &p.key) {
+		if s.hash() == p.hash && t.is(s.record(), p, &k) {
 			return s.record()
 		}
 	}
 }
 
-func (t *Table) hash(k *key) uint32 {
-	h := fold(k.lo.Lo^t.seed[0], k.hi.Lo^t.seed[1])
-	h = fold(h^t.seed[2], uint64(k.loPort)<<16|uint64(k.hiPort)|1<<32)
-	if k.lo.Hi|k.hi.Hi != 0 {
-		h = fold(h^k.lo.Hi^t.seed[1], k.hi.Hi^t.seed[2])
+// is tells whether what has number n in the index is of a four-tuple.
+func (t *Table) is(n uint32, p *probe, k *key) bool {
+	switch n & kindBits {
+	case isBrief:
+		return t.briefs.at(n & maxKind).is(p)
+	case isCold:
+		return t.cold.at(n).key() == *k
 	}
+	return t.records.at(n).is(k)
+}
+
+func (t *Table) hash(k *key) uint32 {
+	p := t.probeOf(k)
+	return p.hash
+}
+
+func (t *Table) hash4(addrs uint64, ports uint32) uint32 {
+	h := fold(addrs^t.seed[0], uint64(ports)^t.seed[1])
 	return uint32(h ^ h>>32)
 }
 

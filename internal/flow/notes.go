@@ -2,7 +2,6 @@ package flow
 
 import (
 	"encoding/binary"
-	"unsafe"
 
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
@@ -13,160 +12,163 @@ const (
 	noteListener = 1 << iota
 	noteFIN
 	notePSH
-	noteAckPeer   // it acknowledges all that the peer sent
-	noteLen       // payload length; else 0
+	noteAckPeer // it acknowledges all that the peer sent
+	noteLen     // payload length; else 0
+	noteIPID    // IP identification; else 0
+	noteTS      // how much later the timestamp is; else as before
+	noteEcr     // how much older the echo is than the peer's last timestamp; else equal
+	// What few have.
 	noteWindow    // window; else as before
-	noteIPID      // IP identification; else 0
-	noteTS        // how much later the timestamp is; else as before
-	noteEcr       // how much older the echo is than the peer's last timestamp; else equal
 	noteAckMore   // how much more it acknowledges; without this and noteAckPeer as before
 	noteTimeHigh  // the upper part of the time
 	noteFrameHigh // the upper part of the frames
 )
 
-// longestNote is the most bytes that a note takes.
-const longestNote = 8 + 8*2
+// usualNote and longestNote are the most bytes that a note takes without and with what few have.
+const (
+	usualNote   = 8 + 4*2
+	longestNote = usualNote + 4*2
+)
 
-// noteSizes are the sizes of the blocks that notes are in. Longer notes take
-// about what a record takes, so that it becomes one.
-var noteSizes = [...]int{0, 64, 128, 255}
+// The notes that a brief has no room for are in a short block, and when that is full in a long one. Longer notes
+// take about what a record takes, so that it becomes one.
+const (
+	ownNotes = 64
+	mostUsed = 255 // what brief.used can say
+)
 
-// notesOf returns a brief's notes.
-func (t *Table) notesOf(b *brief) []byte { return t.noteBlock(b)[:b.used] }
+type (
+	shortNotes [64]byte
+	longNotes  [192]byte
+)
 
-func (t *Table) noteBlock(b *brief) []byte {
-	switch b.size {
-	case 1:
-		return t.notes64.at(b.notes)[:]
-	case 2:
-		return t.notes128.at(b.notes)[:]
-	case 3:
-		return t.notes256.at(b.notes)[:]
+// ownPart returns the notes that are in the brief itself.
+func (b *brief) ownPart() []byte {
+	if b.split != 0 {
+		return b.notes[:b.split]
 	}
-	return nil
+	return b.notes[:b.used]
+}
+
+// moreNotes returns the notes that are not, followed by the room that there is for more; nil where there are none.
+func (t *Table) moreNotes(b *brief) []byte {
+	switch {
+	case b.split == 0:
+		return nil
+	case b.bits&briefLong == 0:
+		return t.shortNotes.at(b.more)[:]
+	}
+	return t.longNotes.at(b.more)[:]
+}
+
+// copyNotes copies a brief's notes, and returns how many bytes they are.
+func (t *Table) copyNotes(to *[mostUsed]byte, b *brief) int {
+	n := copy(to[:], b.ownPart())
+	copy(to[n:b.used], t.moreNotes(b))
+	return int(b.used)
 }
 
 func (t *Table) dropNotes(b *brief) {
-	switch b.size {
-	case 1:
-		t.notes64.release(b.notes)
-	case 2:
-		t.notes128.release(b.notes)
-	case 3:
-		t.notes256.release(b.notes)
+	switch {
+	case b.split == 0:
+	case b.bits&briefLong == 0:
+		t.shortNotes.release(b.more)
+	default:
+		t.longNotes.release(b.more)
 	}
-	b.size, b.used = 0, 0
+	b.used, b.split, b.bits = 0, 0, b.bits&^briefLong
 }
 
-// growNotes moves the notes to the next larger block.
-func (t *Table) growNotes(b *brief) bool {
-	var n uint32
-	var to []byte
-	switch b.size {
-	case 0:
-		if i, x := take(t, &t.notes64, needBrief); x != nil {
-			n, to = i, x[:]
+// noteRoom returns at least so many bytes for the next note, nil where there is no room for it.
+func (t *Table) noteRoom(b *brief, size int) []byte {
+	if b.split == 0 {
+		if at := int(b.used); at+size <= ownNotes {
+			return b.notes[at:]
 		}
-	case 1:
-		if i, x := take(t, &t.notes128, needBrief); x != nil {
-			n, to = i, x[:]
+		n, x := take(t, &t.shortNotes, needBrief)
+		if x == nil {
+			return nil
 		}
-	case 2:
-		if i, x := take(t, &t.notes256, needBrief); x != nil {
-			n, to = i, x[:]
-		}
+		b.more, b.split = n, b.used
+		return x[:]
 	}
-	if to == nil {
-		return false
+	m, at := t.moreNotes(b), int(b.used-b.split)
+	if at+size <= len(m) && int(b.used)+size <= mostUsed {
+		return m[at:]
 	}
-	used, size := b.used, b.size
-	copy(to, t.notesOf(b))
-	t.dropNotes(b)
-	b.notes, b.used, b.size = n, used, size+1
-	return true
+	if b.bits&briefLong != 0 {
+		return nil
+	}
+	n, x := take(t, &t.longNotes, needBrief)
+	if x == nil {
+		return nil
+	}
+	copy(x[:], m)
+	t.shortNotes.release(b.more)
+	b.more, b.bits = n, b.bits|briefLong
+	return x[at:]
 }
 
-// note writes an ordinary segment of end e down. It fails where something is too
+// note writes an ordinary segment of end h, whose number is in e, down; its peer is o. behind is how much that o sent it
+// does not acknowledge, more how much more it acknowledges than the one before. It fails where something is too
 // far from the segment before, or where there is no room.
-func (t *Table) note(b *brief, s *segment.Segment, e Side) bool {
-	h, p := &b.end[e], &b.end[e.Other()]
+func (t *Table) note(b *brief, s *segment.Segment, h, o *briefEnd, e uint64, behind, more int32) bool {
 	d, frames := uint64(s.Time-b.lastTime), uint32(s.Frame)-b.lastFrame
-	if d >= 1<<48 || int32(frames) <= 0 {
-		return false
-	}
-	ts, old := s.TSVal.Sub(h.tsVal), p.tsVal.Sub(s.TSEcr)
+	ts, old := s.TSVal.Ahead(h.tsVal), o.tsVal.Ahead(s.TSEcr)
 	if b.bits&briefTS == 0 {
 		ts, old = 0, 0
 	}
-	more := s.Ack.Sub(h.lastAck)
-	if uint32(ts) > 0xffff || uint32(old) > 0xffff || s.Ack != p.sndNxt && uint32(more) > 0xffff {
+	head := e | uint64(s.Flags&segment.FIN)*noteFIN | uint64(s.Flags/segment.PSH&1)*notePSH
+	rest := uint32(more)
+	if behind == 0 {
+		head, rest = head|noteAckPeer, 0
+	}
+	if d>>48 != 0 || int32(frames) <= 0 || (ts|old|s.Len|rest)>>16 != 0 {
 		return false
 	}
-	if int(b.used)+longestNote > noteSizes[b.size] && !t.growNotes(b) {
-		return false
+	v, n, head := append16(0, 0, head, s.Len, noteLen)
+	v, n, head = append16(v, n, head, uint32(s.IPID), noteIPID)
+	v, n, head = append16(v, n, head, ts, noteTS)
+	v, n, head = append16(v, n, head, old, noteEcr)
+	if high := rest | uint32(d>>32) | frames>>16; high != 0 || s.Window != h.window {
+		var w, m uint64
+		if s.Window != h.window {
+			w, m, head = append16(w, m, head, uint32(s.Window), noteWindow)
+		}
+		w, m, head = append16(w, m, head, rest, noteAckMore)
+		w, m, head = append16(w, m, head, uint32(d>>32), noteTimeHigh)
+		w, m, head = append16(w, m, head, frames>>16, noteFrameHigh)
+		to := t.noteRoom(b, longestNote)
+		if to == nil {
+			return false
+		}
+		binary.LittleEndian.PutUint64(to[8:], v)
+		binary.LittleEndian.PutUint64(to[8+n/8:], w)
+		binary.LittleEndian.PutUint64(to, head|d<<32>>16|uint64(frames)<<48)
+		n += m
+	} else {
+		to := t.noteRoom(b, usualNote)
+		if to == nil {
+			return false
+		}
+		binary.LittleEndian.PutUint64(to[8:], v)
+		binary.LittleEndian.PutUint64(to, head|d<<16|uint64(frames)<<48)
 	}
-	c := uint64(e)
-	if s.Flags&segment.FIN != 0 {
-		c |= noteFIN
-	}
-	if s.Flags&segment.PSH != 0 {
-		c |= notePSH
-	}
-	var x more16
-	if s.Len > 0 {
-		c |= noteLen
-		x.put(uint64(s.Len))
-	}
-	if s.Window != h.window {
-		c |= noteWindow
-		x.put(uint64(s.Window))
-	}
-	if s.IPID != 0 {
-		c |= noteIPID
-		x.put(uint64(s.IPID))
-	}
-	if ts != 0 {
-		c |= noteTS
-		x.put(uint64(ts))
-	}
-	if old != 0 {
-		c |= noteEcr
-		x.put(uint64(old))
-	}
-	if s.Ack == p.sndNxt {
-		c |= noteAckPeer
-	} else if more != 0 {
-		c |= noteAckMore
-		x.put(uint64(more))
-	}
-	if d>>32 != 0 {
-		c |= noteTimeHigh
-		x.put(d >> 32)
-	}
-	if frames>>16 != 0 {
-		c |= noteFrameHigh
-		x.put(uint64(frames >> 16))
-	}
-	to := (*[longestNote]byte)(t.noteBlock(b)[b.used:])
-	le := binary.LittleEndian
-	le.PutUint64(to[:], c|d<<32>>16|uint64(frames)<<48)
-	le.PutUint64(to[8:], x.v[0])
-	if x.n > 64 {
-		le.PutUint64(to[16:], x.v[1])
-	}
-	b.used += uint8(8 + x.n/8)
+	b.used += uint8(8 + n/8)
+	b.wait(s, h, o, behind == 0 && more > 0)
+	h.sndNxt, h.lastAck, h.tsVal, h.window = s.End(), s.Ack, s.TSVal, s.Window
+	b.lastTime, b.lastFrame = s.Time, uint32(s.Frame)
 	return true
 }
 
-// more16 collects up to eight numbers of 16 bits.
-type more16 struct {
-	v [2]uint64
-	n uint // bits
-}
-
-func (x *more16) put(v uint64) {
-	x.v[x.n>>6&1] |= v << (x.n & 63)
-	x.n += 16
+// append16 appends x as 16 bits to v, which has n of them, and its bit to head, unless x is 0. Which ones are 0 is different each
+// time, so no branch depends on it.
+func append16(v, n, head uint64, x uint32, bit uint64) (uint64, uint64, uint64) {
+	k := uint64(0)
+	if x != 0 {
+		k = 1
+	}
+	return v | uint64(x)<<(n&63), n + k<<4, head | k*bit
 }
 
 // reading is the state of reading a brief back.
@@ -211,11 +213,11 @@ func (r *reading) next(s *segment.Segment) (e Side, ok bool) {
 		s.Flags |= segment.PSH
 	}
 	s.Len = uint32(more(noteLen))
+	s.IPID = uint16(more(noteIPID))
+	ts, old := more(noteTS), more(noteEcr)
 	if c&noteWindow != 0 {
 		s.Window = uint16(more(noteWindow))
 	}
-	s.IPID = uint16(more(noteIPID))
-	ts, old := more(noteTS), more(noteEcr)
 	if b.bits&briefTS != 0 {
 		s.Options, s.TSVal, s.TSEcr = segment.OptTimestamps, h.tsVal.Add(uint32(ts)), o.tsVal.Add(-uint32(old))
 	}
@@ -251,11 +253,4 @@ func (r *reading) opening(s *segment.Segment, e Side) {
 	}
 	s.Frame, s.Time, b.lastFrame = uint64(o.frame), r.time, o.frame
 	b.open(s, e)
-}
-
-// prefetchNotes asks for the place where the next note goes.
-func (t *Table) prefetchNotes(b *brief) {
-	if to := t.noteBlock(b); int(b.used) < len(to) {
-		prefetch(unsafe.Pointer(&to[b.used]))
-	}
 }

@@ -13,14 +13,6 @@ TEXT ·prefetch2(SB), NOSPLIT|NOFRAME, $0-8
 	PREFETCHT0 64(AX)
 	RET
 
-// func prefetch3(p unsafe.Pointer)
-TEXT ·prefetch3(SB), NOSPLIT|NOFRAME, $0-8
-	MOVQ p+0(FP), AX
-	PREFETCHT0 (AX)
-	PREFETCHT0 64(AX)
-	PREFETCHT0 128(AX)
-	RET
-
 // func prefetch4(p unsafe.Pointer)
 TEXT ·prefetch4(SB), NOSPLIT|NOFRAME, $0-8
 	MOVQ p+0(FP), AX
@@ -28,4 +20,22 @@ TEXT ·prefetch4(SB), NOSPLIT|NOFRAME, $0-8
 	PREFETCHT0 64(AX)
 	PREFETCHT0 128(AX)
 	PREFETCHT0 192(AX)
+	RET
+
+// func prefetchAll(lines *uintptr, n int)
+TEXT ·prefetchAll(SB), NOSPLIT|NOFRAME, $0-16
+	MOVQ lines+0(FP), AX
+	MOVQ n+8(FP), CX
+	TESTQ CX, CX
+	JEQ  done
+	LEAQ (AX)(CX*8), CX
+
+next:
+	MOVQ (AX), DX
+	PREFETCHT0 (DX)
+	ADDQ $8, AX
+	CMPQ AX, CX
+	JNE  next
+
+done:
 	RET

@@ -9,13 +9,16 @@ import "unsafe"
 //go:noescape
 func prefetch(p unsafe.Pointer)
 
-// prefetch2, prefetch3 and prefetch4 ask for so many cache lines from p on.
+// prefetch2 and prefetch4 ask for so many cache lines from p on.
 //
 //go:noescape
 func prefetch2(p unsafe.Pointer)
 
 //go:noescape
-func prefetch3(p unsafe.Pointer)
-
-//go:noescape
 func prefetch4(p unsafe.Pointer)
+
+// prefetchAll asks for the cache lines at n addresses. One call for many: a call for each costs as much as
+// finding out what to ask for.
+//
+//go:noescape
+func prefetchAll(lines *uintptr, n int)

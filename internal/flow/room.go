@@ -37,11 +37,9 @@ func (t *Table) bound(bytes int64) {
 	// No kind of piece may take so much that none is left for the others: what was given to one
 	// does not serve another. The cold ones have the rest, and give it up for any.
 	part := t.mem.limit / 100
-	t.briefs.bound(45 * part)
-	t.wides.bound(5 * part)
-	t.notes64.bound(20 * part)
-	t.notes128.bound(10 * part)
-	t.notes256.bound(5 * part)
+	t.briefs.bound(67 * part)
+	t.shortNotes.bound(10 * part)
+	t.longNotes.bound(8 * part)
 	t.queue.blocks.bound(10 * part)
 	t.records.bound(13 * part)
 	t.deeps.bound(7 * part)
@@ -201,7 +199,7 @@ func (l *silent) add(n uint32, time, now int64) {
 
 // forgetBrief forgets a brief before its time.
 func (t *Table) forgetBrief(n uint32, b *brief) {
-	k := t.briefKey(b)
+	k := b.key()
 	if k == t.working {
 		return
 	}

@@ -362,7 +362,7 @@ func (t *Table) Close() {
 	t.announceRest()
 	t.index.drop()
 	t.records, t.deeps, t.extras, t.rares, t.blocks = slab[record]{}, slab[deep]{}, slab[extra]{}, slab[rare]{}, slab[frameBlock]{}
-	t.briefs, t.wides, t.notes64, t.notes128, t.notes256 = slab[brief]{}, slab[wideKey]{}, slab[[64]byte]{}, slab[[128]byte]{}, slab[[256]byte]{}
+	t.briefs, t.shortNotes, t.longNotes = slab[brief]{}, slab[shortNotes]{}, slab[longNotes]{}
 	t.queue, t.cold = queue{}, coldLog{}
 	t.mem.drop()
 }

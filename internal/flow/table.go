@@ -82,12 +82,11 @@ type Table struct {
 	relivingAt   int64 // the time at which they are
 	places       []place
 	place        uint16 // the one that was asked for last
+	here         place  // the same
 	neverRecords uint64 // connections that are, or were up to their end, briefs
 	briefs       slab[brief]
-	wides        slab[wideKey]
-	notes64      slab[[64]byte]
-	notes128     slab[[128]byte]
-	notes256     slab[[256]byte]
+	shortNotes   slab[shortNotes]
+	longNotes    slab[longNotes]
 	cold         coldLog
 
 	now   int64  // time of the segment in work
@@ -108,6 +107,9 @@ type Table struct {
 	hand      struct{ brief, record uint32 } // where the search for silent ones goes on
 
 	probes  [batchSize]probe
+	lines   [2 * batchSize]uintptr // cache lines to be asked for
+	syns    [batchSize]uint8       // which segments of the batch are SYNs or SYN-ACKs: nSyns of them
+	nSyns   int
 	scratch Connection // for Ended
 	nowhere deep       // with linesOnly, every record's
 }
@@ -138,7 +140,7 @@ func NewTable(cfg Config, sink Sink) *Table {
 	runtime.AddCleanup(t, (*arena).drop, t.lasting)
 	t.hosts.entries.mem, t.closings.mem = t.lasting, t.lasting
 	t.records.mem, t.deeps.mem, t.extras.mem, t.rares.mem, t.blocks.mem, t.queue.blocks.mem = t.mem, t.mem, t.mem, t.mem, t.mem, t.mem
-	t.briefs.mem, t.wides.mem, t.notes64.mem, t.notes128.mem, t.notes256.mem, t.cold.mem = t.mem, t.mem, t.mem, t.mem, t.mem, t.mem
+	t.briefs.mem, t.shortNotes.mem, t.longNotes.mem, t.cold.mem = t.mem, t.mem, t.mem, t.mem
 	t.briefly = cfg.AskedOnly && !cfg.LinesOnly
 	t.bound(cfg.MaxBytes)
 	t.index.init()
@@ -219,23 +221,9 @@ func (t *Table) Add(batch []segment.Segment) {
 	}
 }
 
-// add takes in one segment.
+// add takes in a segment that does not belong to a brief that was guessed, or is not ordinary.
 func (t *Table) add(s *segment.Segment, p *probe) {
-	if s.Time < t.now-maxDisorder {
-		t.briefly = false // the order in which briefs are forgotten is that of time
-	}
-	t.now = s.Time
-	t.frame = max(t.frame, s.Frame)
-	if s.Time >= t.due {
-		t.expire(s.Time)
-	}
-	if t.mem.limit > 0 {
-		t.working = p.key
-	}
-	n := p.guess
-	if n&kindBits != isBrief || !t.briefIs(t.briefs.at(n&maxKind), &p.key) {
-		n = t.lookup(p)
-	}
+	guess, n := p.guess, t.lookup(p)
 	if n == 0 {
 		if !t.briefly || !t.openBrief(s, p) {
 			t.open(s, p, 0)
@@ -243,7 +231,11 @@ func (t *Table) add(s *segment.Segment, p *probe) {
 		return
 	}
 	if n&isBrief != 0 {
-		if n = t.known(n, s, p); n == 0 {
+		if p.guess = n; n != guess && n&kindBits == isBrief && t.briefly && t.ordinary(t.briefs.at(n&maxKind), s, p) {
+			return
+		}
+		if n = t.unfold(n, p.hash); n == 0 {
+			t.refused++
 			return
 		}
 	}
@@ -376,7 +368,8 @@ func (t *Table) open(s *segment.Segment, p *probe, prev uint32) {
 		return
 	}
 	t.connections++
-	r.lo, r.hi, r.loPort, r.hiPort = p.key.lo, p.key.hi, p.key.loPort, p.key.hiPort
+	k := p.key()
+	r.lo, r.hi, r.loPort, r.hiPort = k.lo, k.hi, k.loPort, k.hiPort
 	r.bits = bitLive
 	r.id, r.firstFrame, r.firstTime = t.connections, s.Frame, s.Time
 	if prev != 0 {

@@ -117,13 +117,12 @@ func (t *Table) noteWindow(r *record, s *segment.Segment, e Side) {
 // Mark asks for a reason of the connection between two endpoints, if it is known:
 // something beside its own segments calls for one.
 func (t *Table) Mark(a, b segment.Endpoint) {
-	s := segment.Segment{Src: a, Dst: b}
-	var p probe
-	p.fromHigh = p.key.set(&s)
-	p.hash = t.hash(&p.key)
 	if t.closed {
 		return
 	}
+	var k key
+	k.set(&segment.Segment{Src: a, Dst: b})
+	p := t.probeOf(&k)
 	n := t.lookup(&p)
 	if n&isBrief != 0 {
 		n = t.unfold(n, p.hash)

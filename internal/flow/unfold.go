@@ -2,32 +2,16 @@ package flow
 
 import (
 	"time"
-	"unsafe"
 
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
-
-// known takes a segment into the brief n of its four-tuple, where it is ordinary, and
-// returns 0. Otherwise it returns the record that the brief became; 0 too where there is no memory for that.
-func (t *Table) known(n uint32, s *segment.Segment, p *probe) uint32 {
-	if n&kindBits == isBrief && t.briefly {
-		if b := t.briefs.at(n & maxKind); t.ordinary(n&maxKind, b, s, p.fromHigh) {
-			return 0
-		}
-	}
-	m := t.unfold(n, p.hash)
-	if m == 0 {
-		t.refused++
-	}
-	return m
-}
 
 // unfold makes a record of a brief or a cold one, and returns its number; 0 where there
 // is no memory for it: then it is forgotten.
 func (t *Table) unfold(n, hash uint32) uint32 {
 	var b brief
 	var k key
-	var notes [256]byte
+	var notes [mostUsed]byte
 	used := 0
 	if n&kindBits == isCold {
 		c := t.cold.at(n)
@@ -37,8 +21,8 @@ func (t *Table) unfold(n, hash uint32) uint32 {
 		c.id = 0
 	} else {
 		v := t.briefs.at(n & maxKind)
-		k, b = t.briefKey(v), *v
-		used = copy(notes[:], t.notesOf(v))
+		k, b = v.key(), *v
+		used = t.copyNotes(&notes, v)
 		t.dropBrief(n&maxKind, v)
 	}
 	was := t.working
@@ -55,16 +39,21 @@ func (t *Table) unfold(n, hash uint32) uint32 {
 	r.bits = bitLive
 	r.id, r.firstFrame, r.firstTime = widenTo(t.connections, b.id), t.widen(b.opening[Opener].frame), b.time
 	t.index.replace(hash, n, m)
-	t.relive(m, r, &reading{b: &b, rest: notes[:used]}, &probe{key: k, hash: hash})
+	from := &reading{b: &b, rest: notes[:used]}
+	if b.bits&briefWide != 0 {
+		from.rest = from.rest[wideSize:]
+	}
+	t.relive(m, r, from, &k)
 	return m
 }
 
 // relive takes a brief's segments into its new record. What they showed of their hosts, and
 // TIME_WAIT, was noted when they came.
-func (t *Table) relive(m uint32, r *record, from *reading, p *probe) {
+func (t *Table) relive(m uint32, r *record, from *reading, k *key) {
 	now := t.now
 	t.reliving, t.relivingAt = true, now
-	low, high := segment.Endpoint{Addr: p.key.lo, Port: p.key.loPort}, segment.Endpoint{Addr: p.key.hi, Port: p.key.hiPort}
+	p := t.probeOf(k)
+	low, high := segment.Endpoint{Addr: k.lo, Port: k.loPort}, segment.Endpoint{Addr: k.hi, Port: k.hiPort}
 	swap := from.b.bits&briefSwap != 0
 	at := t.places[from.b.opening[Opener].place]
 	var s segment.Segment
@@ -83,7 +72,7 @@ func (t *Table) relive(m uint32, r *record, from *reading, p *probe) {
 		if t.now = s.Time; first {
 			t.begin(m, r, &s, p.fromHigh)
 		} else {
-			t.enter(m, &s, p)
+			t.enter(m, &s, &p)
 		}
 	}
 	t.reliving, t.now = false, now
@@ -98,7 +87,7 @@ func (t *Table) awaited(e event) {
 	}
 	switch b.phase {
 	case briefSyn, briefSynAck, briefClosing:
-		k := t.briefKey(b)
+		k := b.key()
 		if m := t.unfold(e.n, t.hash(&k)); m != 0 {
 			t.turn(event{e.due, m, e.id})
 		}
@@ -122,28 +111,7 @@ func (t *Table) unfoldRest() {
 			}
 		case briefSyn, briefSynAck, briefHalfClosed, briefClosing:
 		}
-		k := t.briefKey(b)
+		k := b.key()
 		t.unfold(n|isBrief, t.hash(&k))
-	}
-}
-
-// is tells whether what has number n in the index is of a four-tuple.
-func (t *Table) is(n uint32, k *key) bool {
-	switch n & kindBits {
-	case isBrief:
-		return t.briefIs(t.briefs.at(n&maxKind), k)
-	case isCold:
-		return t.cold.at(n).key() == *k
-	}
-	return t.records.at(n).is(k)
-}
-
-// prefetchKind asks for what lookup needs of n.
-func (t *Table) prefetchKind(n uint32) {
-	switch n & kindBits {
-	case isBrief:
-		prefetch2(unsafe.Pointer(t.briefs.at(n & maxKind)))
-	case isCold:
-		prefetch(unsafe.Pointer(t.cold.at(n)))
 	}
 }
