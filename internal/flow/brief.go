@@ -246,38 +246,47 @@ func (t *Table) ordinary(b *brief, s *segment.Segment, p *probe) bool {
 	if s.Flags&^(segment.PSH|segment.FIN) != segment.ACK || s.Seq != h.sndNxt || s.Window == 0 || s.TTL != h.ttl || s.Doubt != 0 || behind < 0 {
 		return false
 	}
-	bits, phase := b.bits, b.phase
-	if bits&briefTS != 0 {
+	if b.bits&briefTS != 0 {
 		if s.Options != segment.OptTimestamps {
 			return false
 		}
 	} else if s.Options != 0 || len(s.RawOptions) != 0 {
 		return false
 	}
-	if phase == briefSynAck {
+	if b.phase == briefSynAck {
 		if e != Opener || behind != 0 || s.Flags&segment.FIN != 0 {
 			return false
 		}
-		phase, more = briefEstablished, 0
-	} else if more < 0 || more == 0 && s.Len == 0 && s.Flags&segment.FIN == 0 && s.Window == h.window {
+		more = 0
+	} else if more < 0 || uint32(more)|s.Len|uint32(s.Flags&segment.FIN)|uint32(s.Window^h.window) == 0 {
 		return false // the second may be a copy
 	}
-	if s.Flags&segment.FIN != 0 || phase >= briefHalfClosed {
-		var ok bool
-		if bits, phase, ok = b.closes(s, e, behind == 0); !ok {
-			return false
-		}
+	if (s.Source != t.here.source || s.Frame-s.SourceFrame != t.here.ahead || len(t.places) > 1) && !t.samePlace(b, s) {
+		return false
 	}
-	if (s.Source != t.here.source || s.Frame-s.SourceFrame != t.here.ahead || len(t.places) > 1) && !t.samePlace(b, s) ||
-		!t.note(b, s, h, o, uint64(e), behind, more) {
+	t.observed.Longest = max(t.observed.Longest, s.Len)
+	if s.Flags&segment.FIN != 0 || b.phase >= briefHalfClosed {
+		return t.closing(b, s, h, o, e, behind, more, p)
+	}
+	if !t.note(b, s, h, o, uint64(e), behind, more) {
+		return false
+	}
+	b.phase = briefEstablished
+	return true
+}
+
+// closing is ordinary for a FIN and what follows.
+func (t *Table) closing(b *brief, s *segment.Segment, h, o *briefEnd, e Side, behind, more int32, p *probe) bool {
+	bits, phase, ok := b.closes(s, e, behind == 0)
+	if !ok || !t.note(b, s, h, o, uint64(e), behind, more) {
 		return false
 	}
 	was := b.phase
 	b.bits, b.phase = bits|b.bits&briefLong, phase
-	t.observed.Longest = max(t.observed.Longest, s.Len)
-	if phase == briefFree {
+	switch {
+	case phase == briefFree:
 		t.closeBrief(p.guess, b, s, e, p.hash)
-	} else if phase == briefClosing && was != briefClosing && after(b.time, t.keep) <= t.now {
+	case phase == briefClosing && was != briefClosing && after(b.time, t.keep) <= t.now:
 		t.awaitBrief(p.guess, b) // else its first turn is still to come
 	}
 	return true
@@ -312,22 +321,20 @@ func (b *brief) closes(s *segment.Segment, e Side, all bool) (bits briefBits, ph
 }
 
 // wait looks whether segment s of end h may end a wait for a late ACK of o, or what was held back in one;
-// more: it acknowledges all that o sent, and something new.
+// more: it acknowledges all that o sent, and something new. No branch, as it is different each time.
 func (b *brief) wait(s *segment.Segment, h, o *briefEnd, more bool) {
-	since := s.Time - b.lastTime
-	if h.waits&waitWatched != 0 {
-		if h.waits &^= waitWatched; s.Len > 0 && since <= heldWithin && h.waits < waitMost {
-			h.waits += waitOnce
-		}
+	since, sent := s.Time-b.lastTime, one(s.Len > 0)*waitSent
+	held := h.waits & one(s.Len > 0) & one(since <= heldWithin) & one(h.waits < waitMost)
+	watch := one(more) & one(s.Len == 0) & one(s.Flags == segment.ACK) & one(b.phase == briefEstablished) & (one(since >= waitFrom) | ^o.waits>>1)
+	h.waits = h.waits&^(waitWatched|waitSent) + held*waitOnce | sent
+	o.waits = o.waits&^waitSent | watch&1*waitWatched
+}
+
+func one(b bool) uint8 {
+	if b {
+		return 1
 	}
-	if more && s.Len == 0 && s.Flags == segment.ACK && b.phase == briefEstablished && (since >= waitFrom || o.waits&waitSent == 0) {
-		o.waits |= waitWatched
-	}
-	sent := uint8(0)
-	if s.Len > 0 {
-		sent = waitSent
-	}
-	h.waits, o.waits = h.waits&^waitSent|sent, o.waits&^waitSent
+	return 0
 }
 
 // answerBrief takes the listener's ordinary SYN-ACK into a brief.

@@ -156,12 +156,10 @@ func (t *Table) fetch(batch []segment.Segment, probes []probe, briefs *[batchSiz
 			records = records || probes[i].guess != 0
 			continue
 		}
-		// Its first line, and of its others the one with the notes or the one with the opening.
-		at := uintptr(unsafe.Pointer(b))
-		t.lines[n], t.lines[n+1] = at, at+cacheLine<<(batch[i].Flags/segment.SYN&1)
-		n += 2
+		t.lines[n] = uintptr(unsafe.Pointer(b))
+		n++
 	}
-	prefetchAll(&t.lines[0], n)
+	prefetchBriefs(&t.lines[0], n)
 	if !t.linesOnly {
 		for _, i := range t.syns[:t.nSyns] {
 			t.hosts.prefetchEntry(batch[i].Src.Addr)
@@ -171,8 +169,6 @@ func (t *Table) fetch(batch []segment.Segment, probes []probe, briefs *[batchSiz
 		t.fetchRecords(probes)
 	}
 }
-
-const cacheLine = 64
 
 // fetchRecords asks for the records among the guesses, then for their extras.
 func (t *Table) fetchRecords(probes []probe) {

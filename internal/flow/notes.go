@@ -126,49 +126,59 @@ func (t *Table) note(b *brief, s *segment.Segment, h, o *briefEnd, e uint64, beh
 	if d>>48 != 0 || int32(frames) <= 0 || (ts|old|s.Len|rest)>>16 != 0 {
 		return false
 	}
-	v, n, head := append16(0, 0, head, s.Len, noteLen)
-	v, n, head = append16(v, n, head, uint32(s.IPID), noteIPID)
-	v, n, head = append16(v, n, head, ts, noteTS)
-	v, n, head = append16(v, n, head, old, noteEcr)
-	if high := rest | uint32(d>>32) | frames>>16; high != 0 || s.Window != h.window {
-		var w, m uint64
-		if s.Window != h.window {
-			w, m, head = append16(w, m, head, uint32(s.Window), noteWindow)
+	v, fill := append16(0, head<<32, s.Len, noteLen)
+	v, fill = append16(v, fill, uint32(s.IPID), noteIPID)
+	v, fill = append16(v, fill, ts, noteTS)
+	v, fill = append16(v, fill, old, noteEcr)
+	if s.Window != h.window || rest|uint32(d>>32)|frames>>16 != 0 {
+		window := uint32(s.Window)
+		if s.Window == h.window {
+			window = 0
 		}
-		w, m, head = append16(w, m, head, rest, noteAckMore)
-		w, m, head = append16(w, m, head, uint32(d>>32), noteTimeHigh)
-		w, m, head = append16(w, m, head, frames>>16, noteFrameHigh)
-		to := t.noteRoom(b, longestNote)
-		if to == nil {
+		if fill = t.longNote(b, fill, v, window, rest, d, frames); fill == 0 {
 			return false
 		}
-		binary.LittleEndian.PutUint64(to[8:], v)
-		binary.LittleEndian.PutUint64(to[8+n/8:], w)
-		binary.LittleEndian.PutUint64(to, head|d<<32>>16|uint64(frames)<<48)
-		n += m
 	} else {
 		to := t.noteRoom(b, usualNote)
 		if to == nil {
 			return false
 		}
 		binary.LittleEndian.PutUint64(to[8:], v)
-		binary.LittleEndian.PutUint64(to, head|d<<16|uint64(frames)<<48)
+		binary.LittleEndian.PutUint64(to, fill>>32|d<<16|uint64(frames)<<48)
 	}
-	b.used += uint8(8 + n/8)
+	b.used += uint8(8 + uint32(fill)/8)
 	b.wait(s, h, o, behind == 0 && more > 0)
 	h.sndNxt, h.lastAck, h.tsVal, h.window = s.End(), s.Ack, s.TSVal, s.Window
 	b.lastTime, b.lastFrame = s.Time, uint32(s.Frame)
 	return true
 }
 
-// append16 appends x as 16 bits to v, which has n of them, and its bit to head, unless x is 0. Which ones are 0 is different each
-// time, so no branch depends on it.
-func append16(v, n, head uint64, x uint32, bit uint64) (uint64, uint64, uint64) {
+// longNote writes a note down that has something of what few have.
+func (t *Table) longNote(b *brief, fill, v uint64, window uint32, rest uint32, d uint64, frames uint32) uint64 {
+	w, more := append16(0, 0, window, noteWindow)
+	w, more = append16(w, more, rest, noteAckMore)
+	w, more = append16(w, more, uint32(d>>32), noteTimeHigh)
+	w, more = append16(w, more, frames>>16, noteFrameHigh)
+	to := t.noteRoom(b, longestNote)
+	if to == nil {
+		return 0
+	}
+	at := 8 + uint32(fill)/8
+	fill += more
+	binary.LittleEndian.PutUint64(to[8:], v)
+	binary.LittleEndian.PutUint64(to[at:], w)
+	binary.LittleEndian.PutUint64(to, fill>>32|d<<32>>16|uint64(frames)<<48)
+	return fill
+}
+
+// append16 appends x as 16 bits to v, unless it is 0; then fill, whose lower half counts the bits of v, has its bit in the
+// upper half. Which ones are 0 is different each time, so no branch depends on it.
+func append16(v, fill uint64, x uint32, bit uint64) (uint64, uint64) {
 	k := uint64(0)
 	if x != 0 {
-		k = 1
+		k = bit<<32 | 16
 	}
-	return v | uint64(x)<<(n&63), n + k<<4, head | k*bit
+	return v | uint64(x)<<(fill&63), fill + k
 }
 
 // reading is the state of reading a brief back.

@@ -39,3 +39,23 @@ next:
 
 done:
 	RET
+
+// func prefetchBriefs(briefs *uintptr, n int)
+TEXT ·prefetchBriefs(SB), NOSPLIT|NOFRAME, $0-16
+	MOVQ briefs+0(FP), AX
+	MOVQ n+8(FP), CX
+	TESTQ CX, CX
+	JEQ  done
+	LEAQ (AX)(CX*8), CX
+
+next:
+	MOVQ (AX), DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	PREFETCHT0 128(DX)
+	ADDQ $8, AX
+	CMPQ AX, CX
+	JNE  next
+
+done:
+	RET

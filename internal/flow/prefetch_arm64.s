@@ -36,3 +36,20 @@ next:
 
 done:
 	RET
+
+// func prefetchBriefs(briefs *uintptr, n int)
+TEXT ·prefetchBriefs(SB), NOSPLIT|NOFRAME, $0-16
+	MOVD briefs+0(FP), R0
+	MOVD n+8(FP), R1
+	CBZ  R1, done
+
+next:
+	MOVD.P 8(R0), R2
+	PRFM (R2), PLDL1KEEP
+	PRFM 64(R2), PLDL1KEEP
+	PRFM 128(R2), PLDL1KEEP
+	SUB  $1, R1
+	CBNZ R1, next
+
+done:
+	RET

@@ -22,3 +22,8 @@ func prefetch4(p unsafe.Pointer)
 //
 //go:noescape
 func prefetchAll(lines *uintptr, n int)
+
+// prefetchBriefs asks for all the cache lines of the briefs at n addresses.
+//
+//go:noescape
+func prefetchBriefs(briefs *uintptr, n int)

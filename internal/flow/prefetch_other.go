@@ -11,5 +11,6 @@ func prefetch(unsafe.Pointer) {}
 func prefetch2(unsafe.Pointer) {}
 func prefetch4(unsafe.Pointer) {}
 
-// prefetchAll would ask for the cache lines at n addresses.
-func prefetchAll(*uintptr, int) {}
+// prefetchAll and prefetchBriefs would ask for the cache lines at n addresses.
+func prefetchAll(*uintptr, int)    {}
+func prefetchBriefs(*uintptr, int) {}
