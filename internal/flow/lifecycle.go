@@ -50,21 +50,12 @@ func (t *Table) absorb(n uint32, r *record, s *segment.Segment, e Side, print ui
 // near tells whether a segment's numbers can be progress or a repeat of end e.
 // Without ACK it cannot: a synchronised end drops it (RFC 9293 §3.10.7.4).
 func (r *record) near(s *segment.Segment, e Side) bool {
-	if s.Flags&segment.ACK == 0 {
-		return false
-	}
-	h := &r.hot[e]
-	b := r.hot[e].bits
-	if b&endSnd != 0 && !within(s.Seq, h.sndNxt, maxStep) {
-		return false
-	}
-	return b&endRcv == 0 || within(s.Ack, h.rcvNxt, maxStep)
+	h := &r.hot[e&1]
+	return s.Flags&segment.ACK != 0 && (within(s.Seq, h.sndNxt, maxStep) || h.bits&endSnd == 0) && (within(s.Ack, h.rcvNxt, maxStep) || h.bits&endRcv == 0)
 }
 
-func within(a, b seq.Num, d int32) bool {
-	x := a.Sub(b)
-	return x < d && x > -d
-}
+// within tells whether a and b are less than d apart.
+func within(a, b seq.Num, d uint32) bool { return a.Ahead(b)+d-1 < 2*d-1 }
 
 // answersSYN tells whether a segment of the listener acknowledges the SYN: what
 // an opener in SYN-SENT takes for an answer (RFC 9293 §3.10.7.3).

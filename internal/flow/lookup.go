@@ -113,15 +113,23 @@ func (t *Table) addBatch(batch []segment.Segment) {
 		if t.mem.limit > 0 {
 			t.working = p.key()
 		}
-		if b := briefs[i&(batchSize-1)]; b == nil || !b.is(p) || !t.briefly || !t.ordinary(b, s, p) {
-			t.add(s, p)
+		if b := briefs[i&(batchSize-1)]; b != nil {
+			if b.is(p) && t.briefly && t.ordinary(b, s, p) {
+				continue
+			}
+		} else if n := p.guess; n != 0 && n&isBrief == 0 {
+			if r := t.records.at(n); r.plain(s) && r.current(p) {
+				t.plain(n, r, s, r.side(p.fromHigh))
+				continue
+			}
 		}
+		t.add(s, p)
 	}
 }
 
 // nearBytes is what surely stays in a core's own cache. A table that takes less has nothing fetched: that
 // would be a hundred instructions a segment for nothing.
-const nearBytes = 256 << 10
+const nearBytes = 1 << 20
 
 // far tells whether the table is too large for the cache.
 func (t *Table) far() bool {
@@ -209,13 +217,10 @@ func (t *Table) guess(hash uint32) uint32 {
 // lookup returns the current record of a four-tuple, 0 if there is none. The
 // guess was right unless the batch changed the table since, or hashes collide.
 func (t *Table) lookup(p *probe) uint32 {
-	k := p.key()
-	if n := p.guess; n != 0 && n&isBrief == 0 {
-		if r := t.records.at(n); r.is(&k) && r.bits&(bitLive|bitPinned|bitOrphan) == bitLive {
-			return n
-		}
+	if n := p.guess; n != 0 && n&isBrief == 0 && t.records.at(n).current(p) {
+		return n
 	}
-	x := &t.index
+	x, k := &t.index, p.key()
 	for i := p.hash & x.mask; ; i = (i + 1) & x.mask {
 		s := x.slots[i]
 		if s == 0 {

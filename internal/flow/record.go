@@ -196,6 +196,18 @@ func (r *record) is(k *key) bool {
 	return r.lo == k.lo && r.hi == k.hi && r.loPort == k.loPort && r.hiPort == k.hiPort
 }
 
+// current tells whether r is the last one of the four-tuple.
+func (r *record) current(p *probe) bool {
+	const mapped = 0xffff << 32
+	if r.bits&(bitLive|bitPinned|bitOrphan) != bitLive || uint32(r.loPort)<<16|uint32(r.hiPort) != p.ports {
+		return false
+	}
+	if p.wide != 0 {
+		return r.lo == p.lo && r.hi == p.hi
+	}
+	return r.lo.Lo == mapped|p.addrs>>32 && r.hi.Lo == mapped|p.addrs&(1<<32-1) && r.lo.Hi|r.hi.Hi == 0
+}
+
 func (r *record) key() key { return key{r.lo, r.hi, r.loPort, r.hiPort} }
 
 // side returns the end that sends from the higher or the lower endpoint.
@@ -216,6 +228,12 @@ func (r *record) endpoint(e Side) segment.Endpoint {
 
 // has tells whether all of the bits are set for an end.
 func (r *record) has(e Side, b endBits) bool { return r.hot[e].bits&b == b }
+
+// plain tells whether s is what most segments of a record are: data or an ACK of an established connection without a past.
+func (r *record) plain(s *segment.Segment) bool {
+	return r.state == Established && r.bits&(bitPast|bitEnding) == 0 &&
+		s.Flags&(segment.ACK|segment.SYN|segment.FIN|segment.RST) == segment.ACK
+}
 
 // hasAny tells whether any segment of an end was seen.
 func (r *record) hasAny(e Side) bool { return r.hot[e].bits&endAny != 0 }
@@ -262,7 +280,7 @@ func (d *deep) sampleRTT(e Side, t time.Duration) {
 		return
 	}
 	m := uint32(min(max(t.Microseconds(), 1), 1<<31))
-	srtt, rttvar := &d.srtt[e], &d.rttvar[e]
+	srtt, rttvar := &d.srtt[e&1], &d.rttvar[e&1]
 	if *srtt == 0 {
 		*srtt, *rttvar = m, m/2
 		return

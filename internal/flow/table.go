@@ -249,8 +249,7 @@ const maxDisorder = int64(time.Second)
 // enter takes a segment into the four-tuple of record n.
 func (t *Table) enter(n uint32, s *segment.Segment, p *probe) {
 	r := t.records.at(n)
-	if r.state == Established && r.bits&(bitPast|bitEnding) == 0 &&
-		s.Flags&(segment.ACK|segment.SYN|segment.FIN|segment.RST) == segment.ACK {
+	if r.plain(s) {
 		t.plain(n, r, s, r.side(p.fromHigh))
 		return
 	}
@@ -274,8 +273,7 @@ func opensConnection(f segment.Flags) bool {
 	return f&(segment.SYN|segment.ACK|segment.RST) == segment.SYN
 }
 
-// plain is the short way of take and absorb for what most segments are: data
-// and ACKs of an established connection without a past.
+// plain is the short way of take and absorb for what most segments are.
 func (t *Table) plain(n uint32, r *record, s *segment.Segment, e Side) {
 	print := fingerprint(s)
 	if r.duplicate(s, e, print) {

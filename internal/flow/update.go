@@ -28,18 +28,16 @@ const (
 func fingerprint(s *segment.Segment) uint32 {
 	a := uint64(s.Seq.Uint32())<<32 | uint64(s.Ack.Uint32())
 	b := uint64(s.Len)<<32 | uint64(s.Window)<<16 | uint64(s.IPID)
-	h := (a ^ 0x9e3779b97f4a7c15) * 0xff51afd7ed558ccd
-	h ^= h>>29 ^ b*0xc4ceb9fe1a85ec53 ^ uint64(s.Flags)<<47
+	h := fold(a^0x9e3779b97f4a7c15, b^0xc4ceb9fe1a85ec53) ^ uint64(s.Flags)<<47
 	if s.HasTS() {
 		h ^= (uint64(s.TSVal.Uint32())<<32 | uint64(s.TSEcr.Uint32())) * 0xd6e8feb86659fd93
 	}
-	h *= 0xff51afd7ed558ccd
-	return uint32(h >> 32)
+	return uint32(h * 0xff51afd7ed558ccd >> 32)
 }
 
 // duplicate tells whether s is a second copy of the last segment of end e.
 func (r *record) duplicate(s *segment.Segment, e Side, print uint32) bool {
-	h := &r.hot[e]
+	h := &r.hot[e&1]
 	if h.print != print || h.lastAck != s.Ack || h.bits&endLast == 0 {
 		return false
 	}
@@ -55,7 +53,7 @@ func (r *record) duplicate(s *segment.Segment, e Side, print uint32) bool {
 
 // count takes a segment into the counters, whatever its numbers are.
 func (r *record) count(s *segment.Segment, e Side) {
-	h := &r.hot[e]
+	h := &r.hot[e&1]
 	if h.bits&endAny == 0 {
 		h.bits |= endAny
 		h.ttl = s.TTL
@@ -72,7 +70,7 @@ func (r *record) count(s *segment.Segment, e Side) {
 
 // update moves the marks of end e as its segment s, which belongs here, says.
 func (t *Table) update(n uint32, r *record, s *segment.Segment, e Side, print uint32) {
-	h, d := &r.hot[e], t.deep(n)
+	h, d := &r.hot[e&1], t.deep(n)
 	t.observed.Longest = max(t.observed.Longest, s.Len)
 	if s.Flags&segment.RST == 0 {
 		if s.Seq != h.sndNxt || s.Len != 0 || s.Flags&(segment.SYN|segment.FIN) != 0 || h.bits&endSnd == 0 {
@@ -98,30 +96,29 @@ func (t *Table) update(n uint32, r *record, s *segment.Segment, e Side, print ui
 		h.bits |= endCut
 	}
 	if !t.linesOnly {
-		t.updateEcr(r, d, s, e)
+		if s.HasTS() && s.Flags&segment.ACK != 0 {
+			d.tsEcr[e&1] = s.TSEcr
+			h.bits = h.bits&^endEcrElse | endEcr
+		} else if h.bits&(endEcr|endEcrElse) == endEcr {
+			t.keepEcr(r, h, e)
+		}
 	}
-	d.ipid[e] = s.IPID
+	d.ipid[e&1] = s.IPID
 	h.bits |= endLast
 	h.lastAck, h.lastFrame, h.lastTime, h.print = s.Ack, uint32(s.Frame), s.Time, print
 }
 
-// updateEcr takes the TSecr of a segment, or notes that the last segment is no
-// longer the one that carried it.
-func (t *Table) updateEcr(r *record, d *deep, s *segment.Segment, e Side) {
-	h := &r.hot[e]
-	if s.HasTS() && s.Flags&segment.ACK != 0 {
-		d.tsEcr[e] = s.TSEcr
-		h.bits = h.bits&^endEcrElse | endEcr
-	} else if h.bits&(endEcr|endEcrElse) == endEcr {
-		if x := t.rareFor(r); x != nil {
-			x.end[e].ecrFrame, x.end[e].ecrTime = h.lastFrame, h.lastTime
-			h.bits |= endEcrElse
-		}
+// keepEcr notes that the last segment of end e, h, is no longer the one that carried its TSecr.
+func (t *Table) keepEcr(r *record, h *hotEnd, e Side) {
+	if x := t.rareFor(r); x != nil {
+		x.end[e].ecrFrame, x.end[e].ecrTime = h.lastFrame, h.lastTime
+		h.bits |= endEcrElse
 	}
 }
 
 // updateSeq takes in the sequence space of a segment.
 func (t *Table) updateSeq(r *record, d *deep, s *segment.Segment, e Side) {
+	e &= 1
 	h := &r.hot[e]
 	end := s.End()
 	space := end != s.Seq
@@ -206,7 +203,8 @@ func (t *Table) fillHole(r *record, from, to seq.Num, e Side) bool {
 
 // updateAck takes in the acknowledgement number of a segment of end e.
 func (t *Table) updateAck(r *record, d *deep, s *segment.Segment, e Side) {
-	h, p := &r.hot[e], &r.hot[e.Other()]
+	e &= 1
+	h, p := &r.hot[e], &r.hot[e^1]
 	first := h.bits&endRcv == 0
 	if !first && !s.Ack.After(h.rcvNxt) {
 		return
@@ -224,12 +222,12 @@ func (t *Table) updateAck(r *record, d *deep, s *segment.Segment, e Side) {
 	case ahead > 0:
 		p.bits |= endUnseen
 	case ahead == 0:
-		if o := e.Other(); d.maxSent[o] > d.maxAcked[o] {
+		if o := e ^ 1; d.maxSent[o] > d.maxAcked[o] {
 			d.maxAcked[o] = d.maxSent[o]
 		}
 		if p.bits&endTimed != 0 {
 			if !t.linesOnly {
-				d.sampleRTT(e.Other(), time.Duration(s.Time-d.sndTime[e.Other()]))
+				d.sampleRTT(e^1, time.Duration(s.Time-d.sndTime[e^1]))
 			}
 			p.bits &^= endTimed
 		}
