@@ -361,24 +361,31 @@ func (t *Table) answerBrief(b *brief, s *segment.Segment, e Side) bool {
 // closeBrief puts a brief that was closed by segment s of end e, which closed first, to
 // the cold ones.
 func (t *Table) closeBrief(n uint32, b *brief, s *segment.Segment, e Side, hash uint32) {
-	if b.bits&briefTS != 0 {
+	if t.nFresh == len(t.fresh) {
+		t.enterPast()
+	}
+	f := &t.fresh[t.nFresh]
+	t.nFresh++
+	if f.closing.conn = 0; b.bits&briefTS != 0 {
 		k := b.key()
 		from, to := k.hi, k.lo
 		if (e == Opener) != (b.bits&briefSwap != 0) {
 			from, to = to, from
 		}
-		t.closings.push(&closing{
+		f.closing = closing{
 			pair: t.closings.hash(from, to), time: s.Time, frame: s.Frame, conn: widenTo(t.connections, b.id), tsVal: s.TSEcr,
-		})
+		}
+		prefetch(unsafe.Pointer(t.closings.bucket(f.closing.pair)))
 	}
 	b.phase = briefClosing
-	c := t.cold.add(b, t.moreNotes(b))
-	if c == 0 {
+	f.hash, f.n = hash, t.cold.add(b, t.moreNotes(b))
+	if f.n == 0 {
 		// Without room it becomes a record, as everything else would.
 		t.unfold(n, hash)
 		return
 	}
-	t.index.replace(hash, n, c)
+	t.past.prefetch(hash)
+	t.index.remove(hash, n)
 	t.dropBrief(n&maxKind, b)
 	t.due = min(t.due, t.cold.due(t.keepEnded))
 }

@@ -58,6 +58,8 @@ func (c *closings) at(n uint32) **chunk[closing] {
 	return &c.log[n>>chunkBits%uint32(len(c.log))]
 }
 
+func (c *closings) bucket(pair uint64) *uint32 { return &c.buckets[pair>>(64-bucketBits)] }
+
 func (c *closings) push(v *closing) {
 	at := c.at(c.n + 1)
 	if *at == nil {
@@ -68,7 +70,7 @@ func (c *closings) push(v *closing) {
 		*at = (*chunk[closing])(unsafe.Pointer(unsafe.SliceData(b)))
 	}
 	c.n++
-	head := &c.buckets[v.pair>>(64-bucketBits)]
+	head := c.bucket(v.pair)
 	v.before, *head = *head, c.n
 	(*at)[c.n%(1<<chunkBits)] = *v
 }
@@ -77,7 +79,7 @@ func (c *closings) push(v *closing) {
 func (c *closings) get(server, client segment.Addr) []TimeWait {
 	var v []TimeWait
 	pair := c.hash(server, client)
-	at := c.buckets[pair>>(64-bucketBits)]
+	at := *c.bucket(pair)
 	for range closingsAsked {
 		if at == 0 || c.n-at >= 1<<closingBits || len(v) == maxClosings {
 			break

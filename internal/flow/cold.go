@@ -142,8 +142,33 @@ func (l *coldLog) due(keep int64) int64 {
 	return 1<<63 - 1
 }
 
+// fresh is one that was closed just now. It enters the index of the past and the log of closings a little
+// later, when their places, which are asked for at once, have come into the cache.
+type fresh struct {
+	hash, n uint32 // n: its number, 0 where it became a record
+	closing closing
+}
+
+// enterPast enters the fresh ones.
+func (t *Table) enterPast() {
+	for i := range t.fresh[:t.nFresh] {
+		f := &t.fresh[i]
+		if f.closing.conn != 0 {
+			t.closings.push(&f.closing)
+		}
+		for f.n != 0 && !t.past.insert(f.hash, f.n) {
+			if t.forgotten.Since == 0 {
+				t.forgotten.Since = max(t.frame, 1)
+			}
+			t.forgetOldest(t.cold.oldest())
+		}
+	}
+	t.nFresh = 0
+}
+
 // forgetCold forgets those whose time has come.
 func (t *Table) forgetCold(now int64) {
+	t.enterPast()
 	for {
 		c := t.cold.oldest()
 		if c == nil || after(c.lastTime, t.keepEnded) > now {
@@ -151,7 +176,7 @@ func (t *Table) forgetCold(now int64) {
 		}
 		if c.id != 0 {
 			k := c.key()
-			t.index.remove(t.hash(&k), t.cold.number())
+			t.past.remove(t.hash(&k), t.cold.number())
 		}
 		t.cold.drop(c)
 	}

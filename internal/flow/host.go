@@ -110,12 +110,12 @@ func (h *hosts) find(a segment.Addr, hash uint32) *hostEntry {
 // slotAt returns where the index slot of an address is, and prefetchEntry asks for its entry if that is the right
 // slot: what note will need.
 func (h *hosts) slotAt(a segment.Addr) uintptr {
-	return uintptr(unsafe.Pointer(&h.index.slots[h.hash(a)&h.index.mask]))
+	return h.index.slotAt(h.hash(a))
 }
 
 func (h *hosts) prefetchEntry(a segment.Addr) {
 	if n := h.index.slots[h.hash(a)&h.index.mask].record(); n != 0 {
-		prefetch4(unsafe.Pointer(h.entries.at(n)))
+		prefetch(unsafe.Pointer(h.entries.at(n))) // once it is full no more is looked at
 	}
 }
 

@@ -32,6 +32,12 @@ const (
 	fastIndexBits = 18
 )
 
+// slotAt returns where the slot of a hash is, for fetching.
+func (x *index) slotAt(hash uint32) uintptr { return uintptr(unsafe.Pointer(&x.slots[hash&x.mask])) }
+
+// prefetch asks for it.
+func (x *index) prefetch(hash uint32) { prefetch(unsafe.Pointer(&x.slots[hash&x.mask])) }
+
 func (x *index) init() { x.resize(firstIndexBits) }
 
 // resize moves everything to a new array, and tells whether there was memory for it.

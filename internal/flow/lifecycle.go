@@ -252,5 +252,6 @@ func (t *Table) noteClosing(n uint32, r *record, e Side) {
 	default:
 		return
 	}
+	t.enterPast() // they came before
 	t.closings.push(&v)
 }

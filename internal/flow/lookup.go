@@ -93,7 +93,7 @@ func (t *Table) addBatch(batch []segment.Segment) {
 		} else {
 			p.guess = t.guess(p.hash)
 		}
-		if p.guess&kindBits == isBrief {
+		if p.guess&isBrief != 0 {
 			briefs[i&(batchSize-1)] = t.briefs.at(p.guess & maxKind)
 		}
 	}
@@ -137,7 +137,8 @@ func (t *Table) far() bool {
 	return len(t.index.slots)*8+int(t.briefs.next)*int(unsafe.Sizeof(brief{}))+int(t.records.next)*each > nearBytes
 }
 
-// fetchSlots asks for the index slots of the probes, and of the hosts of SYNs, which it lists in t.syns.
+// fetchSlots asks for the index slots of the probes, and where the segments are SYNs, which it lists in t.syns,
+// for those of the past and of the hosts.
 func (t *Table) fetchSlots(batch []segment.Segment, probes []probe) {
 	slots, mask := uintptr(unsafe.Pointer(unsafe.SliceData(t.index.slots))), t.index.mask
 	syns, probes := 0, probes[:len(batch)]
@@ -148,8 +149,8 @@ func (t *Table) fetchSlots(batch []segment.Segment, probes []probe) {
 	}
 	n := len(batch)
 	for _, i := range t.syns[:syns] {
-		t.lines[n] = t.hosts.slotAt(batch[i].Src.Addr)
-		n++
+		t.lines[n], t.lines[n+1] = t.past.slotAt(probes[i].hash), t.hosts.slotAt(batch[i].Src.Addr)
+		n += 2
 	}
 	t.nSyns = syns
 	prefetchAll(&t.lines[0], n)
@@ -181,15 +182,11 @@ func (t *Table) fetch(batch []segment.Segment, probes []probe, briefs *[batchSiz
 // fetchRecords asks for the records among the guesses, then for their extras.
 func (t *Table) fetchRecords(probes []probe) {
 	for i := range probes {
-		switch n := probes[i].guess; {
-		case n == 0:
-		case n&isBrief == 0:
+		if n := probes[i].guess; n != 0 && n&isBrief == 0 {
 			prefetch4(unsafe.Pointer(t.records.at(n)))
 			if !t.linesOnly {
 				prefetch2(unsafe.Pointer(t.deeps.at(n)))
 			}
-		case n&kindBits == isCold:
-			prefetch(unsafe.Pointer(t.cold.at(n)))
 		}
 	}
 	if t.linesOnly {
@@ -221,24 +218,25 @@ func (t *Table) lookup(p *probe) uint32 {
 		return n
 	}
 	x, k := &t.index, p.key()
-	for i := p.hash & x.mask; ; i = (i + 1) & x.mask {
-		s := x.slots[i]
-		if s == 0 {
-			return 0
-		}
-		if s.hash() == p.hash && t.is(s.record(), p, &k) {
+	for i := p.hash & x.mask; x.slots[i] != 0; i = (i + 1) & x.mask {
+		if s := x.slots[i]; s.hash() == p.hash && t.is(s.record(), p, &k) {
 			return s.record()
 		}
 	}
+	t.enterPast()
+	x = &t.past
+	for i := p.hash & x.mask; x.slots[i] != 0; i = (i + 1) & x.mask {
+		if s := x.slots[i]; s.hash() == p.hash && t.cold.at(s.record()).key() == k {
+			return s.record()
+		}
+	}
+	return 0
 }
 
 // is tells whether what has number n in the index is of a four-tuple.
 func (t *Table) is(n uint32, p *probe, k *key) bool {
-	switch n & kindBits {
-	case isBrief:
+	if n&isBrief != 0 {
 		return t.briefs.at(n & maxKind).is(p)
-	case isCold:
-		return t.cold.at(n).key() == *k
 	}
 	return t.records.at(n).is(k)
 }

@@ -4,8 +4,8 @@ import (
 	"math"
 )
 
-// What Config.MaxBytes is divided into: an eighth for the index, which then is never more
-// than a third full; five for connections; the rest is what hosts and closings can take at
+// What Config.MaxBytes is divided into: an eighth for the index of the past, half of that for the other, which then are hardly ever
+// more than half full; five for connections; the rest is what hosts and closings can take at
 // a customary bound, and what Go itself needs.
 const (
 	leastBytes  = 8 << 20
@@ -46,10 +46,11 @@ func (t *Table) bound(bytes int64) {
 	t.extras.bound(8 * part)
 	t.rares.bound(4 * part)
 	t.blocks.bound(6 * part)
-	t.index.most = 1
-	for 8<<(t.index.most+1) <= bytes/shareIndex {
-		t.index.most++
+	t.past.most = 1
+	for 8<<(t.past.most+1) <= bytes/shareIndex {
+		t.past.most++
 	}
+	t.index.most = t.past.most - 1
 }
 
 // need is what kind of connection gives back what is short.
@@ -86,6 +87,7 @@ func (t *Table) makeRoom(short need, full bool) bool {
 	if t.forgotten.Since == 0 {
 		t.forgotten.Since = max(t.frame, 1)
 	}
+	t.enterPast()
 	if c := t.cold.oldest(); c != nil && !full {
 		for block := t.cold.head / coldBlock; c != nil && t.cold.head/coldBlock == block; c = t.cold.oldest() {
 			t.forgetOldest(c)
@@ -99,7 +101,7 @@ func (t *Table) makeRoom(short need, full bool) bool {
 func (t *Table) forgetOldest(c *cold) {
 	if c.id != 0 {
 		k := c.key()
-		t.index.remove(t.hash(&k), t.cold.number())
+		t.past.remove(t.hash(&k), t.cold.number())
 		t.forgotten.Connections++
 	}
 	t.cold.drop(c)

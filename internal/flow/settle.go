@@ -344,6 +344,7 @@ func (t *Table) Close() {
 		return
 	}
 	t.closed = true
+	t.enterPast()
 	t.unfoldRest()
 	for {
 		e, _, ok := t.queue.pop(math.MaxInt64)
@@ -361,6 +362,7 @@ func (t *Table) Close() {
 	}
 	t.announceRest()
 	t.index.drop()
+	t.past.drop()
 	t.records, t.deeps, t.extras, t.rares, t.blocks = slab[record]{}, slab[deep]{}, slab[extra]{}, slab[rare]{}, slab[frameBlock]{}
 	t.briefs, t.shortNotes, t.longNotes = slab[brief]{}, slab[shortNotes]{}, slab[longNotes]{}
 	t.queue, t.cold = queue{}, coldLog{}

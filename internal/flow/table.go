@@ -88,6 +88,9 @@ type Table struct {
 	shortNotes   slab[shortNotes]
 	longNotes    slab[longNotes]
 	cold         coldLog
+	past         index     // of the cold ones: those that are open have an index that stays small
+	fresh        [16]fresh // what past lacks still: the first nFresh
+	nFresh       int
 
 	now   int64  // time of the segment in work
 	frame uint64 // highest frame number so far
@@ -107,7 +110,7 @@ type Table struct {
 	hand      struct{ brief, record uint32 } // where the search for silent ones goes on
 
 	probes  [batchSize]probe
-	lines   [2 * batchSize]uintptr // cache lines to be asked for
+	lines   [3 * batchSize]uintptr // cache lines to be asked for
 	syns    [batchSize]uint8       // which segments of the batch are SYNs or SYN-ACKs: nSyns of them
 	nSyns   int
 	scratch Connection // for Ended
@@ -144,6 +147,7 @@ func NewTable(cfg Config, sink Sink) *Table {
 	t.briefly = cfg.AskedOnly && !cfg.LinesOnly
 	t.bound(cfg.MaxBytes)
 	t.index.init()
+	t.past.init()
 	t.hosts.index.heap = true
 	t.hosts.index.init()
 	t.hosts.seed, t.closings.seed = t.seed[0], t.seed[1]
@@ -205,6 +209,7 @@ func (t *Table) Host(a segment.Addr) (Host, bool) { return t.hosts.get(a) }
 // that server closed first, the most recent last: its TIME_WAIT entries towards
 // client. There are at most four.
 func (t *Table) Closings(server, client segment.Addr) []TimeWait {
+	t.enterPast()
 	return t.closings.get(server, client)
 }
 

@@ -13,7 +13,10 @@ func (t *Table) unfold(n, hash uint32) uint32 {
 	var k key
 	var notes [mostUsed]byte
 	used := 0
-	if n&kindBits == isCold {
+	old := n&kindBits == isCold
+	if old {
+		t.enterPast()
+		t.past.remove(hash, n)
 		c := t.cold.at(n)
 		k = c.key()
 		b = brief{id: c.id, bits: c.bits, phase: briefClosing, answer: c.answer, time: c.time, opening: c.opening}
@@ -29,8 +32,12 @@ func (t *Table) unfold(n, hash uint32) uint32 {
 	t.working = k
 	defer func() { t.working = was }()
 	m, r := t.newRecord()
-	if r == nil {
-		t.index.remove(hash, n)
+	if r == nil || old && !t.index.insert(hash, m) {
+		if r != nil {
+			t.records.release(m)
+		} else if !old {
+			t.index.remove(hash, n)
+		}
 		t.forgotten.Connections++
 		return 0
 	}
@@ -38,7 +45,9 @@ func (t *Table) unfold(n, hash uint32) uint32 {
 	r.lo, r.hi, r.loPort, r.hiPort = k.lo, k.hi, k.loPort, k.hiPort
 	r.bits = bitLive
 	r.id, r.firstFrame, r.firstTime = widenTo(t.connections, b.id), t.widen(b.opening[Opener].frame), b.time
-	t.index.replace(hash, n, m)
+	if !old {
+		t.index.replace(hash, n, m)
+	}
 	from := &reading{b: &b, rest: notes[:used]}
 	if b.bits&briefWide != 0 {
 		from.rest = from.rest[wideSize:]
