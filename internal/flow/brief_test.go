@@ -342,8 +342,8 @@ func TestBriefSize(t *testing.T) {
 	if n, at := unsafe.Sizeof(b), unsafe.Offsetof(b.notes); n != 192 || at != 64 {
 		t.Errorf("a brief takes %d bytes, want 192, and has its notes at %d, want 64", n, at)
 	}
-	if coldHeader != 88 {
-		t.Errorf("a cold one takes %d bytes and its notes, want 88", coldHeader)
+	if coldHeader != 60 {
+		t.Errorf("a cold one takes %d bytes and its notes, want 60", coldHeader)
 	}
 }
 
@@ -359,6 +359,49 @@ func TestBriefsAfterDisorder(t *testing.T) {
 		segs[i].Frame, segs[i].SourceFrame = uint64(i+1), uint64(i+1)
 	}
 	sameWithBriefs(t, "clock set back", segs)
+}
+
+// What a cold one rarely needs more bits for: a SYN-ACK that comes many frames or seconds after the SYN, and from
+// another file.
+func TestColdFar(t *testing.T) {
+	for name, by := range map[string]struct {
+		frames uint64
+		time   time.Duration
+		shapes int
+	}{
+		"near": {}, "frames": {frames: 70_000}, "time": {time: 5 * time.Second}, "both": {1 << 20, 70 * time.Second, 0}, "shapes": {shapes: mostShapes + 300},
+	} {
+		var closed []segment.Segment
+		for i := range by.shapes {
+			one := moved(mustSegments(wholeStory), uint16(100+i), 0)
+			one[0].Window -= uint16(i + 1)
+			closed = append(closed, one...)
+		}
+		closed = append(closed, mustSegments(wholeStory)...)
+		for i := range closed[1:] {
+			closed[i+1].Time += int64(by.time)
+		}
+		again := mustSegments("0.000 < S 900000:900000(0) win 64240\n0.010 > S. 1200000:1200000(0) ack 900001 win 65160\n0.020 < . 900001:900001(0) ack 1200001 win 502")
+		segs := append(shifted(closed, 0), shifted(again, 100*time.Second)...)
+		for i := range segs {
+			segs[i].Frame = uint64(i + 1)
+			if i > 0 {
+				segs[i].Frame += by.frames
+			}
+			segs[i].SourceFrame = segs[i].Frame
+		}
+		sameWithBriefs(t, name, segs)
+		sameWithBriefs(t, name+" of the second file", append(moved(mustSegments(wholeStory), 9, 0), inSecond(segs)...))
+	}
+}
+
+// inSecond moves segments to a second file.
+func inSecond(segs []segment.Segment) []segment.Segment {
+	for i := range segs {
+		segs[i].Source = 1
+		segs[i].Frame += 1000
+	}
+	return segs
 }
 
 func shifted(segs []segment.Segment, by time.Duration) []segment.Segment {

@@ -123,6 +123,9 @@ func TestQueueOrder(t *testing.T) {
 		now, id := int64(0), uint32(0)
 		for range 5000 {
 			now += int64(r.Intn(3))
+			if seed%2 == 1 && r.Intn(40) == 0 {
+				now += int64(r.Intn(3)) << 31 // a block holds less than 2^32
+			}
 			id++
 			e := event{due: now + 100, n: id, id: id}
 			switch r.Intn(4) {

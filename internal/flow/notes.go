@@ -6,8 +6,8 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
 
-// A note is an ordinary segment after the handshake: eight bytes that every one has, the
-// first two of which say which more there are, of two bytes each and in this order.
+// A note is an ordinary segment after the handshake: seven bytes that every one has, whose first bits say
+// which more there are, of two bytes each and in this order.
 const (
 	noteListener = 1 << iota
 	noteFIN
@@ -24,9 +24,17 @@ const (
 	noteFrameHigh // the upper part of the frames
 )
 
+// A note begins with the bits, so many of the time since the segment before in nanoseconds, and the lower half of the
+// frames since then: seven bytes.
+const (
+	noteBits = 12
+	timeBits = 28
+	noteHead = 7
+)
+
 // usualNote and longestNote are the most bytes that a note takes without and with what few have.
 const (
-	usualNote   = 8 + 4*2
+	usualNote   = 8 + 4*2 // a byte more, as words are written
 	longestNote = usualNote + 4*2
 )
 
@@ -61,11 +69,30 @@ func (t *Table) moreNotes(b *brief) []byte {
 	return t.longNotes.at(b.more)[:]
 }
 
-// copyNotes copies a brief's notes, and returns how many bytes they are.
-func (t *Table) copyNotes(to *[mostUsed]byte, b *brief) int {
+// copyNotes copies a brief's notes, and returns them.
+func (t *Table) copyNotes(to *[mostUsed]byte, b *brief) []byte {
 	n := copy(to[:], b.ownPart())
 	copy(to[n:b.used], t.moreNotes(b))
-	return int(b.used)
+	return to[:b.used]
+}
+
+// withoutWide returns the notes of b without the addresses that may be before them.
+func (b *brief) withoutWide(notes []byte) []byte {
+	if b.bits&briefWide != 0 {
+		return notes[wideSize:]
+	}
+	return notes
+}
+
+// took returns how many nanoseconds passed from the SYN to the last of the notes.
+func (b *brief) took(notes []byte) int64 {
+	b2 := *b
+	r := reading{b: &b2, rest: b.withoutWide(notes)}
+	var s segment.Segment
+	for ok := true; ok; {
+		_, ok = r.next(&s)
+	}
+	return r.time - b.time
 }
 
 func (t *Table) dropNotes(b *brief) {
@@ -123,52 +150,42 @@ func (t *Table) note(b *brief, s *segment.Segment, h, o *briefEnd, e uint64, beh
 	if behind == 0 {
 		head, rest = head|noteAckPeer, 0
 	}
-	if d>>48 != 0 || int32(frames) <= 0 || (ts|old|s.Len|rest)>>16 != 0 {
+	if d>>(timeBits+16) != 0 || int32(frames) <= 0 || (ts|old|s.Len|rest)>>16 != 0 {
 		return false
 	}
 	v, fill := append16(0, head<<32, s.Len, noteLen)
 	v, fill = append16(v, fill, uint32(s.IPID), noteIPID)
 	v, fill = append16(v, fill, ts, noteTS)
 	v, fill = append16(v, fill, old, noteEcr)
-	if s.Window != h.window || rest|uint32(d>>32)|frames>>16 != 0 {
+	size, w, few, late := usualNote, uint64(0), uint64(0), uint32(d>>timeBits)
+	if s.Window != h.window || rest|late|frames>>16 != 0 {
 		window := uint32(s.Window)
 		if s.Window == h.window {
 			window = 0
 		}
-		if fill = t.longNote(b, fill, v, window, rest, d, frames); fill == 0 {
-			return false
-		}
-	} else {
-		to := t.noteRoom(b, usualNote)
-		if to == nil {
-			return false
-		}
-		binary.LittleEndian.PutUint64(to[8:], v)
-		binary.LittleEndian.PutUint64(to, fill>>32|d<<16|uint64(frames)<<48)
+		w, few = append16(w, few, window, noteWindow)
+		w, few = append16(w, few, rest, noteAckMore)
+		w, few = append16(w, few, late, noteTimeHigh)
+		w, few = append16(w, few, frames>>16, noteFrameHigh)
+		size = longestNote
 	}
-	b.used += uint8(8 + uint32(fill)/8)
+	to := t.noteRoom(b, size)
+	if to == nil {
+		return false
+	}
+	// Each may overlap what comes before the next.
+	at := noteHead + uint32(fill)/8
+	binary.LittleEndian.PutUint64(to, (fill|few)>>32|d&(1<<timeBits-1)<<noteBits|uint64(frames)<<(noteBits+timeBits))
+	binary.LittleEndian.PutUint64(to[noteHead:], v)
+	if few != 0 {
+		binary.LittleEndian.PutUint64(to[at:], w)
+		at += uint32(few) / 8
+	}
+	b.used += uint8(at)
 	b.wait(s, h, o, behind == 0 && more > 0)
 	h.sndNxt, h.lastAck, h.tsVal, h.window = s.End(), s.Ack, s.TSVal, s.Window
 	b.lastTime, b.lastFrame = s.Time, uint32(s.Frame)
 	return true
-}
-
-// longNote writes a note down that has something of what few have.
-func (t *Table) longNote(b *brief, fill, v uint64, window uint32, rest uint32, d uint64, frames uint32) uint64 {
-	w, more := append16(0, 0, window, noteWindow)
-	w, more = append16(w, more, rest, noteAckMore)
-	w, more = append16(w, more, uint32(d>>32), noteTimeHigh)
-	w, more = append16(w, more, frames>>16, noteFrameHigh)
-	to := t.noteRoom(b, longestNote)
-	if to == nil {
-		return 0
-	}
-	at := 8 + uint32(fill)/8
-	fill += more
-	binary.LittleEndian.PutUint64(to[8:], v)
-	binary.LittleEndian.PutUint64(to[at:], w)
-	binary.LittleEndian.PutUint64(to, fill>>32|d<<32>>16|uint64(frames)<<48)
-	return fill
 }
 
 // append16 appends x as 16 bits to v, unless it is 0; then fill, whose lower half counts the bits of v, has its bit in the
@@ -204,8 +221,10 @@ func (r *reading) next(s *segment.Segment) (e Side, ok bool) {
 	if len(r.rest) == 0 {
 		return e, false
 	}
-	c := binary.LittleEndian.Uint64(r.rest)
-	p := r.rest[8:]
+	var first [8]byte
+	copy(first[:], r.rest)
+	c := binary.LittleEndian.Uint64(first[:])
+	p := r.rest[noteHead:]
 	more := func(bit uint64) (v uint64) {
 		if c&bit != 0 {
 			v = uint64(binary.LittleEndian.Uint16(p))
@@ -235,8 +254,8 @@ func (r *reading) next(s *segment.Segment) (e Side, ok bool) {
 		s.Ack = o.sndNxt
 	}
 	s.Ack = s.Ack.Add(uint32(more(noteAckMore)))
-	r.time += int64(c>>16&(1<<32-1) | more(noteTimeHigh)<<32)
-	b.lastFrame += uint32(c>>48 | more(noteFrameHigh)<<16)
+	r.time += int64(c>>noteBits&(1<<timeBits-1) | more(noteTimeHigh)<<timeBits)
+	b.lastFrame += uint32(c>>(noteBits+timeBits)&(1<<16-1) | more(noteFrameHigh)<<16)
 	s.Time, s.Frame = r.time, uint64(b.lastFrame)
 	h.sndNxt, h.lastAck, h.tsVal, h.window = s.End(), s.Ack, s.TSVal, s.Window
 	r.rest = p

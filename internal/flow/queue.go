@@ -1,5 +1,7 @@
 package flow
 
+import "math"
+
 // event is a turn in the order of ends: what is due at a time for a record. The
 // record may be gone or used again by then, so its id is noted.
 type event struct {
@@ -43,33 +45,52 @@ type row struct {
 	holds bool  // there is a next event
 }
 
+// eventBlock holds events by how much later than base they are due, which is less than 2^32 ns.
 type eventBlock struct {
-	e    [31]event
+	base int64
 	next uint32
-	_    [3]uint32
+	full uint32 // events in it, once it is not the last of its row
+	e    [41]shortEvent
+	_    uint32
+}
+
+type shortEvent struct{ later, n, id uint32 }
+
+func (b *eventBlock) at(i int) event {
+	e := &b.e[i]
+	return event{b.base + int64(e.later), e.n, e.id}
 }
 
 // push enters an event into a row, or out of order where the row's last one comes behind it: the
 // clock went back, or an older connection ended at the same time. It fails only where there is no memory left.
 func (q *queue) push(e event, into int) bool {
 	r := &q.rows[into]
-	if r.holds && e.before(q.blocks.at(r.tail).e[r.fill-1]) {
+	if r.holds && e.before(q.blocks.at(r.tail).at(r.fill-1)) {
 		q.delay(e)
 		return true
 	}
-	if r.tail == 0 || r.fill == len(eventBlock{}.e) {
-		n, b := q.blocks.alloc()
-		if b == nil {
+	var b *eventBlock
+	if r.tail != 0 && r.fill < len(b.e) {
+		b = q.blocks.at(r.tail)
+	}
+	if b != nil && r.fill == 0 {
+		b.base = e.due // it is used again
+	}
+	if b == nil || uint64(e.due-b.base) > math.MaxUint32 {
+		n, x := q.blocks.alloc()
+		if x == nil {
 			return false
 		}
 		if r.tail == 0 {
 			r.head, r.at = n, 0
 		} else {
-			q.blocks.at(r.tail).next = n
+			last := q.blocks.at(r.tail)
+			last.next, last.full = n, uint32(r.fill)
 		}
-		r.tail, r.fill = n, 0
+		b, r.tail, r.fill = x, n, 0
+		b.base = e.due
 	}
-	q.blocks.at(r.tail).e[r.fill] = e
+	b.e[r.fill] = shortEvent{uint32(e.due - b.base), e.n, e.id}
 	r.fill++
 	if !r.holds {
 		r.due, r.holds = e.due, true
@@ -91,7 +112,7 @@ func (q *queue) next() (of int, ok bool) {
 // head returns the next event of a row that holds one.
 func (q *queue) head(of int) event {
 	r := &q.rows[of]
-	return q.blocks.at(r.head).e[r.at]
+	return q.blocks.at(r.head).at(r.at)
 }
 
 // ahead returns the record of the event that is some places behind the head of
@@ -110,20 +131,20 @@ func (q *queue) shift(of int) event {
 	q.last = of
 	r := &q.rows[of]
 	b := q.blocks.at(r.head)
-	e := b.e[r.at]
+	e := b.at(r.at)
 	r.at++
 	switch {
 	case r.head == r.tail && r.at == r.fill:
 		// Empty: use the block again from its start.
 		r.at, r.fill, r.holds = 0, 0, false
 		return e
-	case r.head != r.tail && r.at == len(b.e):
+	case r.head != r.tail && r.at == int(b.full):
 		next := b.next
 		q.blocks.release(r.head)
 		r.head, r.at = next, 0
 		b = q.blocks.at(next)
 	}
-	r.due = b.e[r.at].due
+	r.due = b.at(r.at).due
 	return e
 }
 

@@ -12,20 +12,17 @@ func (t *Table) unfold(n, hash uint32) uint32 {
 	var b brief
 	var k key
 	var notes [mostUsed]byte
-	used := 0
+	var rest []byte
 	old := n&kindBits == isCold
 	if old {
 		t.enterPast()
 		t.past.remove(hash, n)
 		c := t.cold.at(n)
-		k = c.key()
-		b = brief{id: c.id, bits: c.bits, phase: briefClosing, answer: c.answer, time: c.time, opening: c.opening}
-		used = copy(notes[:], c.notes())
+		k, rest = c.key(), t.cold.restore(c, &b, &notes)
 		c.id = 0
 	} else {
 		v := t.briefs.at(n & maxKind)
-		k, b = v.key(), *v
-		used = t.copyNotes(&notes, v)
+		k, b, rest = v.key(), *v, t.copyNotes(&notes, v)
 		t.dropBrief(n&maxKind, v)
 	}
 	was := t.working
@@ -48,11 +45,7 @@ func (t *Table) unfold(n, hash uint32) uint32 {
 	if !old {
 		t.index.replace(hash, n, m)
 	}
-	from := &reading{b: &b, rest: notes[:used]}
-	if b.bits&briefWide != 0 {
-		from.rest = from.rest[wideSize:]
-	}
-	t.relive(m, r, from, &k)
+	t.relive(m, r, &reading{b: &b, rest: b.withoutWide(rest)}, &k)
 	return m
 }
 
