@@ -115,12 +115,7 @@ const (
 	maxKind  = 1<<30 - 1        // the highest number of each kind
 )
 
-func (b *brief) side(fromHigh bool) Side {
-	if fromHigh == (b.bits&briefSwap != 0) {
-		return Opener
-	}
-	return Listener
-}
+func (b *brief) side(fromHigh bool) Side { return Side(one(fromHigh) ^ uint8(b.bits&briefSwap)) }
 
 // is tells whether b is the four-tuple's.
 func (b *brief) is(p *probe) bool {
@@ -324,11 +319,15 @@ func (b *brief) closes(s *segment.Segment, e Side, all bool) (bits briefBits, ph
 // wait looks whether segment s of end h may end a wait for a late ACK of o, or what was held back in one;
 // more: it acknowledges all that o sent, and something new. No branch, as it is different each time.
 func (b *brief) wait(s *segment.Segment, h, o *briefEnd, more bool) {
-	since, sent := s.Time-b.lastTime, one(s.Len > 0)*waitSent
-	held := h.waits & one(s.Len > 0) & one(since <= heldWithin) & one(h.waits < waitMost)
-	watch := one(more) & one(s.Len == 0) & one(s.Flags == segment.ACK) & one(b.phase == briefEstablished) & (one(since >= waitFrom) | ^o.waits>>1)
-	h.waits = h.waits&^(waitWatched|waitSent) + held*waitOnce | sent
-	o.waits = o.waits&^waitSent | watch&1*waitWatched
+	since, data := s.Time-b.lastTime, one(s.Len > 0)
+	if h.waits&waitWatched != 0 {
+		held := data & one(since <= heldWithin) & one(h.waits < waitMost)
+		h.waits += held*waitOnce - waitWatched
+	}
+	bare := one(s.Len|uint32(s.Flags^segment.ACK)|uint32(b.phase^briefEstablished) == 0)
+	watch := one(more) & bare & (one(since >= waitFrom) | ^o.waits>>1)
+	h.waits = h.waits&^waitSent | data*waitSent
+	o.waits = o.waits&^waitSent | watch*waitWatched
 }
 
 func one(b bool) uint8 {

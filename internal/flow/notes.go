@@ -153,36 +153,38 @@ func (t *Table) note(b *brief, s *segment.Segment, h, o *briefEnd, e uint64, beh
 	if d>>(timeBits+16) != 0 || int32(frames) <= 0 || (ts|old|s.Len|rest)>>16 != 0 {
 		return false
 	}
-	v, fill := append16(0, head<<32, s.Len, noteLen)
-	v, fill = append16(v, fill, uint32(s.IPID), noteIPID)
-	v, fill = append16(v, fill, ts, noteTS)
-	v, fill = append16(v, fill, old, noteEcr)
-	size, w, few, late := usualNote, uint64(0), uint64(0), uint32(d>>timeBits)
-	if s.Window != h.window || rest|late|frames>>16 != 0 {
-		window := uint32(s.Window)
-		if s.Window == h.window {
-			window = 0
-		}
-		w, few = append16(w, few, window, noteWindow)
-		w, few = append16(w, few, rest, noteAckMore)
-		w, few = append16(w, few, late, noteTimeHigh)
-		w, few = append16(w, few, frames>>16, noteFrameHigh)
+	size, late := usualNote, uint32(d>>timeBits)
+	few := s.Window != h.window || rest|late|frames>>16 != 0
+	if few {
 		size = longestNote
 	}
 	to := t.noteRoom(b, size)
 	if to == nil {
 		return false
 	}
-	// Each may overlap what comes before the next.
-	at := noteHead + uint32(fill)/8
-	binary.LittleEndian.PutUint64(to, (fill|few)>>32|d&(1<<timeBits-1)<<noteBits|uint64(frames)<<(noteBits+timeBits))
+	b.wait(s, h, o, behind == 0 && more > 0)
+	v, fill := append16(0, head<<32, s.Len, noteLen)
+	v, fill = append16(v, fill, uint32(s.IPID), noteIPID)
+	v, fill = append16(v, fill, ts, noteTS)
+	v, fill = append16(v, fill, old, noteEcr)
+	// Each word may overlap what comes before the next.
+	binary.LittleEndian.PutUint64(to, fill>>32|d&(1<<timeBits-1)<<noteBits|uint64(frames)<<(noteBits+timeBits))
 	binary.LittleEndian.PutUint64(to[noteHead:], v)
-	if few != 0 {
-		binary.LittleEndian.PutUint64(to[at:], w)
-		at += uint32(few) / 8
+	at := noteHead + uint32(fill)/8
+	if few {
+		window := uint32(s.Window)
+		if s.Window == h.window {
+			window = 0
+		}
+		v, fill = append16(0, 0, window, noteWindow)
+		v, fill = append16(v, fill, rest, noteAckMore)
+		v, fill = append16(v, fill, late, noteTimeHigh)
+		v, fill = append16(v, fill, frames>>16, noteFrameHigh)
+		binary.LittleEndian.PutUint64(to[at:], v)
+		to[1] |= byte(fill >> 40) // their bits are in the second byte
+		at += uint32(fill) / 8
 	}
 	b.used += uint8(at)
-	b.wait(s, h, o, behind == 0 && more > 0)
 	h.sndNxt, h.lastAck, h.tsVal, h.window = s.End(), s.Ack, s.TSVal, s.Window
 	b.lastTime, b.lastFrame = s.Time, uint32(s.Frame)
 	return true
