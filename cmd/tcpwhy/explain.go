@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tcpwhy/tcpwhy"
+	"github.com/tcpwhy/tcpwhy/internal/pages"
 	"github.com/tcpwhy/tcpwhy/internal/report"
 )
 
@@ -162,6 +163,7 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 		Workers: f.workers,
 	}
 	limitHeap(o.MaxMemory)
+	growHeap(o.MaxMemory, paths)
 	if f.follow.on {
 		return a.follow(cmd.Context(), paths[0], f, o)
 	}
@@ -207,6 +209,20 @@ const heapShare = 3
 func limitHeap(maxMemory int64) {
 	if maxMemory > 0 {
 		debug.SetMemoryLimit(max(maxMemory/8*heapShare, 16<<20))
+	}
+}
+
+// growHeap has the heap grow in large pages for captures that make it grow.
+func growHeap(maxMemory int64, paths []string) {
+	const worth, most = 8 << 20, 128 << 20
+	size := int64(0)
+	for _, p := range paths {
+		if info, err := os.Stat(p); err == nil && info.Mode().IsRegular() {
+			size += info.Size()
+		}
+	}
+	if maxMemory == 0 && size >= worth {
+		pages.AdviseHeap(most)
 	}
 }
 

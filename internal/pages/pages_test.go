@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"runtime"
 	"testing"
 	"unsafe"
 )
@@ -31,5 +32,20 @@ func TestTakeTooMuch(t *testing.T) {
 	var m Memory
 	if unsafe.Sizeof(0) == 8 && m.Take(1<<60) != nil {
 		t.Error("the system gave more than there is")
+	}
+}
+
+// What the heap grows by afterwards lies where advice was given, and a claim is given back.
+func TestAdviseHeap(t *testing.T) {
+	const n = 64 << 20
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	AdviseHeap(n)
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapSys) - int64(before.HeapSys); grown < n-int64(before.HeapIdle) {
+		t.Errorf("the heap grew by %d bytes", grown)
+	}
+	if kept := int64(after.HeapAlloc) - int64(before.HeapAlloc); kept > n/2 {
+		t.Errorf("%d bytes are still in use", kept)
 	}
 }
