@@ -171,6 +171,28 @@ func (in *randomInput) keep() (string, error) {
 	return name, os.WriteFile(name, []byte(text), 0o644)
 }
 
+// hangs is after how much CPU time an execution will not end any more.
+const hangs = time.Minute
+
+// watch ends the process, with all goroutines shown, if what is begun with it hangs. It must
+// be told when that is done. A process that is stopped does not hang.
+func watch(what string) (done func()) {
+	start, stop := cpuTime(), make(chan bool)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(hangs):
+				if cpuTime()-start > hangs {
+					panic(what + " hangs")
+				}
+			}
+		}
+	}()
+	return func() { close(stop) }
+}
+
 // TestExplainRandom explains inputs that it makes of the captures of testdata, of scenes and of
 // other seeds, by changing frames and bytes. It does what FuzzExplain does, without
 // watching which code an input reaches; so it makes some ten times as many in an hour. With
@@ -195,10 +217,9 @@ func TestExplainRandom(t *testing.T) {
 	for n := from; n < to && failed < 20; n++ {
 		in := s.input(t, seed, n)
 		size, frames = size+len(in.file), frames+in.frames
-		// What hangs is worth a look at all goroutines.
-		hang := time.AfterFunc(5*time.Minute, func() { panic(fmt.Sprintf("-seed %d -exec %d hangs", seed, n)) })
+		done := watch(fmt.Sprintf("-seed %d -exec %d", seed, n))
 		err := in.try()
-		hang.Stop()
+		done()
 		if err != nil {
 			failed++
 			name, e := in.keep()
