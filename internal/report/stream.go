@@ -1,6 +1,10 @@
 package report
 
-import "io"
+import (
+	"bytes"
+	"io"
+	"slices"
+)
 
 // Stream writes a report as WriteJSON does, finding by finding, for who does not want to keep them
 // all: as values 33,000 findings take a gigabyte, as their text 440 MB, and memory that is touched for
@@ -8,7 +12,8 @@ import "io"
 type Stream struct {
 	j    *appender
 	pack appender
-	free [][]byte // texts that were written, to be used again
+	free [][]byte // room of texts that were written, to be used again
+	held int      // texts in such room that are not written yet
 }
 
 // NewStream begins with what a report has before its findings. Nothing may have been written to w.
@@ -24,10 +29,16 @@ func NewStream(w io.Writer, r *Report) *Stream {
 type Packed struct {
 	text []byte
 	at   int
+	held bool
 }
 
-// packedLen is more than most findings take.
-const packedLen = 20 << 10
+const (
+	// packedLen is more than most findings take.
+	packedLen = 20 << 10
+	// mostHeld is how many texts may have that much. More wait only where the clock was set back:
+	// those 67 MB of one capture took 190 MB.
+	mostHeld = 64
+)
 
 // Pack turns a finding, whose ID need not be known yet, into its text, and empties it but for what
 // Summary looks at.
@@ -43,7 +54,12 @@ func (s *Stream) Pack(f *Finding) Packed {
 	v := &f.Verdict
 	*f = Finding{ID: f.ID, Question: f.Question, ConnectionIDs: f.ConnectionIDs,
 		Verdict: Verdict{Certainty: v.Certainty, Cause: v.Cause, Fault: v.Fault, Severity: v.Severity}}
-	return Packed{s.pack.b, from}
+	if s.held < mostHeld {
+		s.held++
+		return Packed{s.pack.b, from, true}
+	}
+	s.free = append(s.free, s.pack.b)
+	return Packed{slices.Clip(bytes.Clone(s.pack.b)), from, false}
 }
 
 // findingStart is how the JSON of a finding begins, up to its ID.
@@ -57,7 +73,10 @@ func (s *Stream) Write(id string, text Packed) {
 	j.b = append(j.b, id...)
 	j.b = append(j.b, text.text[text.at:]...)
 	j.flushIfLong()
-	s.free = append(s.free, text.text)
+	if text.held {
+		s.held--
+		s.free = append(s.free, text.text)
+	}
 }
 
 // Conclude writes what a report has between its findings and its connections.
