@@ -12,6 +12,7 @@ import (
 	"math/rand"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
@@ -82,6 +83,9 @@ func TestHostileChild(t *testing.T) {
 		out.CloseWithError(err)
 	}()
 	o := Options{Stdin: in, MaxMemory: int64(room) << 20}
+	if room > 0 {
+		debug.SetMemoryLimit(o.MaxMemory / 8 * 3) // as the command
+	}
 	if hostile[i].lines {
 		o.NoFindings, o.Connection = true, func(*report.Connection) error { return nil }
 	}
