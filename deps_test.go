@@ -112,7 +112,7 @@ var imports = []struct {
 	},
 	{
 		"cmd/...",
-		[]string{".", "internal/confine", "internal/export", "internal/lab", "internal/replay", "internal/report/...", "internal/web", "internal/whatif"},
+		[]string{".", "internal/confine", "internal/export", "internal/lab", "internal/pages", "internal/replay", "internal/report/...", "internal/web", "internal/whatif"},
 		"a command asks the public API, as any program would, and presents the report; only a question to the model itself has no capture",
 	},
 	{"bench/...", nil, "it measures the finished program from outside"},
