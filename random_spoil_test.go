@@ -160,9 +160,11 @@ func (c *rawCapture) number(r *rand.Rand) uint32 {
 		return []uint32{0, 1 << 31, 1<<32 - 1, r.Uint32()}[r.IntN(4)]
 	}
 	n := binary.BigEndian.Uint32(tcp[4+4*r.IntN(2):])
-	switch r.IntN(5) {
+	switch r.IntN(6) {
 	case 0:
 		n += uint32(lengthOf(ip, tcp))
+	case 4: // the edge of a window
+		n = binary.BigEndian.Uint32(tcp[8:]) + uint32(binary.BigEndian.Uint16(tcp[14:]))<<(7*r.IntN(2)) + r.Uint32N(3) - 1
 	case 1:
 		n += r.Uint32N(5) - 2
 	case 2:
