@@ -59,8 +59,8 @@ a text, [ and ] for the finding before and the next one, ? for all of them.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringArrayVar(&f.facts, "fact", nil, "what is known about an end, `WHO:NAME=VALUE`; may be repeated")
-	fs.StringArrayVar(&f.files, "facts", nil, "a file of what an end printed (sysctl -a), `WHO=FILE`; may be repeated")
+	fs.Var(repeated{&f.facts}, "fact", "what is known about an end, `WHO:NAME=VALUE`; may be repeated")
+	fs.Var(repeated{&f.files}, "facts", "a file of what an end printed (sysctl -a), `WHO=FILE`; may be repeated")
 	addChoice(cmd, &f.color, "color", "when to use colour; auto: unless NO_COLOR is set", "auto", "always", "never")
 	addProgressFlag(cmd, &f.noProgress)
 	return cmd

@@ -95,10 +95,10 @@ explained, with a warning. A second one stops at once.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringArrayVar(&f.facts, "fact", nil, "what is known about an end, `WHO:NAME=VALUE`; may be repeated")
-	fs.StringArrayVar(&f.files, "facts", nil, "a file of what an end printed (sysctl -a), `WHO=FILE`; may be repeated")
+	fs.Var(repeated{&f.facts}, "fact", "what is known about an end, `WHO:NAME=VALUE`; may be repeated")
+	fs.Var(repeated{&f.files}, "facts", "a file of what an end printed (sysctl -a), `WHO=FILE`; may be repeated")
 	fs.StringSliceVar(&f.only, "only", nil, "findings of these questions or causes, `SLUG,…`")
-	fs.StringArrayVar(&f.flows, "flow", nil, "findings between these ends, `ADDR:PORT-ADDR:PORT`; may be repeated")
+	fs.Var(repeated{&f.flows}, "flow", "findings between these ends, `ADDR:PORT-ADDR:PORT`; may be repeated")
 	fs.StringVar(&f.since, "since", "", "findings at this `TIME` or later")
 	fs.StringVar(&f.until, "until", "", "findings at this `TIME` or earlier")
 	addPresentation(cmd, &f.presentation, append(slices.Clone(formats), formatLines, formatPcapng)...)

@@ -62,7 +62,7 @@ was not captured looks like an answer that did not come.`,
 	fs := cmd.Flags()
 	fs.StringSliceVar(&f.hosts, "host", nil, "the `ADDRESS` of the end; may be repeated")
 	fs.StringVar(&f.kernel, "kernel", "", "its kernel, `RELEASE` as uname -r prints it (default: not known)")
-	fs.StringArrayVar(&f.set, "set", nil, "a sysctl of it, `SYSCTL=VALUE`; may be repeated (default: not known)")
+	fs.Var(repeated{&f.set}, "set", "a sysctl of it, `SYSCTL=VALUE`; may be repeated (default: not known)")
 	addChoice(cmd, &f.format, "format", "how to write the result", "text", "json")
 	return cmd
 }

@@ -118,6 +118,20 @@ func checkFiles(paths []string, terminal bool) error {
 	return nil
 }
 
+// repeated is a flag that may be given several times. pflag's own writes its value as CSV for each
+// flag at each start, through a buffer of 4 KiB.
+type repeated struct{ values *[]string }
+
+func (r repeated) String() string { return "" } // there is no default to show
+
+// Type is the name by which cobra knows that the flag may follow itself.
+func (r repeated) Type() string { return "stringArray" }
+
+func (r repeated) Set(s string) error {
+	*r.values = append(*r.values, s)
+	return nil
+}
+
 // choice is a flag that takes one of a few words.
 type choice struct {
 	value   *string

@@ -27,7 +27,48 @@ func (a *app) whatifCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "whatif STATE [KEY=VALUE...] [SEGMENT] | whatif CAPTURE... --fact WHO:NAME=VALUE",
 		Short: "Ask the kernel model without packets, or a capture under other facts",
-		Long: `Whatif asks the model what a kernel answers to one segment in a given state:
+		Example: `  tcpwhy whatif --kernel 3.10 time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=1500952968 '< S 3145977016:3145977016(0) win 29200 <TS val 1500969973 ecr 0>'
+  tcpwhy whatif --kernel all time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=1500952968 '< S 3145977016:3145977016(0) win 29200 <TS val 1500969973 ecr 0>'
+  tcpwhy whatif --kernel 5.10 --peer-kernel 4.19 time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=none '< S 3145977016:3145977016(0) win 29200'
+  tcpwhy whatif --kernel 4.9 --set tcp_tw_recycle=1 --at 17 time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=7 rto=0.2 '< S 3145977016:3145977016(0) win 29200 <TS val 9 ecr 0>'
+  tcpwhy whatif --kernel 5.10 established rcv_nxt=1001 snd_nxt=5001 rcv_wnd=64240 '< R 1500:1500(0) win 0'
+  tcpwhy whatif --kernel all syn-sent iss=3145977016 '< . 1082535342:1082535342(0) ack 4008801888 win 229'
+  tcpwhy whatif --kernel all syn-sent
+  tcpwhy whatif --kernel 5.10 --set tcp_retries2=8 established rto=0.3
+  tcpwhy whatif --kernel all --announces listen seen_tsval=900 seen=2 seen_on=pair '< S 1:1(0) win 64240 <mss 1460,sackOK,TS val 7 ecr 0,wscale 7>'
+  tcpwhy whatif --kernel 6.1 --set tcp_tw_reuse=1 own-time-wait snd_nxt=1001 ts_recent=900 bound=no
+  tcpwhy whatif trace.pcap --fact server:kernel=3.10 --fact server:tcp_tw_recycle=1`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.runWhatif(cmd, args, &f) },
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return completeWhatif(args)
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&f.in.Kernel, "kernel", "", "the kernel, `RELEASE` as uname -r prints it, or all")
+	fs.StringVar(&f.in.PeerKernel, "peer-kernel", "", "the kernel of the other end, `RELEASE`, where TIME_WAIT challenges its SYN; without it every kernel")
+	fs.Var(repeated{&f.in.Set}, "set", "a sysctl of the host, `SYSCTL=VALUE`; may be repeated")
+	fs.StringVar(&f.in.Listener, "listener", "", "whether somebody listens: `yes|no|unknown`")
+	fs.StringVar(&f.in.QueueFull, "queue-full", "", "whether the listener's accept queue is full: `yes|no|unknown`")
+	fs.BoolVar(&f.in.IPv6, "ipv6", false, "the connection runs over IPv6")
+	fs.BoolVar(&f.in.Announces, "announces", false, "what a SYN-ACK announces too: window, options, timestamps")
+	fs.Float64Var(&f.in.At, "at", 1, "`SECONDS` from the start of the state to the segment")
+	fs.Var(repeated{&f.facts}, "fact", "of a capture: what is known about an end, `WHO:NAME=VALUE`; may be repeated")
+	fs.Var(repeated{&f.files}, "facts", "of a capture: a file of what an end printed (sysctl -a), `WHO=FILE`; may be repeated")
+	addChoice(cmd, &f.format, "format", "how to write the answer", "text", "json")
+	// The list of states is made where somebody asks for help, and not at each start.
+	help := cmd.HelpFunc()
+	cmd.SetHelpFunc(func(c *cobra.Command, args []string) {
+		c.Long = whatifHelp()
+		help(c, args)
+	})
+	return cmd
+}
+
+// whatifHelp is what the command says of itself.
+func whatifHelp() string {
+	return `Whatif asks the model what a kernel answers to one segment in a given state:
 the reply to the field, what becomes of the state, every rule that was asked
 with the numbers it used, and what is missing where more than one thing can
 happen. With --kernel all it prints a line for each way in which kernels differ.
@@ -56,38 +97,7 @@ and its options in their order, and how its timestamps run. mss is what the own
 device lets through; seen_tsval is a TSval that the host sent, seen_isn the
 number of its SYN or SYN-ACK, seen seconds before, on the same four-tuple
 (seen_on=tuple), to other ports of the same address (pair) or to another
-address (peer).`,
-		Example: `  tcpwhy whatif --kernel 3.10 time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=1500952968 '< S 3145977016:3145977016(0) win 29200 <TS val 1500969973 ecr 0>'
-  tcpwhy whatif --kernel all time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=1500952968 '< S 3145977016:3145977016(0) win 29200 <TS val 1500969973 ecr 0>'
-  tcpwhy whatif --kernel 5.10 --peer-kernel 4.19 time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=none '< S 3145977016:3145977016(0) win 29200'
-  tcpwhy whatif --kernel 4.9 --set tcp_tw_recycle=1 --at 17 time-wait rcv_nxt=4008801888 snd_nxt=1082535342 ts_recent=7 rto=0.2 '< S 3145977016:3145977016(0) win 29200 <TS val 9 ecr 0>'
-  tcpwhy whatif --kernel 5.10 established rcv_nxt=1001 snd_nxt=5001 rcv_wnd=64240 '< R 1500:1500(0) win 0'
-  tcpwhy whatif --kernel all syn-sent iss=3145977016 '< . 1082535342:1082535342(0) ack 4008801888 win 229'
-  tcpwhy whatif --kernel all syn-sent
-  tcpwhy whatif --kernel 5.10 --set tcp_retries2=8 established rto=0.3
-  tcpwhy whatif --kernel all --announces listen seen_tsval=900 seen=2 seen_on=pair '< S 1:1(0) win 64240 <mss 1460,sackOK,TS val 7 ecr 0,wscale 7>'
-  tcpwhy whatif --kernel 6.1 --set tcp_tw_reuse=1 own-time-wait snd_nxt=1001 ts_recent=900 bound=no
-  tcpwhy whatif trace.pcap --fact server:kernel=3.10 --fact server:tcp_tw_recycle=1`,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.runWhatif(cmd, args, &f) },
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			return completeWhatif(args)
-		},
-	}
-	fs := cmd.Flags()
-	fs.SortFlags = false
-	fs.StringVar(&f.in.Kernel, "kernel", "", "the kernel, `RELEASE` as uname -r prints it, or all")
-	fs.StringVar(&f.in.PeerKernel, "peer-kernel", "", "the kernel of the other end, `RELEASE`, where TIME_WAIT challenges its SYN; without it every kernel")
-	fs.StringArrayVar(&f.in.Set, "set", nil, "a sysctl of the host, `SYSCTL=VALUE`; may be repeated")
-	fs.StringVar(&f.in.Listener, "listener", "", "whether somebody listens: `yes|no|unknown`")
-	fs.StringVar(&f.in.QueueFull, "queue-full", "", "whether the listener's accept queue is full: `yes|no|unknown`")
-	fs.BoolVar(&f.in.IPv6, "ipv6", false, "the connection runs over IPv6")
-	fs.BoolVar(&f.in.Announces, "announces", false, "what a SYN-ACK announces too: window, options, timestamps")
-	fs.Float64Var(&f.in.At, "at", 1, "`SECONDS` from the start of the state to the segment")
-	fs.StringArrayVar(&f.facts, "fact", nil, "of a capture: what is known about an end, `WHO:NAME=VALUE`; may be repeated")
-	fs.StringArrayVar(&f.files, "facts", nil, "of a capture: a file of what an end printed (sysctl -a), `WHO=FILE`; may be repeated")
-	addChoice(cmd, &f.format, "format", "how to write the answer", "text", "json")
-	return cmd
+address (peer).`
 }
 
 // stateHelp lists the states with their keys.
