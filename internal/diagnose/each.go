@@ -148,17 +148,22 @@ func (e *Engine) joins(c *flow.Connection) bool {
 
 // place is the place of a connection in the order of time.
 type place struct {
-	time  int64 // of its first frame, before which no result about it lies
+	time  int64 // of its first frame, or of what else a result asks about first
 	id    uint64
 	index int
 	life  bool // of the troubled
 }
 
-// byTime orders the connections by their beginning; of one that is there twice the attempt comes first.
+// byTime orders the connections by the time before which no result about them lies; of one that is
+// there twice the attempt comes first.
 func (e *Engine) byTime() []place {
 	out := make([]place, 0, len(e.asked)+len(e.troubled))
 	for i, c := range e.asked {
-		out = append(out, place{c.First.Time, c.ID, i, false})
+		at := c.First.Time
+		if p := rewroteSYN(c); p != nil { // told of where the SYN was seen first
+			at = min(at, p.Ends[flow.Opener].ISN.Time)
+		}
+		out = append(out, place{at, c.ID, i, false})
 	}
 	for i, c := range e.troubled {
 		out = append(out, place{c.First.Time, c.ID, i, true})
