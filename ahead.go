@@ -17,7 +17,7 @@ import (
 func readAhead(ctx context.Context, r *capture.Reader, t table, s *sink) error {
 	d := &decoder{r: r, o: s.o, free: make(chan *parcel, parcels), full: make(chan *parcel, parcels)}
 	for range parcels {
-		d.free <- &parcel{segments: make([]segment.Segment, batchSize)}
+		d.free <- &parcel{segments: make([]segment.Segment, parcelSize)}
 	}
 	var done sync.WaitGroup
 	done.Add(1)
@@ -27,25 +27,23 @@ func readAhead(ctx context.Context, r *capture.Reader, t table, s *sink) error {
 	}()
 	defer done.Wait() // the reader is the caller's again
 	interrupted := false
-	for i := 0; ; i++ {
+	for {
 		p := <-d.full
 		if errors.Is(p.err, errStopped) {
 			s.cut = max(r.Frames(), 1)
 			return nil
 		}
-		t.Add(p.segments[:p.n])
-		if !s.o.NoFindings {
-			s.clock.see(p.segments[:p.n])
-			s.parcel(p, t)
-			d.enough.Store(s.enough)
+		for i := range p.reads {
+			s.takeRead(&p.reads[i], t)
 		}
+		d.enough.Store(s.enough)
 		err := p.err
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err == nil && s.err != nil:
 			err = s.err
-		case err == nil && i%1024 == 0:
+		case err == nil:
 			err = ctx.Err()
 		}
 		if err != nil {
@@ -56,7 +54,7 @@ func readAhead(ctx context.Context, r *capture.Reader, t table, s *sink) error {
 			}
 			return err
 		}
-		if !interrupted && i%1024 == 0 && closed(s.o.Interrupt) {
+		if !interrupted && closed(s.o.Interrupt) {
 			interrupted = true
 			d.stop.Store(true) // what was decoded until then is taken in
 		}
@@ -67,32 +65,48 @@ func readAhead(ctx context.Context, r *capture.Reader, t table, s *sink) error {
 const (
 	// batchSize is how many segments the table gets at a time.
 	batchSize = 64
-	// parcels is how far the decoder may be ahead. All of them together fit into a second-level cache.
-	parcels = 12
+	// parcelSize is how many go from worker to worker at once: to wake the other one takes longer than
+	// to decode a batch.
+	parcelSize = 16 * batchSize
+	// parcels is how far the decoder may be ahead.
+	parcels = 4
 )
 
-// parcel is what one Read brought.
+// parcel is what some Reads brought.
 type parcel struct {
 	segments []segment.Segment
 	n        int
-	wires    []segment.Wire // of those with SYN, FIN or RST, in their order
+	reads    []oneRead
+	wires    []segment.Wire
 	notes    []segment.Note
 	err      error
 }
 
-// parcel is beside, for what the decoder kept.
-func (s *sink) parcel(p *parcel, t table) {
-	w := p.wires
-	for i := range p.segments[:p.n] {
+// oneRead is what one Read brought; its lists are parts of the parcel's.
+type oneRead struct {
+	segments []segment.Segment
+	wires    []segment.Wire // of those with SYN, FIN or RST, in their order
+	notes    []segment.Note
+}
+
+// takeRead hands on what one Read brought, as read does.
+func (s *sink) takeRead(x *oneRead, t table) {
+	t.Add(x.segments)
+	if s.o.NoFindings {
+		return
+	}
+	s.clock.see(x.segments)
+	w := x.wires
+	for i := range x.segments {
 		if s.enough || len(w) == 0 {
 			break
 		}
-		if x := &p.segments[i]; decides(x) {
-			s.enough = !s.engine.Seen(x, w[0])
+		if g := &x.segments[i]; decides(g) {
+			s.enough = !s.engine.Seen(g, w[0])
 			w = w[1:]
 		}
 	}
-	s.notes(p.notes, t)
+	s.notes(x.notes, t)
 }
 
 // errStopped ends the parcels of a decoder that was told to stop.
@@ -107,21 +121,17 @@ type decoder struct {
 }
 
 func (d *decoder) run() {
-	for i := 0; ; i++ {
+	defer d.o.works(true)()
+	for {
 		p := <-d.free
-		p.n, p.wires, p.notes = 0, p.wires[:0], p.notes[:0]
+		p.n, p.reads, p.wires, p.notes = 0, p.reads[:0], p.wires[:0], p.notes[:0]
 		if d.stop.Load() {
 			p.err = errStopped
 			d.full <- p
 			return
 		}
-		p.n, p.err = d.r.Read(p.segments)
-		if !d.o.NoFindings {
-			d.beside(p)
-		}
-		if i%16 == 0 || p.err != nil || p.n < len(p.segments) {
-			d.o.Progress.note(d.r, errors.Is(p.err, io.EOF))
-		}
+		d.fill(p)
+		d.o.Progress.note(d.r, errors.Is(p.err, io.EOF))
 		end := p.err != nil // the parcel is the other worker's from here on
 		d.full <- p
 		if end {
@@ -130,14 +140,36 @@ func (d *decoder) run() {
 	}
 }
 
-// beside keeps what the reader knows only until its next Read.
-func (d *decoder) beside(p *parcel) {
-	if !d.enough.Load() {
-		for i := range p.segments[:p.n] {
-			if x := &p.segments[i]; decides(x) {
-				p.wires = append(p.wires, d.r.Wire(x))
-			}
+// fill reads until a parcel is full, or the reader has no more at hand: what comes from a live
+// capture does not wait.
+func (d *decoder) fill(p *parcel) {
+	for p.err == nil && p.n < len(p.segments) {
+		x := oneRead{segments: p.segments[p.n : p.n+batchSize]}
+		n, err := d.r.Read(x.segments)
+		x.segments = x.segments[:n]
+		p.n, p.err = p.n+n, err
+		if !d.o.NoFindings {
+			d.beside(p, &x)
+		}
+		p.reads = append(p.reads, x)
+		if n < batchSize {
+			return
 		}
 	}
+}
+
+// beside keeps what the reader knows only until its next Read. (Where the parcel's lists move to make
+// room, those before stay valid.)
+func (d *decoder) beside(p *parcel, x *oneRead) {
+	if from := len(p.wires); !d.enough.Load() {
+		for i := range x.segments {
+			if g := &x.segments[i]; decides(g) {
+				p.wires = append(p.wires, d.r.Wire(g))
+			}
+		}
+		x.wires = p.wires[from:]
+	}
+	from := len(p.notes)
 	p.notes = append(p.notes, d.r.Notes()...)
+	x.notes = p.notes[from:]
 }

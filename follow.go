@@ -303,11 +303,11 @@ func (f *follower) end() (_ *Report, err error) {
 	f.t.Close()
 	out, _, c := f.s.overview(f.r, f.t)
 	// One by one: at the end there may be as many as the capture has connections.
-	f.s.engine.AnswerEach(c, diagnose.Each{Give: func(res *diagnose.Result) {
+	f.s.engine.AnswerEach(c, func(res *diagnose.Result) {
 		if err == nil {
 			err = f.give([]diagnose.Result{*res}, true)
 		}
-	}})
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tcpwhy/tcpwhy/internal/capture"
 	"github.com/tcpwhy/tcpwhy/internal/diagnose"
@@ -25,11 +26,7 @@ func (s *sink) stream(to io.Writer, out *Report, r *capture.Reader, sel *selecti
 	if len(out.Capture.Sources) > 1 {
 		q.refs = func(f *report.Finding) { addRefs(r, out.Capture.Sources, f) }
 	}
-	if s.o.Workers > 1 {
-		s.answerBeside(c, q)
-	} else {
-		s.engine.AnswerEach(c, diagnose.Each{Reuse: true, Sure: q.write, Give: q.take})
-	}
+	q.answer(s.engine.Parts(c), s.o)
 	out.Summary, out.QuietConnections = q.sum.Groups(), q.sum.Quiet(out.Capture.Connections)
 	q.to.Conclude(out)
 	for _, c := range q.named.list {
@@ -39,22 +36,59 @@ func (s *sink) stream(to io.Writer, out *Report, r *capture.Reader, sel *selecti
 	return q.to.End()
 }
 
-// answerBeside writes with a worker of its own what the engine finds.
-func (s *sink) answerBeside(c diagnose.Capture, q *queue) {
-	batches := make(chan *diagnose.Batch)
+// answer works the parts out, with as many workers as there are, and writes them.
+func (q *queue) answer(p *diagnose.Parts, o *Options) {
+	var next atomic.Int64
+	q.parts, q.done = p, make([]bool, p.Len())
+	work := func() {
+		w := p.Worker()
+		var t report.Packer
+		for {
+			part := int(next.Add(1)) - 1
+			if part >= p.Len() {
+				break
+			}
+			q.answerPart(w, part, &t)
+		}
+	}
+	if o.Workers < 2 {
+		work()
+		return
+	}
 	var done sync.WaitGroup
 	done.Go(func() {
-		for b := range batches {
-			for i := range b.Results {
-				q.take(&b.Results[i])
-			}
-			q.write(b.Before)
-			b.Done()
-		}
+		defer o.works(true)()
+		work()
 	})
-	s.engine.AnswerEach(c, diagnose.Each{Batch: func(b *diagnose.Batch) { batches <- b }})
-	close(batches)
+	work()
 	done.Wait()
+}
+
+// answerPart works a part out, and writes what is sure with it.
+func (q *queue) answerPart(w *diagnose.Worker, part int, t *report.Packer) {
+	var found []*queued
+	w.Answer(part, func(res *diagnose.Result) {
+		x := &queued{shown: q.wants(res), found: part<<32 | len(found)}
+		if x.shown {
+			if q.refs != nil {
+				q.refs(&res.Finding)
+			}
+			x.text = t.Pack(&res.Finding)
+		}
+		x.Result = *res
+		found = append(found, x)
+	})
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, x := range found {
+		heap.Push(q, x)
+	}
+	q.done[part] = true
+	for q.part < len(q.done) && q.done[q.part] {
+		q.part++
+	}
+	q.write(q.parts.Before(q.part))
+	q.to.Meet(t)
 }
 
 // named lists connections once each, in the order in which they were first named.
@@ -81,34 +115,24 @@ type queued struct {
 	diagnose.Result // its Finding is what Stream.Pack left of it
 	text            report.Packed
 	shown           bool
-	found           int // its place among those found
+	found           int // its place among those found, where all else is equal
 }
 
 // queue has findings whose place is not sure, the first on top.
 type queue struct {
-	out     *Report
-	to      *report.Stream
-	sum     report.Summary
-	named   named
-	wants   func(*diagnose.Result) bool
-	refs    func(*report.Finding) // nil: there is one source
-	found   int
-	given   uint64
+	out   *Report
+	to    *report.Stream
+	sum   report.Summary
+	named named
+	wants func(*diagnose.Result) bool
+	refs  func(*report.Finding) // nil: there is one source
+	given uint64
+	// mu guards what is below and all that it leads to; part is the first one that is not done.
+	mu      sync.Mutex
+	parts   *diagnose.Parts
+	done    []bool
+	part    int
 	waiting []*queued
-}
-
-// take takes a result, whose finding it turns into text.
-func (q *queue) take(res *diagnose.Result) {
-	p := &queued{shown: q.wants(res), found: q.found}
-	q.found++
-	if p.shown {
-		if q.refs != nil {
-			q.refs(&res.Finding)
-		}
-		p.text = q.to.Pack(&res.Finding)
-	}
-	p.Result = *res
-	heap.Push(q, p)
 }
 
 // write writes those that lie before a time: nothing earlier comes any more.

@@ -69,6 +69,9 @@ type Options struct {
 	Interrupt <-chan struct{}
 
 	follows bool // see Follow
+	// worker, if not nil, is called where a worker begins, and what it returns where it ends: the first
+	// decodes and later writes, the second does the rest. Tests measure them.
+	worker func(first bool) (end func())
 
 	// newTable makes the table of connections, nil: flow.NewTable. Tests put the plain one in its place.
 	newTable func(flow.Config, flow.Sink) table
@@ -87,6 +90,7 @@ func (e *UsageError) Unwrap() error { return e.Err }
 // read at all, a UsageError, or what Options.Connection returned; whatever
 // part of a capture cannot be read is a warning in the report.
 func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
+	defer o.works(false)()
 	facts, err := readFacts(o)
 	if err != nil {
 		return nil, &UsageError{err}
@@ -129,6 +133,14 @@ func Explain(ctx context.Context, paths []string, o Options) (*Report, error) {
 		out.Findings = []report.Finding{}
 	}
 	return out, nil
+}
+
+// works tells that a worker begins; what it returns, that it ends.
+func (o *Options) works(first bool) (end func()) {
+	if o.worker == nil {
+		return func() {}
+	}
+	return o.worker(first)
 }
 
 // table is what the table of connections has to keep. Where nothing is asked, a

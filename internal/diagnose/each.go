@@ -2,119 +2,130 @@ package diagnose
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
 )
 
-// Each takes results as AnswerEach finds them. Sorted stably by Compare they are what Answer returns.
-type Each struct {
-	// Give takes a result without an ID.
-	Give func(*Result)
-	// Sure is told now and then the time before which no result comes any more: of those given until
-	// then, what is earlier can be put in its place. nil: nobody asks.
-	Sure func(before int64)
-	// Reuse: of a result, all but Connections and the texts of its ids is valid during Give only.
-	Reuse bool
-	// Batch, if not nil, takes what Give and Sure would, many results at a time: for who works on them
-	// beside the engine. They, too, are valid only until they were given back, which
-	// may be done by another goroutine.
-	Batch func(*Batch)
-}
-
-// Batch is some results, and then what Sure would be told.
-type Batch struct {
-	Results []Result
-	Before  int64
-	mem     *scratch
-	free    chan<- *Batch
-}
-
-// Done gives the batch back.
-func (b *Batch) Done() {
-	b.mem.reset()
-	clear(b.Results)
-	b.Results = b.Results[:0]
-	b.free <- b
-}
-
-const (
-	// batches is how many there are: so far the engine may be ahead.
-	batches = 4
-	// batchResults is how many results fill one.
-	batchResults = 32
-)
-
-// AnswerEach is Answer for who cannot keep all results at once.
-func (e *Engine) AnswerEach(capture Capture, to Each) {
-	if to.Batch != nil {
-		e.answerBatches(capture, to.Batch)
-		return
+// AnswerEach is Answer for who cannot keep all results at once: it gives them one by one as they are
+// found, without an ID. Sorted stably by Compare they are what Answer returns.
+func (e *Engine) AnswerEach(capture Capture, give func(*Result)) {
+	p := e.Parts(capture)
+	w := &Worker{p, e, false}
+	for i := range p.Len() {
+		w.Answer(i, give)
 	}
-	var r Result
-	e.answerEach(capture, func(f *finding) {
-		r = f.result(f.c)
-		to.Give(&r)
-	}, func(before int64) {
-		if to.Reuse {
-			e.mem.reset()
-		}
-		if to.Sure != nil {
-			to.Sure(before)
-		}
-	})
+	e.settled.findings = nil
 }
 
-// answerBatches gives results in batches, each of which has memory of its own.
-func (e *Engine) answerBatches(capture Capture, give func(*Batch)) {
-	free := make(chan *Batch, batches)
-	for range batches {
-		free <- &Batch{mem: &scratch{}, free: free}
-	}
-	b := <-free
-	own := e.mem
-	e.mem = b.mem
-	e.answerEach(capture, func(f *finding) {
-		b.Results = append(b.Results, f.result(f.c))
-	}, func(before int64) {
-		if len(b.Results) >= batchResults || before == math.MaxInt64 {
-			b.Before = before
-			give(b)
-			b = <-free
-			e.mem = b.mem
-		}
-	})
-	e.mem = own
+// Parts are the answers of an engine in parts, which may be worked out side by side: what is told of
+// connections that belong together, and then, in the order of time, all that is told of each other one.
+type Parts struct {
+	e *Engine
+	// found is the first part.
+	found []*finding
+	// places are in the other parts, partLen in each or a few more.
+	places  []place
+	cuts    []int // where the other parts end
+	setBack int64
 }
 
-// answerEach gives findings as they are found. Between two sets of findings it tells what Each.Sure is told;
-// none of those before is looked at any more then.
-func (e *Engine) answerEach(capture Capture, give func(*finding), sure func(before int64)) {
+// partLen is how many places a part has: enough that workers seldom wait for each other, and few
+// enough that what waits for its place among the others does not grow.
+const partLen = 64
+
+// Parts prepares to answer everything that was asked and not answered by Settle. It is called once, last.
+func (e *Engine) Parts(capture Capture) *Parts {
+	p := &Parts{e: e, setBack: capture.SetBack}
 	if !e.settled.used && capture.Connections <= FewConnections {
-		for _, f := range e.find(capture, math.MaxInt64, true) {
-			give(f)
-		}
-		sure(math.MaxInt64)
-		return
+		p.found = e.find(capture, math.MaxInt64, true)
+		return p
 	}
 	e.prepare(capture)
-	before := e.settled.findings
-	a := answering{e: e, now: math.MaxInt64, findings: before, give: give}
+	before := len(e.settled.findings)
+	a := answering{e: e, now: math.MaxInt64, findings: e.settled.findings}
 	a.together()
-	for _, f := range a.findings[len(before):] {
-		give(f)
+	p.found, p.places = a.findings[before:], e.byTime()
+	for at := 0; at < len(p.places); {
+		at = min(at+partLen, len(p.places))
+		for at < len(p.places) && p.places[at].id == p.places[at-1].id {
+			at++ // what is told of a connection depends on what else is
+		}
+		p.cuts = append(p.cuts, at)
 	}
-	for _, t := range e.byTime() {
-		sure(t.time - capture.SetBack)
+	return p
+}
+
+// Len is how many parts there are.
+func (p *Parts) Len() int { return 1 + len(p.cuts) }
+
+// Before is the time before which no result of a part, nor of a later one, lies; of Len,
+// the end of time. Not of the first part: its results lie anywhere.
+func (p *Parts) Before(part int) int64 {
+	switch {
+	case part == 0:
+		return math.MinInt64
+	case part == p.Len():
+		return math.MaxInt64
+	}
+	return p.places[p.begin(part)].time - p.setBack
+}
+
+// begin is the first place of a part but the first.
+func (p *Parts) begin(part int) int {
+	if part == 1 {
+		return 0
+	}
+	return p.cuts[part-2]
+}
+
+// Worker works parts out. Several may do so at the same time, each on parts of its own.
+type Worker struct {
+	p *Parts
+	e *Engine
+	// reuse: see Answer.
+	reuse bool
+}
+
+// Worker returns one more worker, which shares what the engine knows and remembers for itself what
+// it works out.
+func (p *Parts) Worker() *Worker {
+	e := *p.e
+	e.mem = &scratch{}
+	e.suspects, e.answers, e.lists, e.listed, e.keepers = nil, nil, nil, nil, [2]*keepers{}
+	e.shown, e.lookup, e.replays = nil, lookup{}, replays{}
+	// What was told of connections that belong together stays told.
+	e.openingTold, e.stuck, e.settled.told = maps.Clone(e.openingTold), maps.Clone(e.stuck), maps.Clone(e.settled.told)
+	return &Worker{p, &e, true}
+}
+
+// Answer gives the results of a part, without IDs. Of a worker that Parts.Worker returned, all
+// of a result but Connections and the texts of its ids is valid during give only.
+func (w *Worker) Answer(part int, give func(*Result)) {
+	var r Result
+	found := func(f *finding) {
+		r = f.result(f.c)
+		give(&r)
+	}
+	if part == 0 {
+		for _, f := range w.p.found {
+			found(f)
+		}
+		return
+	}
+	a := answering{e: w.e, now: math.MaxInt64, findings: w.p.found, give: found}
+	for _, t := range w.p.places[w.p.begin(part):w.p.cuts[part-1]] {
 		if t.life {
 			a.life(t.index)
 		} else {
 			a.attempt(t.index)
 		}
+		if w.reuse {
+			w.e.mem.reset()
+		}
 	}
-	sure(math.MaxInt64)
-	e.settled.findings = nil
 }
 
 // together answers those whose answers depend on what was found about others: what two of them

@@ -207,9 +207,11 @@ func (t *Table) Host(a segment.Addr) (Host, bool) { return t.hosts.get(a) }
 
 // Closings returns the last connections with timestamps between two addresses
 // that server closed first, the most recent last: its TIME_WAIT entries towards
-// client. There are at most four.
+// client. There are at most four. Once the table is closed, several may ask at the same time; so may they Host.
 func (t *Table) Closings(server, client segment.Addr) []TimeWait {
-	t.enterPast()
+	if t.nFresh > 0 {
+		t.enterPast()
+	}
 	return t.closings.get(server, client)
 }
 

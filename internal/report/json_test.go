@@ -207,6 +207,7 @@ func TestStream(t *testing.T) {
 		n := len(r.Findings)
 		texts := make([]Packed, n)
 		copies := slices.Clone(r.Findings)
+		var p Packer
 		group := rapid.IntRange(1, 4).Draw(t, "waiting")
 		for from := 0; from < n; from += group {
 			part := copies[from:min(from+group, n)]
@@ -215,7 +216,7 @@ func TestStream(t *testing.T) {
 				id := f.ID
 				f.ID = rapid.SampledFrom([]string{"", id}).Draw(t, "known")
 				says := f.Says()
-				texts[from+i] = s.Pack(f)
+				texts[from+i] = p.Pack(f)
 				if f.Says() != says {
 					t.Fatal("what a finding concludes is lost")
 				}
@@ -223,6 +224,7 @@ func TestStream(t *testing.T) {
 			for i := range part {
 				s.Write(r.Findings[from+i].ID, texts[from+i])
 			}
+			s.Meet(&p)
 		}
 		s.Conclude(r)
 		for i := range r.Connections {
@@ -241,7 +243,9 @@ func TestStreamFails(t *testing.T) {
 	r := full()
 	s := NewStream(io.Discard, r)
 	r.Findings[0].Ladder[0].AtS = math.NaN()
-	s.Write("f1", s.Pack(&r.Findings[0]))
+	var p Packer
+	s.Write("f1", p.Pack(&r.Findings[0]))
+	s.Meet(&p)
 	s.Conclude(r)
 	if err := s.End(); err == nil {
 		t.Error("a number that is none gives no error")

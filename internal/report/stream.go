@@ -2,8 +2,8 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"io"
-	"slices"
 )
 
 // Stream writes a report as WriteJSON does, finding by finding, for who does not want to keep them
@@ -11,9 +11,8 @@ import (
 // the first time costs more than to find them out.
 type Stream struct {
 	j    *appender
-	pack appender
 	free [][]byte // room of texts that were written, to be used again
-	held int      // texts in such room that are not written yet
+	err  error    // a number that JSON cannot say
 }
 
 // NewStream begins with what a report has before its findings. Nothing may have been written to w.
@@ -25,42 +24,65 @@ func NewStream(w io.Writer, r *Report) *Stream {
 	return s
 }
 
+// Packer turns findings into text for a Stream, beside which it may work. The zero value is ready.
+type Packer struct {
+	a    appender
+	free [][]byte
+	made int    // how much room it made so far
+	own  []byte // where texts are made that have no such room
+}
+
 // Packed is the text of a finding, without its ID from at on.
 type Packed struct {
 	text []byte
 	at   int
-	held bool
+	room bool // its room is to be used again
 }
 
 const (
 	// packedLen is more than most findings take.
 	packedLen = 20 << 10
-	// mostHeld is how many texts may have that much. More wait only where the clock was set back:
-	// those 67 MB of one capture took 190 MB.
-	mostHeld = 64
+	// mostRooms is how many texts may have that much. More wait only where connections live for
+	// long, or the clock was set back: those 67 MB of one capture took 190 MB.
+	mostRooms = 512
 )
 
 // Pack turns a finding, whose ID need not be known yet, into its text, and empties it but for what
 // Summary looks at.
-func (s *Stream) Pack(f *Finding) Packed {
-	if n := len(s.free); n > 0 {
-		s.pack.b, s.free = s.free[n-1][:0], s.free[:n-1]
-	} else {
-		s.pack.b = make([]byte, 0, packedLen)
+func (p *Packer) Pack(f *Finding) Packed {
+	room := true
+	switch n := len(p.free); {
+	case n > 0:
+		p.a.b, p.free = p.free[n-1][:0], p.free[:n-1]
+	case p.made < mostRooms:
+		p.a.b = make([]byte, 0, packedLen)
+		p.made++
+	default:
+		p.a.b, room = p.own[:0], false
 	}
-	s.pack.depth = s.j.depth
-	s.pack.finding(f)
+	p.a.depth = findingDepth
+	p.a.finding(f)
 	from := len(findingStart) + len(f.ID)
 	v := &f.Verdict
 	*f = Finding{ID: f.ID, Question: f.Question, ConnectionIDs: f.ConnectionIDs,
 		Verdict: Verdict{Certainty: v.Certainty, Cause: v.Cause, Fault: v.Fault, Severity: v.Severity}}
-	if s.held < mostHeld {
-		s.held++
-		return Packed{s.pack.b, from, true}
+	if !room {
+		p.own = p.a.b
+		return Packed{bytes.Clone(p.own), from, false}
 	}
-	s.free = append(s.free, s.pack.b)
-	return Packed{slices.Clip(bytes.Clone(s.pack.b)), from, false}
+	return Packed{p.a.b, from, true}
 }
+
+// Meet gives a packer, which must not be at work, room of texts that were written, and takes its errors.
+func (s *Stream) Meet(p *Packer) {
+	n := min(len(s.free), mostRooms-len(p.free))
+	p.free = append(p.free, s.free[len(s.free)-n:]...)
+	s.free = s.free[:len(s.free)-n]
+	s.err = cmp.Or(s.err, p.a.err)
+}
+
+// findingDepth is how deep findings are in a report.
+const findingDepth = 2
 
 // findingStart is how the JSON of a finding begins, up to its ID.
 const findingStart = "{\n      \"id\": \""
@@ -73,8 +95,7 @@ func (s *Stream) Write(id string, text Packed) {
 	j.b = append(j.b, id...)
 	j.b = append(j.b, text.text[text.at:]...)
 	j.flushIfLong()
-	if text.held {
-		s.held--
+	if text.room {
 		s.free = append(s.free, text.text)
 	}
 }
@@ -101,5 +122,5 @@ func (s *Stream) End() error {
 	if err := s.j.end(); err != nil {
 		return err
 	}
-	return s.pack.err
+	return s.err
 }
