@@ -27,6 +27,9 @@ func (s *sink) stream(to io.Writer, out *Report, r *capture.Reader, sel *selecti
 		q.refs = func(f *report.Finding) { addRefs(r, out.Capture.Sources, f) }
 	}
 	q.answer(s.engine.Parts(c), s.o)
+	if err := q.to.Err(); err != nil {
+		return err
+	}
 	out.Summary, out.QuietConnections = q.sum.Groups(), q.sum.Quiet(out.Capture.Connections)
 	q.to.Conclude(out)
 	for _, c := range q.named.list {
@@ -45,7 +48,7 @@ func (q *queue) answer(p *diagnose.Parts, o *Options) {
 		var t report.Packer
 		for {
 			part := int(next.Add(1)) - 1
-			if part >= p.Len() {
+			if part >= p.Len() || q.failed.Load() {
 				break
 			}
 			q.answerPart(w, part, &t)
@@ -89,6 +92,7 @@ func (q *queue) answerPart(w *diagnose.Worker, part int, t *report.Packer) {
 	}
 	q.write(q.parts.Before(q.part))
 	q.to.Meet(t)
+	q.failed.Store(q.to.Err() != nil)
 }
 
 // named lists connections once each, in the order in which they were first named.
@@ -120,13 +124,14 @@ type queued struct {
 
 // queue has findings whose place is not sure, the first on top.
 type queue struct {
-	out   *Report
-	to    *report.Stream
-	sum   report.Summary
-	named named
-	wants func(*diagnose.Result) bool
-	refs  func(*report.Finding) // nil: there is one source
-	given uint64
+	out    *Report
+	to     *report.Stream
+	sum    report.Summary
+	named  named
+	wants  func(*diagnose.Result) bool
+	refs   func(*report.Finding) // nil: there is one source
+	given  uint64
+	failed atomic.Bool // nobody reads any more
 	// mu guards what is below and all that it leads to; part is the first one that is not done.
 	mu      sync.Mutex
 	parts   *diagnose.Parts

@@ -3,6 +3,7 @@ package tcpwhy_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -130,3 +131,19 @@ func TestStreamedOutOfOrder(t *testing.T) {
 		}
 	}
 }
+
+// Whoever stops reading is told once, and the rest is not worked out for nobody.
+func TestStreamedToNobody(t *testing.T) {
+	t.Parallel()
+	gone := errors.New("nobody reads any more")
+	for workers := 1; workers <= 2; workers++ {
+		o := tcpwhy.Options{Workers: workers, JSON: func(write func(io.Writer) error) error { return write(failing{gone}) }}
+		if _, err := tcpwhy.Explain(t.Context(), []string{"testdata/founding/founding.pcap"}, o); !errors.Is(err, gone) {
+			t.Errorf("%d workers: error %v, want %v", workers, err, gone)
+		}
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }

@@ -115,6 +115,9 @@ func (s *Stream) Connection(c *Connection) {
 	s.j.flushIfLong()
 }
 
+// Err returns an error that End will return, as soon as it is known.
+func (s *Stream) Err() error { return cmp.Or(s.j.err, s.err) }
+
 // End ends the report. An error is one of the writer, or a number that JSON cannot say.
 func (s *Stream) End() error {
 	s.j.close(']')
