@@ -43,8 +43,7 @@ func (s *sink) stream(to io.Writer, out *Report, r *capture.Reader, sel *selecti
 func (q *queue) answer(p *diagnose.Parts, o *Options) {
 	var next atomic.Int64
 	q.parts, q.done = p, make([]bool, p.Len())
-	work := func() {
-		w := p.Worker()
+	work := func(w *diagnose.Worker) {
 		var t report.Packer
 		for {
 			part := int(next.Add(1)) - 1
@@ -54,16 +53,18 @@ func (q *queue) answer(p *diagnose.Parts, o *Options) {
 			q.answerPart(w, part, &t)
 		}
 	}
+	own := p.Worker()
 	if o.Workers < 2 {
-		work()
+		work(own)
 		return
 	}
+	other := p.Worker()
 	var done sync.WaitGroup
 	done.Go(func() {
 		defer o.works(true)()
-		work()
+		work(other)
 	})
-	work()
+	work(own)
 	done.Wait()
 }
 

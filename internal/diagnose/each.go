@@ -90,7 +90,7 @@ type Worker struct {
 }
 
 // Worker returns one more worker, which shares what the engine knows and remembers for itself what
-// it works out.
+// it works out. None may be at work yet.
 func (p *Parts) Worker() *Worker {
 	e := *p.e
 	e.mem = &scratch{}
