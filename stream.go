@@ -72,7 +72,7 @@ func (q *queue) answer(p *diagnose.Parts, o *Options) {
 func (q *queue) answerPart(w *diagnose.Worker, part int, t *report.Packer) {
 	var found []*queued
 	w.Answer(part, func(res *diagnose.Result) {
-		x := &queued{shown: q.wants(res), found: part<<32 | len(found)}
+		x := &queued{shown: q.wants(res), found: uint64(part)<<32 | uint64(len(found))}
 		if x.shown {
 			if q.refs != nil {
 				q.refs(&res.Finding)
@@ -117,25 +117,25 @@ func (n *named) add(all []*flow.Connection) {
 
 // queued is a finding while its place among the others is not sure.
 type queued struct {
-	diagnose.Result // its Finding is what Stream.Pack left of it
+	diagnose.Result // its Finding is what Packer.Pack left of it
 	text            report.Packed
 	shown           bool
-	found           int // its place among those found, where all else is equal
+	found           uint64 // its place among those found, where all else is equal
 }
 
 // queue has findings whose place is not sure, the first on top.
 type queue struct {
-	out    *Report
-	to     *report.Stream
-	sum    report.Summary
-	named  named
 	wants  func(*diagnose.Result) bool
 	refs   func(*report.Finding) // nil: there is one source
-	given  uint64
+	parts  *diagnose.Parts
 	failed atomic.Bool // nobody reads any more
-	// mu guards what is below and all that it leads to; part is the first one that is not done.
+	// mu guards what is below while workers are at work; part is the first one that is not done.
 	mu      sync.Mutex
-	parts   *diagnose.Parts
+	out     *Report
+	to      *report.Stream
+	sum     report.Summary
+	named   named
+	given   uint64
 	done    []bool
 	part    int
 	waiting []*queued

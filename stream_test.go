@@ -132,7 +132,7 @@ func TestStreamedOutOfOrder(t *testing.T) {
 	}
 }
 
-// Whoever stops reading is told once, and the rest is not worked out for nobody.
+// That nobody reads any more comes back as the error of Explain.
 func TestStreamedToNobody(t *testing.T) {
 	t.Parallel()
 	gone := errors.New("nobody reads any more")

@@ -57,8 +57,9 @@ type Options struct {
 	Since, Until string
 	// Progress, if not nil, is kept up to date while the captures are read.
 	Progress *Progress
-	// Workers is how many goroutines read: with two, one decodes while the other works. 0 is
-	// one, more than two are two. The report is the same to the byte.
+	// Workers is how many goroutines work: with two, one decodes while the other works, and both
+	// answer. 0 is one, more than two are two. The report is the same to the byte. Where there is little
+	// to do but to decode (bulk data), two take longer than one.
 	Workers int
 	// MaxMemory bounds what is remembered while captures are read, in bytes; 0: nothing does. What
 	// does not find room is forgotten, what was silent longest first, and a warning says how
@@ -70,7 +71,7 @@ type Options struct {
 
 	follows bool // see Follow
 	// worker, if not nil, is called where a worker begins, and what it returns where it ends: the first
-	// decodes and later writes, the second does the rest. Tests measure them.
+	// decodes and later answers, the second does the rest. Tests measure them.
 	worker func(first bool) (end func())
 
 	// newTable makes the table of connections, nil: flow.NewTable. Tests put the plain one in its place.

@@ -106,7 +106,7 @@ explained, with a warning. A second one stops at once.`,
 	fs.BoolVar(&f.follow.on, "follow", false, "read on as the capture grows, and write each finding once it is sure")
 	fs.StringVar(&f.follow.checkpoint, "checkpoint", "", "keep in `FILE` how far the output is, so that a run that was killed can go on")
 	fs.Var(&f.maxMemory, "max-memory", "forget what was silent longest rather than take more than `SIZE`, such as 256MiB")
-	fs.IntVarP(&f.workers, "workers", "j", 1, "with 2 decode the capture beside the rest: the same report in less time")
+	fs.IntVarP(&f.workers, "workers", "j", 1, "with 2 decode beside the rest and answer side by side: the same report, sooner where connections are many and short")
 	fs.BoolVar(&f.exitCode, "exit-code", false, "exit with 3 if a finding that is more than harmless is reported")
 	addProgressFlag(cmd, &f.noProgress)
 	// It fails only for a flag that does not exist or was registered twice.

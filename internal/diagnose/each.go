@@ -115,13 +115,18 @@ func (w *Worker) Answer(part int, give func(*Result)) {
 		}
 		return
 	}
-	a := answering{e: w.e, now: math.MaxInt64, findings: w.p.found, give: found}
+	first := slices.Clip(w.p.found) // another worker has them, too
+	a := answering{e: w.e, now: math.MaxInt64, findings: first, give: found}
 	for _, t := range w.p.places[w.p.begin(part):w.p.cuts[part-1]] {
 		if t.life {
 			a.life(t.index)
 		} else {
 			a.attempt(t.index)
 		}
+		for _, f := range a.findings[len(first):] {
+			found(f)
+		}
+		a.findings = first
 		if w.reuse {
 			w.e.mem.reset()
 		}
