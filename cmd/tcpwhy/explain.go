@@ -214,7 +214,7 @@ func limitHeap(maxMemory int64) {
 
 // growHeap has the heap grow in large pages for captures that make it grow.
 func growHeap(maxMemory int64, paths []string) {
-	const worth, most = 8 << 20, 128 << 20
+	const worth, most, slack = 1 << 20, 128 << 20, 16 << 20
 	size := int64(0)
 	for _, p := range paths {
 		if info, err := os.Stat(p); err == nil && info.Mode().IsRegular() {
@@ -222,7 +222,7 @@ func growHeap(maxMemory int64, paths []string) {
 		}
 	}
 	if maxMemory == 0 && size >= worth {
-		pages.AdviseHeap(most)
+		pages.AdviseHeap(most, slack)
 	}
 }
 

@@ -35,17 +35,21 @@ func TestTakeTooMuch(t *testing.T) {
 	}
 }
 
-// What the heap grows by afterwards lies where advice was given, and a claim is given back.
+// What the heap grows by afterwards lies where advice was given, and a claim is given back but for what
+// lets the heap grow before garbage is collected.
 func TestAdviseHeap(t *testing.T) {
-	const n = 64 << 20
+	const n, slack = 64 << 20, 8 << 20
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	AdviseHeap(n)
+	AdviseHeap(n, slack)
 	runtime.ReadMemStats(&after)
 	if grown := int64(after.HeapSys) - int64(before.HeapSys); grown < n-int64(before.HeapIdle) {
 		t.Errorf("the heap grew by %d bytes", grown)
 	}
 	if kept := int64(after.HeapAlloc) - int64(before.HeapAlloc); kept > n/2 {
 		t.Errorf("%d bytes are still in use", kept)
+	}
+	if after.NextGC < 2*slack {
+		t.Errorf("garbage is collected at %d bytes", after.NextGC)
 	}
 }

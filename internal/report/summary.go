@@ -42,34 +42,39 @@ func (f *Finding) Matters() bool { return f.Verdict.Severity != Harmless }
 // Summary counts findings one by one. The zero value is empty and ready.
 type Summary struct {
 	groups []*counted
-	at     map[Says]*counted
-	loud   map[string]bool // connections that a finding above harmless names
+	loud   idSet // connections that a finding above harmless names
 }
 
 // counted is a group with the connections that its findings name.
 type counted struct {
 	Group
-	named map[string]bool
+	says  Says
+	named idSet
 }
 
 // Add counts a finding that is shown.
 func (s *Summary) Add(f *Finding) {
-	k := f.Says()
-	g := s.at[k]
-	if g == nil {
-		g = &counted{Group{Question: k.Question, Cause: k.Cause, Certainty: k.Certainty, Fault: k.Fault, Severity: k.Severity, First: f.ID}, map[string]bool{}}
-		if s.at == nil {
-			s.at = map[Says]*counted{}
-		}
-		s.at[k] = g
-		s.groups = append(s.groups, g)
-	}
+	g := s.group(f)
 	g.Findings++
 	for _, id := range f.ConnectionIDs {
-		g.named[id] = true
+		g.named.add(id)
 	}
-	g.Connections = len(g.named)
+	g.Connections = g.named.n
 	s.Hide(f)
+}
+
+// group returns the group of a finding. There are as many as there are things to say: a search
+// through all takes less than to hash five strings.
+func (s *Summary) group(f *Finding) *counted {
+	k := f.Says()
+	for _, g := range s.groups {
+		if g.says == k {
+			return g
+		}
+	}
+	g := &counted{Group: Group{Question: k.Question, Cause: k.Cause, Certainty: k.Certainty, Fault: k.Fault, Severity: k.Severity, First: f.ID}, says: k}
+	s.groups = append(s.groups, g)
+	return g
 }
 
 // Hide counts a finding that is not shown: for Quiet alone.
@@ -77,11 +82,8 @@ func (s *Summary) Hide(f *Finding) {
 	if !f.Matters() {
 		return
 	}
-	if s.loud == nil {
-		s.loud = map[string]bool{}
-	}
 	for _, id := range f.ConnectionIDs {
-		s.loud[id] = true
+		s.loud.add(id)
 	}
 }
 
@@ -105,7 +107,7 @@ func (s *Summary) Groups() []Group {
 
 // Quiet returns how many, of all connections that a capture holds, no finding above harmless names.
 func (s *Summary) Quiet(connections uint64) uint64 {
-	return connections - min(connections, uint64(len(s.loud)))
+	return connections - min(connections, uint64(s.loud.n))
 }
 
 // Summarize groups findings as Summary.Groups does.
