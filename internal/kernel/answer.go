@@ -10,6 +10,7 @@ package kernel
 import (
 	"fmt"
 
+	"github.com/tcpwhy/tcpwhy/internal/segment"
 	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
 
@@ -83,16 +84,39 @@ type Reading struct {
 	// hundred clauses and tells three.
 	format string
 	args   []any
-	// profile and behaviour are the words' two arguments where Has made the reading: kept
-	// by themselves they need no memory of their own.
+	// What most readings use is kept by itself and needs no memory of its own: a sixth of all the pieces of memory that
+	// findings took was for such arguments. profile and behaviour are the words' two arguments where Has made the
+	// reading, nums those of a reading by Compare, flags that of one by Flagged.
 	profile   *Profile
 	behaviour *Behaviour
+	kind      wordsKind
+	flags     segment.Flags
+	nums      [3]seq.Num
 }
+
+// wordsKind tells which arguments a reading's words have.
+type wordsKind uint8
+
+const (
+	wordsOfArgs wordsKind = iota
+	wordsOfHas
+	wordsOfFlags
+	wordsOfNums2 // the format names two numbers
+	wordsOfNums3
+)
 
 // Because puts the reading into words.
 func (r Reading) Because() string {
-	if r.behaviour != nil {
+	switch r.kind {
+	case wordsOfHas:
 		return fmt.Sprintf(r.format, r.profile, r.behaviour.Says)
+	case wordsOfFlags:
+		return fmt.Sprintf(r.format, r.flags)
+	case wordsOfNums2:
+		return fmt.Sprintf(r.format, r.nums[0], r.nums[1])
+	case wordsOfNums3:
+		return fmt.Sprintf(r.format, r.nums[0], r.nums[1], r.nums[2])
+	case wordsOfArgs:
 	}
 	if len(r.args) == 0 {
 		return r.format
@@ -111,6 +135,21 @@ func Read(a Answer, format string, args ...any) Reading {
 
 // YesIf returns a reading that is yes or no.
 func YesIf(b bool, format string, args ...any) Reading { return Read(If(b), format, args...) }
+
+// Compare is YesIf for words about two numbers.
+func Compare(b bool, format string, x, y seq.Num) Reading {
+	return Reading{Answer: If(b), format: format, kind: wordsOfNums2, nums: [3]seq.Num{x, y}}
+}
+
+// Compare3 is YesIf for words about three numbers.
+func Compare3(b bool, format string, x, y, z seq.Num) Reading {
+	return Reading{Answer: If(b), format: format, kind: wordsOfNums3, nums: [3]seq.Num{x, y, z}}
+}
+
+// Flagged is YesIf for words that name the flags which decide.
+func Flagged(b bool, f segment.Flags) Reading {
+	return Reading{Answer: If(b), format: "flags %s", kind: wordsOfFlags, flags: f}
+}
 
 // Missing returns an unknown reading and the fact that would decide it.
 func Missing(f Fact, format string, args ...any) Reading {

@@ -27,7 +27,7 @@ func (p *Profile) Has(b *Behaviour) Reading {
 	p.watch.note(b, a)
 	r := Reading{Answer: a, format: format}
 	if p.Vendor != AnyVendor {
-		r.profile, r.behaviour = p, b
+		r.kind, r.profile, r.behaviour = wordsOfHas, p, b
 	}
 	if a == Unknown {
 		r.Missing = FactKernel
@@ -53,7 +53,7 @@ func (p *Profile) has(b *Behaviour) (Answer, string) {
 	}
 	lo, hi := p.span()
 	a := b.at(lo)
-	if b.at(hi) != a || b.changesWithin(lo, hi) {
+	if lo != hi && (b.at(hi) != a || b.changesWithin(lo, hi)) {
 		return Unknown, "within the series %s it changes whether a kernel %s"
 	}
 	if p.Backports && b.changesAfter(hi) {
@@ -96,7 +96,8 @@ func (w *Watch) note(b *Behaviour, a Answer) {
 // at gives the answer for one exact version of mainline or stable.
 func (b *Behaviour) at(v Version) Answer {
 	a := b.First
-	for _, c := range b.Changes {
+	for i := range b.Changes {
+		c := &b.Changes[i]
 		if v.Compare(c.After) >= 0 {
 			a = c.To
 			continue

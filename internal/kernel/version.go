@@ -21,7 +21,13 @@ const lastPatch = 1 << 20
 
 // Compare orders versions; an unknown patch level counts as 0.
 func (v Version) Compare(w Version) int {
-	return cmp.Or(cmp.Compare(v.Major, w.Major), cmp.Compare(v.Minor, w.Minor), cmp.Compare(max(v.Patch, 0), max(w.Patch, 0)))
+	if v.Major != w.Major {
+		return cmp.Compare(v.Major, w.Major)
+	}
+	if v.Minor != w.Minor {
+		return cmp.Compare(v.Minor, w.Minor)
+	}
+	return cmp.Compare(max(v.Patch, 0), max(w.Patch, 0))
 }
 
 // String prints "4.14.5", "4.14" where the patch level is not known, and

@@ -139,7 +139,7 @@ func (c *SynSent) rst() kernel.Reply {
 func flagged(says string, want, not segment.Flags) condition {
 	return condition{Says: says, Ask: func(c *SynSent) kernel.Reading {
 		f := c.Segment.Flags
-		return kernel.YesIf(f.Has(want) && f&not == 0, "flags %s", f)
+		return kernel.Flagged(f.Has(want) && f&not == 0, f)
 	}}
 }
 
@@ -153,9 +153,9 @@ var badACK = ReactionRule{
 		}
 		if c.Data > 0 {
 			bad := !c.Segment.Ack.After(c.ISS) || c.Segment.Ack.After(c.sndNxt())
-			return kernel.YesIf(bad, "ack %s, ISS + 1 = %s, snd_nxt %s", c.Segment.Ack, c.ISS.Add(1), c.sndNxt())
+			return kernel.Compare3(bad, "ack %s, ISS + 1 = %s, snd_nxt %s", c.Segment.Ack, c.ISS.Add(1), c.sndNxt())
 		}
-		return kernel.YesIf(c.Segment.Ack != c.ISS.Add(1), "ack %s, ISS + 1 = %s", c.Segment.Ack, c.ISS.Add(1))
+		return kernel.Compare(c.Segment.Ack != c.ISS.Add(1), "ack %s, ISS + 1 = %s", c.Segment.Ack, c.ISS.Add(1))
 	}}},
 	Then: func(c *SynSent) Reaction { return c.hurries("bad-ack", c.rst()) },
 }
@@ -174,7 +174,7 @@ var oldEcho = ReactionRule{
 			return kernel.Missing(kernel.FactTSRecent, "the SYN's timestamps are not known")
 		}
 		in := c.LastTSVal.Ahead(c.FirstTSVal.Num) >= c.Segment.TSEcr.Ahead(c.FirstTSVal.Num)
-		return kernel.YesIf(!in, "TSecr %s, the SYNs carried %s to %s", c.Segment.TSEcr, c.FirstTSVal.Num, c.LastTSVal.Num)
+		return kernel.Compare3(!in, "TSecr %s, the SYNs carried %s to %s", c.Segment.TSEcr, c.FirstTSVal.Num, c.LastTSVal.Num)
 	}}},
 	Then: func(c *SynSent) Reaction { return c.stays("old-echo", c.rst()) },
 }
@@ -238,7 +238,7 @@ func olderThanInherited(c *SynSent) kernel.Reading {
 			return r.Not()
 		}
 	}
-	return kernel.YesIf(c.TSRecent.Sub(c.Segment.TSVal) > 0, "TSval %s, ts_recent %s", c.Segment.TSVal, c.TSRecent.Num)
+	return kernel.Compare(c.TSRecent.Sub(c.Segment.TSVal) > 0, "TSval %s, ts_recent %s", c.Segment.TSVal, c.TSRecent.Num)
 }
 
 // FactInherits is whether the opener started with a ts_recent.

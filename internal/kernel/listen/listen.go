@@ -122,7 +122,7 @@ var noListener = Rule{
 var synFIN = Rule{
 	ID: "syn-fin", Says: "A SYN with FIN is dropped by the listener.", From: "net/ipv4/tcp_input.c tcp_rcv_state_process",
 	When: []clause{{Says: "it carries FIN as well", Ask: func(c *Case) kernel.Reading {
-		return kernel.YesIf(c.Segment.Flags.Has(segment.FIN), "flags %s", c.Segment.Flags)
+		return kernel.Flagged(c.Segment.Flags.Has(segment.FIN), c.Segment.Flags)
 	}}, behaviour(&kernel.DropsSYNFIN)},
 	Then: func(*Case) Outcome { return Outcome{"syn-fin", kernel.Reply{}} },
 }

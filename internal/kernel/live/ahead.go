@@ -105,7 +105,7 @@ var sackEdge = clause{Says: "its seq is the right edge of what lies beyond a hol
 		return kernel.YesIf(false, "nothing lies beyond a hole")
 	}
 	if c.Segment.Seq != edge {
-		return kernel.YesIf(false, "seq %s, the right edge is %s", c.Segment.Seq, edge)
+		return kernel.Compare(false, "seq %s, the right edge is %s", c.Segment.Seq, edge)
 	}
 	return kernel.Setting(c.SACK, "it is the right edge of a SACK", "SACK was not negotiated", kernel.FactSACK)
 }}
@@ -129,7 +129,7 @@ func (c *Case) finArrives() kernel.Reading {
 	case !c.RcvNxt.Known:
 		return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 	case c.Segment.Seq.After(c.RcvNxt.Num):
-		return kernel.YesIf(false, "seq %s lies ahead of rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
+		return kernel.Compare(false, "seq %s lies ahead of rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
 	case c.Segment.Flags.Has(segment.FIN):
 		return kernel.YesIf(true, "it carries the FIN, and lies not ahead of rcv_nxt %s", c.RcvNxt.Num)
 	case c.AheadUnknown:

@@ -154,16 +154,16 @@ func (c *Case) ack() kernel.Reply {
 
 var (
 	isRST = clause{Says: "it is a RST", Ask: func(c *Case) kernel.Reading {
-		return kernel.YesIf(c.Segment.Flags.Has(segment.RST), "flags %s", c.Segment.Flags)
+		return kernel.Flagged(c.Segment.Flags.Has(segment.RST), c.Segment.Flags)
 	}}
 	isSYN = clause{Says: "it carries SYN", Ask: func(c *Case) kernel.Reading {
-		return kernel.YesIf(c.Segment.Flags.Has(segment.SYN), "flags %s", c.Segment.Flags)
+		return kernel.Flagged(c.Segment.Flags.Has(segment.SYN), c.Segment.Flags)
 	}}
 	exact = clause{Says: "its seq is exactly rcv_nxt", Ask: func(c *Case) kernel.Reading {
 		if !c.RcvNxt.Known {
 			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 		}
-		return kernel.YesIf(c.Segment.Seq == c.RcvNxt.Num, "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
+		return kernel.Compare(c.Segment.Seq == c.RcvNxt.Num, "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
 	}}
 	inWindow = clause{Says: "it lies in the receive window", Ask: func(c *Case) kernel.Reading {
 		if !c.RcvNxt.Known {
@@ -174,13 +174,13 @@ var (
 		}
 		if !c.RcvWnd.Known {
 			if !c.Segment.End().After(c.RcvNxt.Num) || c.Segment.Seq.Sub(c.RcvNxt.Num) > 1<<30 {
-				return kernel.YesIf(false, "seq %s lies outside any window at rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
+				return kernel.Compare(false, "seq %s lies outside any window at rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
 			}
 			return kernel.Missing(kernel.FactRcvWnd, "the last advertised window is not known")
 		}
 		right := c.RcvNxt.Add(c.RcvWnd.Uint32())
 		in := c.Segment.Seq.InWindow(c.Segment.End(), c.RcvNxt.Num, right)
-		return kernel.YesIf(in, "seq %s, window %s to %s", c.Segment.Seq, c.RcvNxt.Num, right)
+		return kernel.Compare3(in, "seq %s, window %s to %s", c.Segment.Seq, c.RcvNxt.Num, right)
 	}}
 	inSequence = clause{Says: "it touches the receive window", Ask: func(c *Case) kernel.Reading {
 		if !c.RcvNxt.Known {
@@ -193,16 +193,16 @@ var (
 		}
 		switch {
 		case seg.End().Before(c.RcvNxt.Num):
-			return kernel.YesIf(false, "it ends at %s, before rcv_nxt %s", seg.End(), c.RcvNxt.Num)
+			return kernel.Compare(false, "it ends at %s, before rcv_nxt %s", seg.End(), c.RcvNxt.Num)
 		case !c.RcvWnd.Known && !seg.Seq.After(c.RcvNxt.Num) && end.After(c.RcvNxt.Num):
 			if r, ok := c.beyondWindow(); ok {
 				return kernel.Missing(kernel.FactRcvWnd, "the last advertised window is not known, and %s", r)
 			}
-			return kernel.YesIf(true, "seq %s is not after rcv_nxt %s", seg.Seq, c.RcvNxt.Num)
+			return kernel.Compare(true, "seq %s is not after rcv_nxt %s", seg.Seq, c.RcvNxt.Num)
 		case !seg.Seq.After(c.RcvNxt.Num) && !(c.RcvWnd.Known && end.After(c.RcvNxt.Add(c.RcvWnd.Uint32()))):
-			return kernel.YesIf(true, "seq %s is not after rcv_nxt %s, its end %s is not before", seg.Seq, c.RcvNxt.Num, seg.End())
+			return kernel.Compare3(true, "seq %s is not after rcv_nxt %s, its end %s is not before", seg.Seq, c.RcvNxt.Num, seg.End())
 		case !c.RcvWnd.Known && seg.Seq.Sub(c.RcvNxt.Num) > 1<<30:
-			return kernel.YesIf(false, "seq %s lies outside any window at rcv_nxt %s", seg.Seq, c.RcvNxt.Num)
+			return kernel.Compare(false, "seq %s lies outside any window at rcv_nxt %s", seg.Seq, c.RcvNxt.Num)
 		case !c.RcvWnd.Known:
 			return kernel.Missing(kernel.FactRcvWnd, "the last advertised window is not known")
 		}
@@ -212,14 +212,14 @@ var (
 				return r
 			}
 		}
-		return kernel.YesIf(!seg.Seq.After(right), "seq %s, window %s to %s", seg.Seq, c.RcvNxt.Num, right)
+		return kernel.Compare3(!seg.Seq.After(right), "seq %s, window %s to %s", seg.Seq, c.RcvNxt.Num, right)
 	}}
 	outside   = kernel.Not("it does not touch the receive window", inSequence.Ask)
 	notBefore = clause{Says: "its seq is not before rcv_nxt", Ask: func(c *Case) kernel.Reading {
 		if !c.RcvNxt.Known {
 			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 		}
-		return kernel.YesIf(!c.Segment.Seq.Before(c.RcvNxt.Num), "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
+		return kernel.Compare(!c.Segment.Seq.Before(c.RcvNxt.Num), "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
 	}}
 	pawsOld = clause{Says: "its timestamp is older than ts_recent (PAWS)", Ask: func(c *Case) kernel.Reading {
 		if !c.Segment.HasTS() && c.Segment.Options.Has(segment.OptCut) && c.HasTS != kernel.No {
@@ -242,7 +242,7 @@ var (
 			r.Answer = r.Answer.Not()
 			return r
 		}
-		return kernel.YesIf(old, "TSval %s, ts_recent %s", c.Segment.TSVal, c.TSRecent.Num)
+		return kernel.Compare(old, "TSval %s, ts_recent %s", c.Segment.TSVal, c.TSRecent.Num)
 	}}
 	pawsFine = kernel.Not("its timestamp is not older than ts_recent (PAWS)", pawsOld.Ask)
 	limited  = clause{Says: "an ACK was sent less than tcp_invalid_ratelimit ago", Ask: func(c *Case) kernel.Reading {
@@ -293,7 +293,7 @@ var rstAfterFIN = Rule{
 		if !c.RcvNxt.Known {
 			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 		}
-		return kernel.YesIf(c.Segment.Seq.Add(1) == c.RcvNxt.Num, "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
+		return kernel.Compare(c.Segment.Seq.Add(1) == c.RcvNxt.Num, "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
 	}}, behaviour(&kernel.ResetsAtFIN)},
 	Then: func(*Case) Outcome { return Outcome{Rule: "rst-after-fin", Gone: true} },
 }

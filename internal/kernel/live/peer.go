@@ -40,7 +40,7 @@ func (c *Case) acksFIN() kernel.Reading {
 	if !c.SndNxt.Known {
 		return kernel.Missing(kernel.FactSndNxt, "snd_nxt is not known")
 	}
-	return kernel.YesIf(c.Segment.Ack == c.SndNxt.Num, "ack %s, snd_nxt %s", c.Segment.Ack, c.SndNxt.Num)
+	return kernel.Compare(c.Segment.Ack == c.SndNxt.Num, "ack %s, snd_nxt %s", c.Segment.Ack, c.SndNxt.Num)
 }
 
 // old tells whether the segment acknowledges less than snd_una.
@@ -54,7 +54,7 @@ func (c *Case) old() kernel.Reading {
 		}
 		return kernel.Missing(kernel.FactSndUna, "snd_una is not known")
 	}
-	return kernel.YesIf(c.Segment.Ack.Before(c.SndUna.Num), "ack %s, snd_una %s", c.Segment.Ack, c.SndUna.Num)
+	return kernel.Compare(c.Segment.Ack.Before(c.SndUna.Num), "ack %s, snd_una %s", c.Segment.Ack, c.SndUna.Num)
 }
 
 // tooOld tells whether it lies behind snd_una by more than a window, and more than
@@ -91,12 +91,12 @@ func (c *Case) beyond() kernel.Reading {
 		return kernel.Missing(kernel.FactSndNxt, "snd_nxt is not known")
 	}
 	if c.SndUna.Known && c.Segment.Ack.Before(c.SndUna.Num) { // which is asked first
-		return kernel.YesIf(false, "ack %s is before snd_una %s", c.Segment.Ack, c.SndUna.Num)
+		return kernel.Compare(false, "ack %s is before snd_una %s", c.Segment.Ack, c.SndUna.Num)
 	}
 	if !c.SndUna.Known && c.Segment.Ack.Ahead(c.SndNxt.Num) > largestWindow && c.Segment.Ack.After(c.SndNxt.Num) {
 		return kernel.Missing(kernel.FactSndUna, "ack %s lies far from snd_nxt %s, and snd_una is not known", c.Segment.Ack, c.SndNxt.Num)
 	}
-	return kernel.YesIf(c.Segment.Ack.After(c.SndNxt.Num), "ack %s, snd_nxt %s", c.Segment.Ack, c.SndNxt.Num)
+	return kernel.Compare(c.Segment.Ack.After(c.SndNxt.Num), "ack %s, snd_nxt %s", c.Segment.Ack, c.SndNxt.Num)
 }
 
 // badACK tells whether the acknowledgement gets a challenge ACK: one too far
@@ -149,9 +149,9 @@ func (c *Case) announces() kernel.Reading {
 	case !c.SndUna.Known || !c.SndWL1.Known:
 		return kernel.Missing(kernel.FactPeerWindow, "which segment announced the peer's window is not known")
 	case s.Seq.After(c.SndWL1.Num):
-		return kernel.YesIf(true, "seq %s is after snd_wl1 %s", s.Seq, c.SndWL1.Num)
+		return kernel.Compare(true, "seq %s is after snd_wl1 %s", s.Seq, c.SndWL1.Num)
 	case s.Seq != c.SndWL1.Num:
-		return kernel.YesIf(false, "seq %s is before snd_wl1 %s", s.Seq, c.SndWL1.Num)
+		return kernel.Compare(false, "seq %s is before snd_wl1 %s", s.Seq, c.SndWL1.Num)
 	case !c.PeerWnd.Known:
 		return kernel.Missing(kernel.FactPeerWindow, "the peer's window is not known")
 	}
@@ -172,7 +172,7 @@ func (c *Case) disordered() kernel.Reading {
 		return kernel.Missing(kernel.FactSndUna, "snd_una is not known")
 	}
 	if s.Ack != c.SndUna.Num {
-		return kernel.YesIf(false, "ack %s is not snd_una %s", s.Ack, c.SndUna.Num)
+		return kernel.Compare(false, "ack %s is not snd_una %s", s.Ack, c.SndUna.Num)
 	}
 	if r := c.announces(); r.Answer != kernel.No {
 		return r.Not()

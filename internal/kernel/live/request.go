@@ -24,16 +24,16 @@ var (
 			return kernel.Missing(kernel.FactRcvNxt, "the pending SYN is not known")
 		}
 		const deciding = segment.SYN | segment.ACK | segment.RST
-		return kernel.YesIf(c.Segment.Flags&deciding == segment.SYN && c.Segment.Seq.Add(1) == c.RcvNxt.Num, "seq %s, pending %s", c.Segment.Seq, c.RcvNxt.Add(^uint32(0)))
+		return kernel.Compare(c.Segment.Flags&deciding == segment.SYN && c.Segment.Seq.Add(1) == c.RcvNxt.Num, "seq %s, pending %s", c.Segment.Seq, c.RcvNxt.Add(^uint32(0)))
 	}}
 	hasACK = clause{Says: "it carries ACK", Ask: func(c *Case) kernel.Reading {
-		return kernel.YesIf(c.Segment.Flags.Has(segment.ACK), "flags %s", c.Segment.Flags)
+		return kernel.Flagged(c.Segment.Flags.Has(segment.ACK), c.Segment.Flags)
 	}}
 	wrongACK = clause{Says: "it acknowledges something else than the SYN-ACK", Ask: func(c *Case) kernel.Reading {
 		if !c.SndNxt.Known {
 			return kernel.Missing(kernel.FactSndNxt, "the ISN of the SYN-ACK is not known")
 		}
-		return kernel.YesIf(c.Segment.Ack != c.SndNxt.Num, "ack %s, snd_nxt %s", c.Segment.Ack, c.SndNxt.Num)
+		return kernel.Compare(c.Segment.Ack != c.SndNxt.Num, "ack %s, snd_nxt %s", c.Segment.Ack, c.SndNxt.Num)
 	}}
 	notExact = kernel.Not("its seq is not rcv_nxt", exact.Ask)
 	notRST   = kernel.Not("it is no RST", isRST.Ask)
@@ -47,7 +47,7 @@ var (
 		if !c.RcvNxt.Known {
 			return kernel.Missing(kernel.FactRcvNxt, "the pending SYN is not known")
 		}
-		return kernel.YesIf(c.Segment.Seq.Add(1) != c.RcvNxt.Num, "seq %s, pending %s", c.Segment.Seq, c.RcvNxt.Add(^uint32(0)))
+		return kernel.Compare(c.Segment.Seq.Add(1) != c.RcvNxt.Num, "seq %s, pending %s", c.Segment.Seq, c.RcvNxt.Add(^uint32(0)))
 	}}
 	queueFull = clause{Says: "the accept queue is full", Ask: func(c *Case) kernel.Reading {
 		return kernel.Setting(c.Host.AcceptQueueFull, "the accept queue is full", "the accept queue has room", kernel.FactAcceptQueue)
@@ -86,7 +86,7 @@ func strangeEcho(c *Case) kernel.Reading {
 		return kernel.Missing(kernel.FactTSRecent, "the TSval of the SYN-ACK is not known")
 	}
 	first, last, ecr := c.SynAckTS.Num, c.LastSynAckTS.Num, c.Segment.TSEcr
-	return kernel.YesIf(last.Ahead(first) < ecr.Ahead(first), "TSecr %s, the SYN-ACKs carried %s to %s", ecr, first, last)
+	return kernel.Compare3(last.Ahead(first) < ecr.Ahead(first), "TSecr %s, the SYN-ACKs carried %s to %s", ecr, first, last)
 }
 
 // reqUnfit joins the ways in which a pending request sends an ACK.

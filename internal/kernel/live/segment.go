@@ -34,7 +34,7 @@ var (
 		if !c.RcvNxt.Known {
 			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 		}
-		return kernel.YesIf(s.Seq.Before(c.RcvNxt.Num), "seq %s, rcv_nxt %s", s.Seq, c.RcvNxt.Num)
+		return kernel.Compare(s.Seq.Before(c.RcvNxt.Num), "seq %s, rcv_nxt %s", s.Seq, c.RcvNxt.Num)
 	}}
 	isEstablished = clause{Says: "the state is ESTABLISHED", Ask: func(c *Case) kernel.Reading {
 		return kernel.YesIf(c.State == Established, "it is %s", c.State)
@@ -66,7 +66,7 @@ var (
 		return kernel.Setting(c.Orphan, "the socket is an orphan", "the application holds the socket", kernel.FactOrphan)
 	}}
 	noFIN = clause{Says: "it carries no FIN", Ask: func(c *Case) kernel.Reading {
-		return kernel.YesIf(!c.Segment.Flags.Has(segment.FIN), "flags %s", c.Segment.Flags)
+		return kernel.Flagged(!c.Segment.Flags.Has(segment.FIN), c.Segment.Flags)
 	}}
 	takesNothing = clause{Says: "it takes no sequence space", Ask: func(c *Case) kernel.Reading {
 		return kernel.YesIf(c.Segment.End() == c.Segment.Seq, "flags %s, %d bytes", c.Segment.Flags, c.Segment.Len)
@@ -82,7 +82,7 @@ var (
 			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 		}
 		end := s.Seq.Add(s.Len)
-		return kernel.YesIf(end.After(c.RcvNxt.Num), "it ends at %s, rcv_nxt %s", end, c.RcvNxt.Num)
+		return kernel.Compare(end.After(c.RcvNxt.Num), "it ends at %s, rcv_nxt %s", end, c.RcvNxt.Num)
 	}}
 	nobodyReads = clause{Says: "nobody can read it", Ask: func(c *Case) kernel.Reading {
 		switch c.State {
@@ -92,7 +92,7 @@ var (
 			if !c.RcvNxt.Known {
 				return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 			}
-			return kernel.YesIf(c.Segment.Seq.Before(c.RcvNxt.Num), "the peer has sent its FIN; seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
+			return kernel.Compare(c.Segment.Seq.Before(c.RcvNxt.Num), "the peer has sent its FIN; seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
 		case UnknownState, SynRecv, Established:
 		}
 		return kernel.YesIf(false, "the state is %s", c.State)
@@ -101,7 +101,7 @@ var (
 		if !c.RcvNxt.Known {
 			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 		}
-		return kernel.YesIf(!c.Segment.End().After(c.RcvNxt.Num), "it ends at %s, rcv_nxt %s", c.Segment.End(), c.RcvNxt.Num)
+		return kernel.Compare(!c.Segment.End().After(c.RcvNxt.Num), "it ends at %s, rcv_nxt %s", c.Segment.End(), c.RcvNxt.Num)
 	}}
 	windowFull = clause{Says: "the window has no room for it", Ask: func(c *Case) kernel.Reading {
 		s := &c.Segment
@@ -116,14 +116,14 @@ var (
 			return kernel.YesIf(true, "the window is closed")
 		}
 		right := c.RcvNxt.Add(c.RcvWnd.Uint32())
-		return kernel.YesIf(!s.Seq.Before(right), "seq %s, the window ends at %s", s.Seq, right)
+		return kernel.Compare(!s.Seq.Before(right), "seq %s, the window ends at %s", s.Seq, right)
 	}}
 	arrivesFIN = clause{Says: "with it the peer's FIN is in order", Ask: (*Case).finArrives}
 	inOrder    = clause{Says: "it lies not ahead of rcv_nxt", Ask: func(c *Case) kernel.Reading {
 		if !c.RcvNxt.Known {
 			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 		}
-		return kernel.YesIf(!c.Segment.Seq.After(c.RcvNxt.Num), "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
+		return kernel.Compare(!c.Segment.Seq.After(c.RcvNxt.Num), "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
 	}}
 )
 

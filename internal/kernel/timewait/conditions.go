@@ -50,7 +50,7 @@ func pawsRejects(c *Case) kernel.Reading {
 	}
 	val, recent := c.Segment.TSVal, c.TSRecent.Num
 	if recent.Sub(val) <= 0 {
-		return kernel.YesIf(false, "TSval %s is not older than ts_recent %s", val, recent)
+		return kernel.Compare(false, "TSval %s is not older than ts_recent %s", val, recent)
 	}
 	if recent.Uint32() == 0 {
 		if r := c.Host.Profile.Has(&kernel.ZeroTSRecentPasses); r.Answer != kernel.No {
@@ -63,13 +63,13 @@ func pawsRejects(c *Case) kernel.Reading {
 	}
 	age := time.Duration(c.Now - c.TSStored)
 	if c.Segment.Flags.Has(segment.RST) && age >= Length {
-		return kernel.YesIf(false, "TSval %s is older than ts_recent %s, but a RST is let through 60 s after that was stored", val, recent)
+		return kernel.Compare(false, "TSval %s is older than ts_recent %s, but a RST is let through 60 s after that was stored", val, recent)
 	}
 	if r := c.idle(age); r.Answer != kernel.No {
 		r.Answer = r.Answer.Not()
 		return r
 	}
-	return kernel.YesIf(true, "TSval %s is older than ts_recent %s", val, recent)
+	return kernel.Compare(true, "TSval %s is older than ts_recent %s", val, recent)
 }
 
 // idle tells whether ts_recent is so old that it counts no more.
@@ -110,8 +110,8 @@ func SeqAfter(c *Case) kernel.Reading {
 		return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 	}
 	after := c.Segment.Seq.After(c.RcvNxt.Num)
-	return kernel.YesIf(after, "after(%s, %s) = %t: seq %s is %s rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num, after,
-		c.Segment.Seq, pick(after, "after", "not after"), c.RcvNxt.Num)
+	return kernel.Compare(after, pick(after, "after(%[1]s, %[2]s) = true: seq %[1]s is after rcv_nxt %[2]s",
+		"after(%[1]s, %[2]s) = false: seq %[1]s is not after rcv_nxt %[2]s"), c.Segment.Seq, c.RcvNxt.Num)
 }
 
 // TimestampNewer is the second: the TSval is newer than ts_recent.
@@ -123,8 +123,8 @@ func TimestampNewer(c *Case) kernel.Reading {
 	if !c.TSRecent.Known {
 		return kernel.Missing(kernel.FactTSRecent, "ts_recent is not known")
 	}
-	return kernel.YesIf(c.TSRecent.Sub(c.Segment.TSVal) < 0, "TSval %s is %s than ts_recent %s", c.Segment.TSVal,
-		pick(c.TSRecent.Sub(c.Segment.TSVal) < 0, "newer", "not newer"), c.TSRecent.Num)
+	newer := c.TSRecent.Sub(c.Segment.TSVal) < 0
+	return kernel.Compare(newer, pick(newer, "TSval %s is newer than ts_recent %s", "TSval %s is not newer than ts_recent %s"), c.Segment.TSVal, c.TSRecent.Num)
 }
 
 // subjectToLimit: SYNs and segments without sequence space are limited; data and
@@ -139,26 +139,26 @@ var (
 	pawsOld     = clause{Says: "its timestamp is older than the one remembered (PAWS)", Ask: pawsRejects}
 
 	isRST = clause{Says: "it is a RST", Ask: func(c *Case) kernel.Reading {
-		return kernel.YesIf(c.Segment.Flags.Has(segment.RST), "flags %s", c.Segment.Flags)
+		return kernel.Flagged(c.Segment.Flags.Has(segment.RST), c.Segment.Flags)
 	}}
 	isNotRST = clause{Says: "it is no RST", Ask: func(c *Case) kernel.Reading {
-		return kernel.YesIf(!c.Segment.Flags.Has(segment.RST), "flags %s", c.Segment.Flags)
+		return kernel.Flagged(!c.Segment.Flags.Has(segment.RST), c.Segment.Flags)
 	}}
 	bareSYN = clause{Says: "it is a SYN without ACK and RST", Ask: func(c *Case) kernel.Reading {
 		f := c.Segment.Flags
-		return kernel.YesIf(f.Has(segment.SYN) && !f.Has(segment.ACK) && !f.Has(segment.RST), "flags %s", f)
+		return kernel.Flagged(f.Has(segment.SYN) && !f.Has(segment.ACK) && !f.Has(segment.RST), f)
 	}}
 	hasFIN = clause{Says: "it carries FIN as well", Ask: func(c *Case) kernel.Reading {
-		return kernel.YesIf(c.Segment.Flags.Has(segment.FIN), "flags %s", c.Segment.Flags)
+		return kernel.Flagged(c.Segment.Flags.Has(segment.FIN), c.Segment.Flags)
 	}}
 	hasACK = clause{Says: "it carries ACK", Ask: func(c *Case) kernel.Reading {
-		return kernel.YesIf(c.Segment.Flags.Has(segment.ACK), "flags %s", c.Segment.Flags)
+		return kernel.Flagged(c.Segment.Flags.Has(segment.ACK), c.Segment.Flags)
 	}}
 	atRcvNxt = clause{Says: "its seq is exactly rcv_nxt", Ask: func(c *Case) kernel.Reading {
 		if !c.RcvNxt.Known {
 			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 		}
-		return kernel.YesIf(c.Segment.Seq == c.RcvNxt.Num, "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
+		return kernel.Compare(c.Segment.Seq == c.RcvNxt.Num, "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
 	}}
 	takesNoSpace = clause{Says: "it takes no sequence space", Ask: func(c *Case) kernel.Reading {
 		return kernel.YesIf(c.Segment.End() == c.Segment.Seq, "%d bytes, flags %s", c.Segment.Len, c.Segment.Flags)

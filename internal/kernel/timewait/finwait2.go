@@ -18,13 +18,13 @@ func inWindow(c *Case) kernel.Reading {
 	}
 	if !c.RcvWnd.Known {
 		if ahead := s.Seq.Sub(c.RcvNxt.Num); ahead < 0 && !s.End().After(c.RcvNxt.Num) || ahead > 1<<30 {
-			return kernel.YesIf(false, "seq %s lies outside any window at rcv_nxt %s", s.Seq, c.RcvNxt.Num)
+			return kernel.Compare(false, "seq %s lies outside any window at rcv_nxt %s", s.Seq, c.RcvNxt.Num)
 		}
 		return kernel.Missing(kernel.FactRcvWnd, "the last advertised window is not known")
 	}
 	right := c.RcvNxt.Add(c.RcvWnd.Uint32())
 	in := s.Seq.InWindow(s.End(), c.RcvNxt.Num, right)
-	return kernel.YesIf(in, "seq %s lies %s the window %s to %s", s.Seq, pick(in, "within", "outside"), c.RcvNxt.Num, right)
+	return kernel.Compare3(in, pick(in, "seq %s lies within the window %s to %s", "seq %s lies outside the window %s to %s"), s.Seq, c.RcvNxt.Num, right)
 }
 
 var (
@@ -34,10 +34,10 @@ var (
 		if !c.RcvNxt.Known {
 			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 		}
-		return kernel.YesIf(!c.Segment.Seq.Before(c.RcvNxt.Num), "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
+		return kernel.Compare(!c.Segment.Seq.Before(c.RcvNxt.Num), "seq %s, rcv_nxt %s", c.Segment.Seq, c.RcvNxt.Num)
 	}}
 	anySYN = clause{Says: "it carries SYN", Ask: func(c *Case) kernel.Reading {
-		return kernel.YesIf(c.Segment.Flags.Has(segment.SYN), "flags %s", c.Segment.Flags)
+		return kernel.Flagged(c.Segment.Flags.Has(segment.SYN), c.Segment.Flags)
 	}}
 	noNews = clause{Says: "it has no ACK, no payload, or nothing behind rcv_nxt", Ask: func(c *Case) kernel.Reading {
 		if !c.Segment.Flags.Has(segment.ACK) || c.Segment.End() == c.Segment.Seq {
@@ -46,16 +46,16 @@ var (
 		if !c.RcvNxt.Known {
 			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 		}
-		return kernel.YesIf(!c.Segment.End().After(c.RcvNxt.Num), "it ends at %s, rcv_nxt %s", c.Segment.End(), c.RcvNxt.Num)
+		return kernel.Compare(!c.Segment.End().After(c.RcvNxt.Num), "it ends at %s, rcv_nxt %s", c.Segment.End(), c.RcvNxt.Num)
 	}}
 	notPureFIN = clause{Says: "it is not just the FIN at rcv_nxt", Ask: func(c *Case) kernel.Reading {
 		if !c.Segment.Flags.Has(segment.FIN) {
-			return kernel.YesIf(true, "flags %s", c.Segment.Flags)
+			return kernel.Flagged(true, c.Segment.Flags)
 		}
 		if !c.RcvNxt.Known {
 			return kernel.Missing(kernel.FactRcvNxt, "rcv_nxt is not known")
 		}
-		return kernel.YesIf(c.Segment.End() != c.RcvNxt.Add(1), "it ends at %s, rcv_nxt %s", c.Segment.End(), c.RcvNxt.Num)
+		return kernel.Compare(c.Segment.End() != c.RcvNxt.Add(1), "it ends at %s, rcv_nxt %s", c.Segment.End(), c.RcvNxt.Num)
 	}}
 )
 
