@@ -1,7 +1,7 @@
 package diagnose
 
 import (
-	"strings"
+	"slices"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
@@ -62,7 +62,7 @@ func looksLikeCookie(k *kernels, h *listen.Answered) cookieLook {
 		}
 	}
 	no := k.each(func(p kernel.Profile) bool { return ask(p).Answer == kernel.No })
-	bits := k.each(func(p kernel.Profile) bool { return strings.Contains(ask(p).Because(), "low bits") })
+	bits := k.each(func(p kernel.Profile) bool { return listen.LowBitsTell(p, h.SYN, h.SYNACK) })
 	switch {
 	case no&liked == liked:
 		x.may = kernel.No
@@ -87,6 +87,20 @@ const cookieBits = 10
 // hosts run side by side, so that a server's ISN may go with the client's by that alone: only an
 // ISN off the line tells.
 func (q *asked) sameSecret() ([]report.Evidence, bool) {
+	if q.secret == nil {
+		ev, same := q.compareSecrets()
+		q.secret = &secretAnswer{slices.Clip(ev), same}
+	}
+	return q.secret.evidence, q.secret.same
+}
+
+// secretAnswer is what sameSecret found.
+type secretAnswer struct {
+	evidence []report.Evidence
+	same     bool
+}
+
+func (q *asked) compareSecrets() ([]report.Evidence, bool) {
 	if q.es != flow.Listener || q.isn.onLine != kernel.No {
 		return nil, false
 	}

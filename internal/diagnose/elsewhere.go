@@ -180,22 +180,41 @@ func lastTSVal(c *flow.Connection, s flow.Side, before uint64) (flow.TSSample, b
 // timestampClock compares the SYN-ACK's TSval with the old connection's: a clock
 // that goes on is the same host on the same boot.
 func (q *asked) timestampClock(cause string) (ev report.Evidence, against bool, cheaper int) {
+	if q.clock == nil {
+		q.clock = q.readClock()
+	}
+	x := q.clock
+	switch {
+	case x.ev.Says == "" || x.goesOn:
+		return x.ev, x.goesOn, 0
+	case cause == "other-host" || x.back:
+		return x.ev, false, 15
+	}
+	return x.ev, false, 5
+}
+
+// clockReading is what the SYN-ACK's TSval tells; its evidence is empty where it tells nothing.
+type clockReading struct {
+	ev           report.Evidence
+	goesOn, back bool // back: it is before the old connection's
+}
+
+func (q *asked) readClock() *clockReading {
 	r := q.r().reply
 	a, ok := lastTSVal(q.p, q.es, q.firstSYN())
 	if r == nil || !r.HasTS || !ok {
-		return ev, false, 0
+		return &clockReading{}
 	}
 	b := flow.TSSample{TSVal: r.TSVal, Point: r.Point()}
 	elapsed := b.Since(a.Point)
 	if elapsed < 0 || elapsed > time.Hour {
-		return ev, false, 0
+		return &clockReading{}
 	}
-	if oneLine(a, b, elapsed) {
-		return report.Evidence{Says: fmt.Sprintf("the server's TSval goes on from %s to %s in %.1f s: the same clock", a.TSVal, r.TSVal, elapsed.Seconds()), Answer: "yes", Frames: frameList(a.Frame, r.Frame)}, true, 0
+	x := &clockReading{goesOn: oneLine(a, b, elapsed), back: r.TSVal.Before(a.TSVal)}
+	format := "the server's TSval jumps from %s to %s in %.1f s"
+	if x.goesOn {
+		format = "the server's TSval goes on from %s to %s in %.1f s: the same clock"
 	}
-	ev = report.Evidence{Says: fmt.Sprintf("the server's TSval jumps from %s to %s in %.1f s", a.TSVal, r.TSVal, elapsed.Seconds()), Answer: "yes", Frames: frameList(a.Frame, r.Frame)}
-	if cause == "other-host" || r.TSVal.Before(a.TSVal) {
-		return ev, false, 15
-	}
-	return ev, false, 5
+	x.ev = report.Evidence{Says: fmt.Sprintf(format, a.TSVal, r.TSVal, elapsed.Seconds()), Answer: "yes", Frames: frameList(a.Frame, r.Frame)}
+	return x
 }

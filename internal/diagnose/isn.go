@@ -105,9 +105,15 @@ func (q *asked) readLine(x *isnReading, at *flow.Frame) {
 	}
 }
 
-// inherited words the comparison with snd_nxt + 65537.
+// inheritedEvidence words the comparison with snd_nxt + 65537.
 func (q *asked) inheritedEvidence() report.Evidence {
-	x := &q.isn
+	if q.inherited.Says == "" {
+		q.inherited = q.isn.inheritedEvidence()
+	}
+	return q.inherited
+}
+
+func (x *isnReading) inheritedEvidence() report.Evidence {
 	ev := report.Evidence{Answer: x.inherits.String(), Frames: frameList(x.frame, x.sndFrame), Source: "net/ipv4/tcp_minisocks.c tcp_timewait_state_process"}
 	switch x.inherits {
 	case kernel.Yes:
@@ -122,7 +128,13 @@ func (q *asked) inheritedEvidence() report.Evidence {
 
 // lineEvidence words the comparison with the clock line.
 func (q *asked) lineEvidence() report.Evidence {
-	x := &q.isn
+	if q.line.Says == "" {
+		q.line = q.isn.lineEvidence()
+	}
+	return q.line
+}
+
+func (x *isnReading) lineEvidence() report.Evidence {
 	ev := report.Evidence{Answer: x.onLine.String(), Frames: frameList(x.frame, x.base.Frame), Source: "net/core/secure_seq.c seq_scale (RFC 6528)"}
 	switch x.onLine {
 	case kernel.Unknown:

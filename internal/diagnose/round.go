@@ -5,6 +5,7 @@ import (
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
+	"github.com/tcpwhy/tcpwhy/internal/report"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
 
@@ -109,9 +110,13 @@ type asked struct {
 	client      hostView
 	holds       []holding
 	isn         isnReading
-	cookie      *cookieAnswer // nil: not asked yet
-	nums        numbers       // see numbers, once hasNums
+	nums        numbers // see numbers, once hasNums
 	hasNums     bool
+	// What several stories ask for is worked out once: nil, or without words, where it was not asked yet.
+	cookie          *cookieAnswer
+	secret          *secretAnswer
+	clock           *clockReading
+	line, inherited report.Evidence
 }
 
 func (e *Engine) ask(c *flow.Connection, rounds []round, i int) *asked {

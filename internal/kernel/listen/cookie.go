@@ -102,20 +102,10 @@ func CookieBits(syn, synACK *segment.Segment) uint32 {
 // it carries what a cookie cannot, else unknown, because a request's SYN-ACK may
 // look the same.
 func MayBeCookie(p kernel.Profile, syn, synACK *segment.Segment) kernel.Reading {
-	const options = segment.OptWScale | segment.OptSACKPermitted | segment.OptTimestamps
-	switch {
-	case !synACK.Flags.Has(segment.SYN|segment.ACK) || synACK.Ack != syn.Seq.Add(1):
-		return kernel.YesIf(false, "it does not acknowledge the SYN")
-	case (syn.Options | synACK.Options).Has(segment.OptCut):
-		return kernel.Missing("the segment's options", "the capture cut the options")
-	case synACK.Options&^syn.Options&options != 0:
-		return kernel.YesIf(false, "it carries options that the SYN did not offer")
-	case !synACK.HasTS() && synACK.Options&options != 0:
-		return kernel.YesIf(false, "it carries options, which a cookie can keep only in a timestamp, and has none")
-	case !synACK.HasTS():
-		return kernel.Missing(kernel.FactSynCookies, "it carries no option but its MSS, as a cookie without timestamps")
+	if r, told := cookieForm(syn, synACK); told {
+		return r
 	}
-	if p.Has(&kernel.OffsetsTimestamps).Answer != kernel.No || p.Has(&cookieKeepsOptions).Answer != kernel.Yes {
+	if !showsLowBits(p) {
 		return kernel.Missing(kernel.FactSynCookies, "an offset hides the bits of its TSval")
 	}
 	want, got := CookieBits(syn, synACK), synACK.TSVal.Uint32()&(1<<cookieTSBits-1)
@@ -123,6 +113,36 @@ func MayBeCookie(p kernel.Profile, syn, synACK *segment.Segment) kernel.Reading 
 		return kernel.YesIf(false, "the low bits of its TSval are %d, a cookie's would be %d", got, want)
 	}
 	return kernel.Missing(kernel.FactSynCookies, "the low bits of its TSval are %d, as a cookie's (one in 64 of others has them)", got)
+}
+
+// LowBitsTell tells whether it is the low bits of the SYN-ACK's TSval from which MayBeCookie answers.
+func LowBitsTell(p kernel.Profile, syn, synACK *segment.Segment) bool {
+	_, told := cookieForm(syn, synACK)
+	return !told && showsLowBits(p)
+}
+
+// showsLowBits: the low bits of a cookie's TSval are what the SYN asked for, with nothing added to them.
+func showsLowBits(p kernel.Profile) bool {
+	return p.Has(&kernel.OffsetsTimestamps).Answer == kernel.No && p.Has(&cookieKeepsOptions).Answer == kernel.Yes
+}
+
+// cookieForm is what the flags, numbers and options tell under any kernel; told is false where they
+// leave it to the low bits of the TSval.
+func cookieForm(syn, synACK *segment.Segment) (r kernel.Reading, told bool) {
+	const options = segment.OptWScale | segment.OptSACKPermitted | segment.OptTimestamps
+	switch {
+	case !synACK.Flags.Has(segment.SYN|segment.ACK) || synACK.Ack != syn.Seq.Add(1):
+		return kernel.YesIf(false, "it does not acknowledge the SYN"), true
+	case (syn.Options | synACK.Options).Has(segment.OptCut):
+		return kernel.Missing("the segment's options", "the capture cut the options"), true
+	case synACK.Options&^syn.Options&options != 0:
+		return kernel.YesIf(false, "it carries options that the SYN did not offer"), true
+	case !synACK.HasTS() && synACK.Options&options != 0:
+		return kernel.YesIf(false, "it carries options, which a cookie can keep only in a timestamp, and has none"), true
+	case !synACK.HasTS():
+		return kernel.Missing(kernel.FactSynCookies, "it carries no option but its MSS, as a cookie without timestamps"), true
+	}
+	return r, false
 }
 
 // Answered is a SYN and the SYN-ACK that answered it, with their times.
