@@ -49,7 +49,8 @@ func (q *asked) acceptedHolding(ss *stories, h holding) {
 	var done []way
 	var states []state
 	q.server.each(func(p kernel.Profile) bool {
-		st := q.replay(h, q.server.host(p, q.ipv6))
+		host := q.server.host(p, q.ipv6)
+		st := q.replay(&h, &host)
 		if w := (way{st.kind, st.goneRule}); !slices.Contains(done, w) {
 			done, states = append(done, w), append(states, st)
 		}
@@ -75,7 +76,8 @@ func (q *asked) acceptedHolding(ss *stories, h holding) {
 // this rule.
 func (q *asked) endedBy(h holding, rule string) (fit []kernel.Profile, against int) {
 	return q.server.under(func(p kernel.Profile) bool {
-		return q.replay(h, q.server.host(p, q.ipv6)).goneRule == rule
+		host := q.server.host(p, q.ipv6)
+		return q.replay(&h, &host).goneRule == rule
 	})
 }
 
@@ -362,7 +364,8 @@ func (q *asked) expired(ss *stories, h holding) {
 	sure := true
 	var lo, hi time.Duration
 	fit, against := q.server.under(func(p kernel.Profile) bool {
-		x := q.replay(h, q.server.host(p, q.ipv6))
+		host := q.server.host(p, q.ipv6)
+		x := q.replay(&h, &host)
 		if x.kind != twTrue {
 			return false
 		}

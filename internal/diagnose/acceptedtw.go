@@ -18,14 +18,15 @@ type seqNum = seq.Num
 type acceptance struct {
 	held     bool // TIME_WAIT is still there
 	accepted kernel.Answer
-	isnFits  kernel.Answer // the ISN is what this kernel then sends
-	bySeq    kernel.Reading
-	byTS     kernel.Reading
+	isnFits  kernel.Answer  // the ISN is what this kernel then sends
+	asked    *timewait.Case // what the model was asked; nil where it is gone
 	st       state
+	// The two tests, read where the course is told of.
+	bySeq, byTS kernel.Reading
 }
 
 // accept runs one TIME_WAIT under one kernel.
-func (q *asked) accept(h holding, p kernel.Profile, sv survival) acceptance {
+func (q *asked) accept(h *holding, p kernel.Profile, sv survival) acceptance {
 	host := q.server.host(p, q.ipv6)
 	a := acceptance{st: q.replayAs(h, &host, sv)}
 	_, longest := timewait.Lifetime(p)
@@ -35,8 +36,7 @@ func (q *asked) accept(h holding, p kernel.Profile, sv survival) acceptance {
 	}
 	c := q.e.mem.tws.one()
 	*c = timewait.Case{Socket: a.st.tw, Host: host, Segment: segmentOf(&q.r().syn), Now: q.now()}
-	a.bySeq, a.byTS = timewait.SeqAfter(c), timewait.TimestampNewer(c)
-	a.accepted = q.acceptedAnswer(c)
+	a.asked, a.accepted = c, q.acceptedAnswer(c)
 	switch keeps := host.KeepsISN().Answer; {
 	case keeps == kernel.Yes:
 		a.isnFits = q.isn.inherits
@@ -52,7 +52,8 @@ func (q *asked) accept(h holding, p kernel.Profile, sv survival) acceptance {
 // capture leaves two.
 func (q *asked) acceptedAnswer(c *timewait.Case) kernel.Answer {
 	ask := func(c *timewait.Case) kernel.Answer {
-		out := timewait.Outcomes(c)
+		out := timewait.AppendOutcomes(q.e.mem.outcomes[:0], c)
+		q.e.mem.outcomes = out
 		if len(out) != 1 {
 			return kernel.Unknown
 		}
@@ -78,7 +79,7 @@ func (q *asked) acceptedInTimeWait(ss *stories) {
 		if h.kind != twTrue && h.kind != twOrphan {
 			continue
 		}
-		for _, sv := range q.survivals(h) {
+		for _, sv := range q.survivals(&h) {
 			if q.tryTimeWait(ss, h, sv) {
 				tried = true
 			}
@@ -102,7 +103,7 @@ func (q *asked) tryTimeWait(ss *stories, h holding, sv survival) bool {
 	var sample acceptance
 	held, unsure, wrongISN := false, false, 0
 	fit, against := q.server.under(func(p kernel.Profile) bool {
-		a := q.accept(h, p, sv)
+		a := q.accept(&h, p, sv)
 		if !a.held {
 			return false
 		}
@@ -119,7 +120,10 @@ func (q *asked) tryTimeWait(ss *stories, h holding, sv survival) bool {
 		return false
 	}
 	if len(fit) > 0 {
-		sample = q.accept(h, q.server.likeliest(fit), sv)
+		sample = q.accept(&h, q.server.likeliest(fit), sv)
+	}
+	if c := sample.asked; c != nil {
+		sample.bySeq, sample.byTS = timewait.SeqAfter(c), timewait.TimestampNewer(c)
 	}
 	q.addTimeWait(ss, h, sample, fit, against, unsure, wrongISN, sv)
 	return true

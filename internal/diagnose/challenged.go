@@ -28,24 +28,19 @@ type predicted struct {
 }
 
 // predict asks the model what a holding answers to the round's SYN.
-func (q *asked) predict(st state, host kernel.Host) (predicted, bool) {
+func (q *asked) predict(st *state, host *kernel.Host) (predicted, bool) {
 	seg := segmentOf(&q.r().syn)
 	switch st.kind {
 	case twTrue, twOrphan:
-		c := timewait.Case{Socket: st.tw, Host: host, Segment: seg, Now: q.now()}
+		c := timewait.Case{Socket: st.tw, Host: *host, Segment: seg, Now: q.now()}
 		d := timewait.Decide(&c)
 		o := d.Possible[0]
 		x := predicted{rule: o.Rule, reply: o.Reply, sure: len(d.Possible) == 1}
 		x.readings, x.from = deciding(d.Trace, o.Rule)
-		x.cause = map[string]string{
-			"ack-old-syn": "time-wait-old-sequence", "ack-flag": "time-wait-old-sequence", "ack-paws": "time-wait-paws", "syn-no-listener": "time-wait-no-listener",
-			"fw2-paws": "fin-wait2-paws", "fw2-out-of-window": "fin-wait2-out-of-window", "fw2-syn": "fin-wait2-orphan",
-			"ack-limited": "time-wait-ack-rate-limited", "fw2-ack-limited": "time-wait-ack-rate-limited",
-			"syn-fin": "syn-fin-dropped", "syn-queue-full": "accept-queue-full-after-time-wait",
-		}[o.Rule]
+		x.cause = challengeOf(o.Rule)
 		return x, true
 	case alive:
-		c := live.Case{Socket: st.live, Host: host, Segment: seg, Now: q.now()}
+		c := live.Case{Socket: st.live, Host: *host, Segment: seg, Now: q.now()}
 		d := live.Decide(&c)
 		o := d.Possible[0]
 		x := predicted{rule: o.Rule, reply: o.Reply, sure: len(d.Possible) == 1}
@@ -70,6 +65,31 @@ func (q *asked) predict(st state, host kernel.Host) (predicted, bool) {
 	case nothing:
 	}
 	return predicted{}, false
+}
+
+// challengeOf is the cause that a rule of TIME_WAIT or FIN_WAIT2 stands for, if any.
+func challengeOf(rule string) string {
+	switch rule {
+	case "ack-old-syn", "ack-flag":
+		return "time-wait-old-sequence"
+	case "ack-paws":
+		return "time-wait-paws"
+	case "syn-no-listener":
+		return "time-wait-no-listener"
+	case "fw2-paws":
+		return "fin-wait2-paws"
+	case "fw2-out-of-window":
+		return "fin-wait2-out-of-window"
+	case "fw2-syn":
+		return "fin-wait2-orphan"
+	case "ack-limited", "fw2-ack-limited":
+		return "time-wait-ack-rate-limited"
+	case "syn-fin":
+		return "syn-fin-dropped"
+	case "syn-queue-full":
+		return "accept-queue-full-after-time-wait"
+	}
+	return ""
 }
 
 // deciding returns the readings that made a rule fire, and those that kept the
@@ -112,7 +132,7 @@ func (q *asked) challenged() *stories {
 	ss := q.e.stories()
 	for _, h := range q.holds {
 		for _, listener := range []kernel.Answer{kernel.Yes, kernel.No} {
-			for _, sv := range q.survivals(h) {
+			for _, sv := range q.survivals(&h) {
 				q.tryHolding(ss, h, listener, sv, kernel.ReplyACK)
 			}
 		}
@@ -135,13 +155,13 @@ func (q *asked) tryHolding(ss *stories, h holding, listener kernel.Answer, sv su
 		s := q.server.bestOf(g)
 		host := q.server.host(s.Profile, q.ipv6)
 		host.Listener = listener
-		st := q.replayAs(h, &host, sv)
+		st := q.replayAs(&h, &host, sv)
 		if st.kind == twTrue {
 			if _, longest := timewait.Lifetime(s.Profile); st.youngest(q.now()) > longest {
 				continue
 			}
 		}
-		x, ok := q.predict(st, host)
+		x, ok := q.predict(&st, &host)
 		if !ok || x.cause == "" || x.reply.Kind != want {
 			continue
 		}

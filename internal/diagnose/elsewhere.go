@@ -35,7 +35,8 @@ func (q *asked) elsewhere(ss *stories) {
 // over, so that no hand and no limit is needed.
 func (q *asked) explained(h holding) bool {
 	all := q.server.each(func(p kernel.Profile) bool {
-		st := q.replay(h, q.server.host(p, q.ipv6))
+		host := q.server.host(p, q.ipv6)
+		st := q.replay(&h, &host)
 		return st.kind == nothing || st.kind == twTrue && st.youngest(q.now()) > longest(p)
 	})
 	return all == q.server.all()

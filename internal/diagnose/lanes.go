@@ -279,7 +279,7 @@ func (f *finding) holds(l *lane) {
 	if h.kind == twOrphan {
 		l.timer(h.since.Time, h.since.Time, q.server.orphanBounds())
 	}
-	st := q.replayFrames(h, host, frames)
+	st := q.replayFrames(&h, &host, frames)
 	f.armed(l, h, &st, p)
 	switch {
 	case st.kind == nothing && h.kind != nothing:

@@ -38,7 +38,8 @@ func (q *asked) tryRecycle(ss *stories, h holding, source string) {
 	cause := "tw-recycle"
 	e, _ := q.old()
 	fit, against := q.server.under(func(p kernel.Profile) bool { return recycles(p, q.ipv6) })
-	st := q.replay(h, q.server.host(q.server.likeliest(fit), q.ipv6))
+	host := q.server.host(q.server.likeliest(fit), q.ipv6)
+	st := q.replay(&h, &host)
 	age := q.elapsed(flow.Point{Frame: 1, Time: st.tw.Armed})
 	rto, known := e.RTO()
 	if !known {

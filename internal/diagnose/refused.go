@@ -28,7 +28,7 @@ func (q *asked) refused() *stories {
 // noListener: nothing of the old connection is left, and nobody listens.
 func (q *asked) noListener(ss *stories, h holding) {
 	host := q.server.host(q.server.suspects[0].Profile, q.ipv6)
-	st := q.replay(h, host)
+	st := q.replay(&h, &host)
 	host.Listener = kernel.No
 	c := listen.Case{Host: host, Segment: segmentOf(&q.r().syn), Now: q.now()}
 	o, _ := listen.Decide(&c).Sure()

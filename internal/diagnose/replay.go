@@ -29,7 +29,7 @@ type state struct {
 }
 
 // replay runs the model over what reached the end since the holding began.
-func (q *asked) replay(h holding, host kernel.Host) state {
+func (q *asked) replay(h *holding, host *kernel.Host) state {
 	if q.longPast() {
 		return q.resume(h, host)
 	}
@@ -47,9 +47,10 @@ const (
 
 // survivals lists the ways that must be tried: more than one only where a RST of the
 // peer would have ended it.
-func (q *asked) survivals(h holding) []survival {
+func (q *asked) survivals(h *holding) []survival {
 	out := []survival{obeyed}
-	st := q.replay(h, q.server.host(q.server.suspects[len(q.server.suspects)-1].Profile, q.ipv6))
+	host := q.server.host(q.server.suspects[len(q.server.suspects)-1].Profile, q.ipv6)
+	st := q.replay(h, &host)
 	if st.kind != nothing || st.goneBy == nil || !st.goneBy.Flags.Has(rstFlag) {
 		return out
 	}
@@ -60,15 +61,15 @@ func (q *asked) survivals(h holding) []survival {
 }
 
 // replayAs replays in one of these ways; host is set to match.
-func (q *asked) replayAs(h holding, host *kernel.Host, sv survival) state {
+func (q *asked) replayAs(h *holding, host *kernel.Host, sv survival) state {
 	switch sv {
 	case protected:
 		host.RFC1337 = kernel.Yes
 	case rstLost:
-		return q.replayLost(h, *host)
+		return q.replayLost(h, host)
 	case obeyed:
 	}
-	return q.replay(h, *host)
+	return q.replay(h, host)
 }
 
 // assumes is what a way of surviving needs.
@@ -84,7 +85,7 @@ func (sv survival) assumes() []Assumption {
 }
 
 // replayLost does the same as if no RST of the peer had arrived.
-func (q *asked) replayLost(h holding, host kernel.Host) state {
+func (q *asked) replayLost(h *holding, host *kernel.Host) state {
 	var rest []flow.Frame
 	for _, f := range q.between(h.from) {
 		if !f.Flags.Has(rstFlag) {
@@ -94,8 +95,11 @@ func (q *asked) replayLost(h holding, host kernel.Host) state {
 	return q.replayFrames(h, host, rest)
 }
 
-func (q *asked) replayFrames(h holding, host kernel.Host, frames []flow.Frame) state {
-	r := replayed{state: state{holding: h}}
+func (q *asked) replayFrames(h *holding, host *kernel.Host, frames []flow.Frame) state {
+	if len(frames) == 0 {
+		return state{holding: *h}
+	}
+	r := replayed{state: state{holding: *h}}
 	q.goOn(&r, host, frames)
 	return r.state
 }
@@ -130,8 +134,8 @@ func (q *asked) contradicted(f *flow.Frame, s *state) bool {
 func (s *state) timeWait(m *scratch, f *flow.Frame, host *kernel.Host) {
 	c := m.tws.one()
 	*c = timewait.Case{Socket: s.tw, Host: *host, Segment: segmentOf(f), Now: f.Time}
-	possible := timewait.Outcomes(c)
-	o := &possible[len(possible)-1] // the last is what happens if nothing special does
+	m.outcomes = timewait.AppendOutcomes(m.outcomes[:0], c)
+	o := &m.outcomes[len(m.outcomes)-1] // the last is what happens if nothing special does
 	if isSYN(f) && (o.Rule == "syn-accepted" || o.Rule == "syn-fin" || o.Rule == "syn-queue-full") {
 		s.sawSYN = true
 		if o.Rule == "syn-accepted" {

@@ -49,7 +49,7 @@ type replayed struct {
 
 // goOn runs the model over the frames that were not done yet. A frame by which what was held
 // ended is looked at once more: since then there may be an answer that contradicts it.
-func (q *asked) goOn(r *replayed, host kernel.Host, frames []flow.Frame) {
+func (q *asked) goOn(r *replayed, host *kernel.Host, frames []flow.Frame) {
 	if r.done > 0 && r.state.kind == nothing {
 		if !q.contradicted(&frames[r.done-1], &r.state) {
 			return
@@ -61,9 +61,9 @@ func (q *asked) goOn(r *replayed, host kernel.Host, frames []flow.Frame) {
 		before := r.state
 		switch r.state.kind {
 		case twTrue, twOrphan:
-			r.state.timeWait(q.e.mem, f, &host)
+			r.state.timeWait(q.e.mem, f, host)
 		case alive:
-			r.state.alive(q.e.mem, f, &host)
+			r.state.alive(q.e.mem, f, host)
 		case nothing:
 			return
 		}
@@ -80,18 +80,18 @@ func (q *asked) goOn(r *replayed, host kernel.Host, frames []flow.Frame) {
 }
 
 // resume is replay for who has a long past.
-func (q *asked) resume(h holding, host kernel.Host) state {
+func (q *asked) resume(h *holding, host *kernel.Host) state {
 	frames := q.pastFrames(h.from)
 	m := &q.e.replays
-	watched := host.Profile
-	host.Profile = watched.Watched(&m.watch) // and so equal for all that is asked of one kernel
-	key := replayKey{h.kind, h.tw, h.live, h.from, h.since, host}
+	watched, own := host.Profile, *host
+	own.Profile = watched.Watched(&m.watch) // and so equal for all that is asked of one kernel
+	key := replayKey{h.kind, h.tw, h.live, h.from, h.since, own}
 	r := m.states[key]
 	if r == nil {
-		r = &replayed{state: state{holding: h}}
+		r = &replayed{state: state{holding: *h}}
 		m.states[key] = r
 	}
-	q.goOn(r, host, frames)
+	q.goOn(r, &own, frames)
 	for _, x := range m.watch.Asked {
 		if !slices.Contains(r.asked, x) {
 			r.asked = append(r.asked, x)

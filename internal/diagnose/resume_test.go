@@ -83,8 +83,8 @@ func TestResume(t *testing.T) {
 					for j := 0; j < len(q.server.suspects); j += 5 {
 						var one, two kernel.Watch
 						p := q.server.suspects[j].Profile
-						want := q.replayFrames(h, q.server.host(p.Watched(&one), q.ipv6), q.between(h.from))
-						got := q.resume(h, q.server.host(p.Watched(&two), q.ipv6))
+						want := q.replayFrames(&h, hostOf(q, p.Watched(&one)), q.between(h.from))
+						got := q.resume(&h, hostOf(q, p.Watched(&two)))
 						if !reflect.DeepEqual(got, want) {
 							t.Fatalf("connection %d, SYN %d, kernel %s: got\n%+v\nwant\n%+v", c.ID, i+1, p, got, want)
 						}
@@ -105,4 +105,10 @@ func TestResume(t *testing.T) {
 	if compared < 5000 || ended < 200 || ended == compared {
 		t.Errorf("%d replays were compared, %d of which end what was held", compared, ended)
 	}
+}
+
+// hostOf is the server under a kernel.
+func hostOf(q *asked, p kernel.Profile) *kernel.Host {
+	h := q.server.host(p, q.ipv6)
+	return &h
 }

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"slices"
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
@@ -112,6 +113,9 @@ type asked struct {
 	isn         isnReading
 	nums        numbers // see numbers, once hasNums
 	hasNums     bool
+	sent        []flow.Frame // what between found last, behind sentAfter
+	sentAfter   uint64
+	hasSent     bool
 	// What several stories ask for is worked out once: nil, or without words, where it was not asked yet.
 	cookie          *cookieAnswer
 	secret          *secretAnswer
@@ -177,12 +181,16 @@ func (q *asked) elapsed(p flow.Point) time.Duration { return q.r().syn.Point().S
 // before the SYN asked about, in order: those of the old connection, of attempts
 // in between, and of this attempt.
 func (q *asked) between(after flow.Point) []flow.Frame {
-	return q.betweenUntil(after, q.r().syn.Frame)
+	if !q.hasSent || q.sentAfter != after.Frame { // every kernel is asked about the same ones
+		q.sent, q.sentAfter, q.hasSent = slices.Clip(q.betweenUntil(after, q.r().syn.Frame)), after.Frame, true
+	}
+	return q.sent
 }
 
 // betweenUntil is the same up to another frame.
 func (q *asked) betweenUntil(after flow.Point, until uint64) []flow.Frame {
-	var chain []*flow.Connection
+	var room [4]*flow.Connection
+	chain := room[:0]
 	for x := q.c; x != nil && x != q.whole; x = x.Previous {
 		chain = append(chain, x)
 	}
@@ -191,9 +199,9 @@ func (q *asked) betweenUntil(after flow.Point, until uint64) []flow.Frame {
 	var out []flow.Frame
 	for i := len(chain) - 1; i >= 0; i-- {
 		x := chain[i]
-		for _, f := range x.Frames {
-			if f.Frame > after.Frame && f.Frame < until && x.Ends[f.From].Endpoint == peer {
-				out = append(out, f)
+		for j := range x.Frames {
+			if f := &x.Frames[j]; f.Frame > after.Frame && f.Frame < until && x.Ends[f.From].Endpoint == peer {
+				out = append(out, *f)
 			}
 		}
 	}

@@ -29,7 +29,8 @@ type scratch struct {
 	spans    slab[report.Span]
 	points   slab[report.ClockPoint]
 	texts    slab[byte]
-	dates    dateCache // stays
+	outcomes []timewait.Outcome // of the decision that is read at the moment
+	dates    dateCache          // stays
 }
 
 // reset forgets everything.

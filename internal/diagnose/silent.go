@@ -65,7 +65,7 @@ func (q *asked) heldBack(ss *stories, h holding) {
 		return q.server.under(func(p kernel.Profile) bool {
 			host := q.server.host(p, q.ipv6)
 			set(&host)
-			c := live.Case{Socket: q.replay(h, host).live, Host: host, Segment: segmentOf(&q.r().syn), Now: q.now()}
+			c := live.Case{Socket: q.replay(&h, &host).live, Host: host, Segment: segmentOf(&q.r().syn), Now: q.now()}
 			return slices.ContainsFunc(live.Decide(&c).Possible, func(o live.Outcome) bool { return o.Rule == rule })
 		})
 	}
@@ -101,8 +101,8 @@ func (q *asked) limited(ss *stories, h holding) {
 	var st state
 	fit, against := q.server.underEach(func(p kernel.Profile) bool {
 		host := q.server.host(p, q.ipv6)
-		s := q.replay(h, host)
-		y, ok := q.predict(s, host)
+		s := q.replay(&h, &host)
+		y, ok := q.predict(&s, &host)
 		if !ok || y.reply.Kind != kernel.NoReply || y.rule != "ack-limited" && y.rule != "fw2-ack-limited" && y.rule != "syn-limited" && y.rule != "req-repeat-limited" && y.rule != "req-ack-limited" {
 			return false
 		}
@@ -138,11 +138,11 @@ func (q *asked) dropped(ss *stories, h holding) {
 		fit, against := q.server.underEach(func(p kernel.Profile) bool {
 			host := q.server.host(p, q.ipv6)
 			host.AcceptQueueFull = full
-			st := q.replay(h, host)
+			st := q.replay(&h, &host)
 			if st.kind != twTrue || st.youngest(q.now()) > longest(p) {
 				return false
 			}
-			y, ok := q.predict(st, host)
+			y, ok := q.predict(&st, &host)
 			if !ok || y.rule != "syn-fin" && y.rule != "syn-queue-full" {
 				return false
 			}

@@ -28,6 +28,8 @@ type kernels struct {
 	// best is what the signs say against the suspect that they like best.
 	best  int
 	words map[set]*kernelWords
+	// spare is the watch that each used last, while it is not in use.
+	spare *kernel.Watch
 }
 
 // kernelWords names a set of suspects.
@@ -103,10 +105,14 @@ func (k *kernels) leastAgainst(s set) int {
 // remembers must not depend on how many there are.
 func (k *kernels) each(ask func(kernel.Profile) bool) set {
 	var yes set
-	var w kernel.Watch
+	w := k.spare
+	if w == nil {
+		w = &kernel.Watch{}
+	}
+	k.spare = nil // ask may put another question to each
 	for left := k.all(); left != 0; {
 		i := left.first()
-		ok := ask(k.suspects[i].Profile.Watched(&w))
+		ok := ask(k.suspects[i].Profile.Watched(w))
 		same := left
 		for _, x := range w.Asked {
 			same &= k.answering(x)
@@ -117,6 +123,7 @@ func (k *kernels) each(ask func(kernel.Profile) bool) set {
 		}
 		left &^= same
 	}
+	k.spare = w
 	return yes
 }
 

@@ -259,10 +259,9 @@ func Decide[C, O any](rules []*Rule[C, O], c *C) Decision[O] {
 	return d
 }
 
-// Outcomes is Decide without the trace: what is possible, for who asks a hundred kernels and
+// AppendOutcomes is Decide without the trace: what is possible, for who asks a hundred kernels and
 // tells of one. The trace is nine tenths of what a decision costs.
-func Outcomes[C, O any](rules []*Rule[C, O], c *C) []O {
-	var out []O
+func AppendOutcomes[C, O any](out []O, rules []*Rule[C, O], c *C) []O {
 	for _, r := range rules {
 		a := r.answer(c)
 		if a == No {

@@ -107,9 +107,9 @@ func Decide(c *Case) kernel.Decision[Outcome] {
 // Outcomes is Decide without its trace.
 func Outcomes(c *Case) []Outcome {
 	if c.State == SynRecv {
-		return kernel.Outcomes(synRecvRules, c)
+		return kernel.AppendOutcomes(nil, synRecvRules, c)
 	}
-	return kernel.Outcomes(rules, c)
+	return kernel.AppendOutcomes(nil, rules, c)
 }
 
 // rules and synRecvRules are the lists of Rules and SynRecvRules, made once.

@@ -102,11 +102,14 @@ func Decide(c *Case) kernel.Decision[Outcome] {
 }
 
 // Outcomes is Decide without its trace.
-func Outcomes(c *Case) []Outcome {
+func Outcomes(c *Case) []Outcome { return AppendOutcomes(nil, c) }
+
+// AppendOutcomes appends them to a list.
+func AppendOutcomes(out []Outcome, c *Case) []Outcome {
 	if c.Substate == FinWait2 {
-		return kernel.Outcomes(finWait2Rules, c)
+		return kernel.AppendOutcomes(out, finWait2Rules, c)
 	}
-	return kernel.Outcomes(rules, c)
+	return kernel.AppendOutcomes(out, rules, c)
 }
 
 // rules and finWait2Rules are the lists of Rules and FinWait2Rules, made once.
