@@ -150,10 +150,12 @@ func (l *life) finding(question string, actor flow.Side, at flow.Point, frames .
 
 // finish judges the stories and dresses the finding.
 func (l *life) finish(f *finding, ss *stories) *finding {
-	f.verdict = ss.judge()
-	if f.verdict.certainty == report.Open {
+	if certainty, _ := ss.weigh(); certainty == report.Open {
 		ss.trim()
-		f.verdict = ss.judge() // its sentence names what is left
+	}
+	f.verdict = ss.judge() // its sentence names what is left
+	for i := range ss.list {
+		ss.list[i].tell()
 	}
 	f.stories = ss.list
 	q := &asked{e: l.e, c: l.c, p: l.c}

@@ -15,8 +15,8 @@ import (
 // What Linux puts into one was read in tcp_send_active_reset and tcp_v4_send_reset and held
 // against captures of 3.10, 5.10 and 6.18; what others do differs.
 type trait struct {
-	says   string
-	frames []uint64
+	says   func() string // most are never told
+	frames [3]uint64     // 0: none
 	// weight is by how many decibans the trait raises the odds that another machine sent the
 	// RST; below zero it lowers them.
 	weight int
@@ -40,9 +40,15 @@ func (s *trait) evidence() report.Evidence {
 		how = "fair"
 	}
 	if s.weight < 0 {
-		return noteNo(fmt.Sprintf("%s: a %s sign that it is the sender's own", s.says, how), s.frames...)
+		return noteNo(fmt.Sprintf("%s: a %s sign that it is the sender's own", s.says(), how), s.frames[:]...)
 	}
-	return note(fmt.Sprintf("%s: a %s sign of another sender", s.says, how), s.frames...)
+	return note(fmt.Sprintf("%s: a %s sign of another sender", s.says(), how), s.frames[:]...)
+}
+
+// shownIn are the frames that show a trait.
+func shownIn(frames ...uint64) (out [3]uint64) {
+	copy(out[:], frames)
+	return out
 }
 
 // own words a trait that shows the RST to be the end's own, for the stories that say so.
@@ -64,10 +70,8 @@ const mostAgainst = 14
 func (q *resetCase) forged(ss *stories) {
 	found := q.traits()
 	weight := 0
-	var ev []report.Evidence
 	for i := range found {
 		weight += found[i].weight
-		ev = append(ev, found[i].evidence())
 	}
 	a := assumeBoxInName
 	if q.bare && q.silence < 20*time.Second && !q.xFIN && q.opened() && !ss.has("rto-given-up") {
@@ -88,19 +92,23 @@ func (q *resetCase) forged(ss *stories) {
 		if found[i].weight > -fairTrait {
 			continue
 		}
+		own := found[i].own()
 		for j := range ss.list { // what shows that it is the end's own belongs to them all
 			if s := &ss.list[j]; s.standing() && s.cause != "middlebox-reset" {
-				s.evidence = append(slices.Clip(s.evidence), found[i].own())
+				s.evidence = append(slices.Clip(s.evidence), own)
 			}
 		}
 	}
-	s := story{cause: "middlebox-reset", stands: report.StaysOpen, assumes: []Assumption{a}, evidence: ev,
-		verdict: fmt.Sprintf("A box on the path sent the RST in the name of the %s.", name(q.x)),
-		says:    fmt.Sprintf("A box on the path (firewall, balancer, proxy) may have sent the RST in the name of the %s.", name(q.x))}
-	if weight >= foreign {
-		s.verdict = fmt.Sprintf("The RST did not come from the %s: %s.", name(q.x), found[0].says)
-	}
-	ss.add(s)
+	ss.add(story{cause: "middlebox-reset", stands: report.StaysOpen, assumes: []Assumption{a}, words: func(s *story) {
+		s.says = "A box on the path (firewall, balancer, proxy) may have sent the RST in the name of the " + name(q.x) + "."
+		s.verdict = "A box on the path sent the RST in the name of the " + name(q.x) + "."
+		if weight >= foreign {
+			s.verdict = fmt.Sprintf("The RST did not come from the %s: %s.", name(q.x), found[0].says())
+		}
+		for i := range found {
+			s.evidence = append(s.evidence, found[i].evidence())
+		}
+	}})
 }
 
 // oddForOthers makes the other stories explain what differs about the RST.
@@ -141,9 +149,13 @@ func (q *resetCase) otherSide() []trait {
 	}
 	o, l := &x.Ends[flow.Opener], &x.Ends[flow.Listener]
 	if r := x.Ends[q.x].RST; r.Seen() {
-		return []trait{{fmt.Sprintf("the RST is also on the %s's side of the translation (%s → %s)", name(q.x), o.Endpoint, l.Endpoint), frameList(r.Frame, q.r.Frame), -fairTrait}}
+		return []trait{{func() string {
+			return fmt.Sprintf("the RST is also on the %s's side of the translation (%s → %s)", name(q.x), o.Endpoint, l.Endpoint)
+		}, shownIn(r.Frame, q.r.Frame), -fairTrait}}
 	}
-	return []trait{{fmt.Sprintf("on the %s's side of the translation (%s → %s) there is no RST", name(q.x), o.Endpoint, l.Endpoint), frameList(q.r.Frame, x.LastSeen.Frame), alienTrait}}
+	return []trait{{func() string {
+		return fmt.Sprintf("on the %s's side of the translation (%s → %s) there is no RST", name(q.x), o.Endpoint, l.Endpoint)
+	}, shownIn(q.r.Frame, x.LastSeen.Frame), alienTrait}}
 }
 
 // beside calls f for each frame of the RST's sender, no RST itself, of which it is known what
@@ -171,7 +183,9 @@ func (q *resetCase) hardware() []trait {
 			return false
 		}
 		if w.SrcMAC != r.SrcMAC {
-			differs = []trait{{fmt.Sprintf("its frame comes from %s on the link, the %s's other frames from %s", r.SrcMAC, name(q.x), w.SrcMAC), frameList(q.r.Frame, f.Frame), alienTrait}}
+			differs = []trait{{func() string {
+				return fmt.Sprintf("its frame comes from %s on the link, the %s's other frames from %s", r.SrcMAC, name(q.x), w.SrcMAC)
+			}, shownIn(q.r.Frame, f.Frame), alienTrait}}
 		}
 		return true
 	})
@@ -190,9 +204,11 @@ func (q *resetCase) timeToLive() []trait {
 		return nil
 	}
 	if q.r.TTL != ttl {
-		return []trait{{fmt.Sprintf("its TTL is %d, the %s's other segments have %d", q.r.TTL, name(q.x), ttl), frameList(q.r.Frame, frame), alienTrait}}
+		return []trait{{func() string {
+			return fmt.Sprintf("its TTL is %d, the %s's other segments have %d", q.r.TTL, name(q.x), ttl)
+		}, shownIn(q.r.Frame, frame), alienTrait}}
 	}
-	return []trait{{fmt.Sprintf("the RST has the TTL %d of the %s's other segments", ttl, name(q.x)), frameList(q.r.Frame, frame), -1}}
+	return []trait{{func() string { return fmt.Sprintf("the RST has the TTL %d of the %s's other segments", ttl, name(q.x)) }, shownIn(q.r.Frame, frame), -1}}
 }
 
 // checksum: the machine that captures leaves the checksums of its own segments to the network
@@ -203,16 +219,22 @@ func (q *resetCase) checksum() []trait {
 		return nil
 	}
 	if r.TCPCheck == segment.CheckPartial {
-		return []trait{{fmt.Sprintf("its checksum was left to the network card: the capture was taken on the %s, and its own TCP made the RST", name(q.x)), frameList(q.r.Frame), -20}}
+		return []trait{{func() string {
+			return fmt.Sprintf("its checksum was left to the network card: the capture was taken on the %s, and its own TCP made the RST", name(q.x))
+		}, shownIn(q.r.Frame), -20}}
 	}
 	var out []trait
 	q.beside(func(f *flow.Frame, w *wire) bool {
 		switch {
 		case r.TCPCheck == segment.CheckBad && w.TCPCheck == segment.CheckGood:
-			out = []trait{{fmt.Sprintf("its checksum is wrong and those of the %s's other segments are right: no end takes it", name(q.x)), frameList(q.r.Frame, f.Frame), 8}}
+			out = []trait{{func() string {
+				return fmt.Sprintf("its checksum is wrong and those of the %s's other segments are right: no end takes it", name(q.x))
+			}, shownIn(q.r.Frame, f.Frame), 8}}
 		case !q.bare && r.TCPCheck == segment.CheckGood && w.TCPCheck == segment.CheckPartial:
 			// tcp_transmit_skb leaves it to the card in every segment of a socket.
-			out = []trait{{fmt.Sprintf("its checksum is complete, and the %s's own TCP, on the machine of the capture, leaves it to the network card", name(q.x)), frameList(q.r.Frame, f.Frame), 12}}
+			out = []trait{{func() string {
+				return fmt.Sprintf("its checksum is complete, and the %s's own TCP, on the machine of the capture, leaves it to the network card", name(q.x))
+			}, shownIn(q.r.Frame, f.Frame), 12}}
 		}
 		return out != nil
 	})
@@ -238,13 +260,17 @@ func (q *resetCase) linux() bool {
 // is alive sends it as any segment, with its timestamps and its window (tcp_send_active_reset);
 // a host without a socket sends neither (tcp_v4_send_reset).
 func (q *resetCase) form() []trait {
-	x, y, at := q.end(q.x), q.end(q.y), frameList(q.r.Frame)
+	x, y, at := q.end(q.x), q.end(q.y), shownIn(q.r.Frame)
 	if q.bare {
 		switch {
 		case q.r.HasTS:
-			return []trait{{"it carries no ACK and yet timestamps, which a host without a socket no longer knows", at, 6}}
+			return []trait{{func() string {
+				return "it carries no ACK and yet timestamps, which a host without a socket no longer knows"
+			}, at, 6}}
 		case q.r.Window != 0 && !q.r.Doubt.Has(segment.WindowUnsaid):
-			return []trait{{fmt.Sprintf("it carries no ACK and a window of %d; a host without a socket sets none", q.r.Window), at, 8}}
+			return []trait{{func() string {
+				return fmt.Sprintf("it carries no ACK and a window of %d; a host without a socket sets none", q.r.Window)
+			}, at, 8}}
 		}
 		return nil
 	}
@@ -255,14 +281,20 @@ func (q *resetCase) form() []trait {
 	both := x.HasTS && y.HasTS && (x.TSOffered && y.TSOffered || q.c.MidStream)
 	switch {
 	case both && !q.r.HasTS && q.linux():
-		out = append(out, trait{fmt.Sprintf("it carries no timestamp, as all segments of the connection do; the %s looks like Linux, whose sockets put one into a RST too", name(q.x)), at, 10})
+		out = append(out, trait{func() string {
+			return fmt.Sprintf("it carries no timestamp, as all segments of the connection do; the %s looks like Linux, whose sockets put one into a RST too", name(q.x))
+		}, at, 10})
 	case both && !q.r.HasTS:
-		out = append(out, trait{"it carries no timestamp, as all segments of the connection do (a RST should: RFC 7323 §3.2)", at, 4})
+		out = append(out, trait{func() string {
+			return "it carries no timestamp, as all segments of the connection do (a RST should: RFC 7323 §3.2)"
+		}, at, 4})
 	case both:
 		out = append(out, q.clock()...)
 	}
 	if q.r.Window == 0 && !q.r.Doubt.Has(segment.WindowUnsaid) && q.linux() && (x.LastWindow > 0 || !x.HasLastWindow) {
-		out = append(out, trait{fmt.Sprintf("its window is 0, and the %s's was not; a Linux socket sends the one that it has", name(q.x)), at, 5})
+		out = append(out, trait{func() string {
+			return fmt.Sprintf("its window is 0, and the %s's was not; a Linux socket sends the one that it has", name(q.x))
+		}, at, 5})
 	}
 	return out
 }
@@ -275,7 +307,7 @@ func (q *resetCase) clock() []trait {
 	}
 	elapsed := q.r.Point().Since(x.ISN.Point)
 	a, b := flow.TSSample{TSVal: x.FirstTSVal, Point: x.ISN.Point}, flow.TSSample{TSVal: q.r.TSVal, Point: q.r.Point()}
-	at := frameList(q.r.Frame, x.ISN.Frame)
+	at := shownIn(q.r.Frame, x.ISN.Frame)
 	switch {
 	case elapsed < 0 || elapsed > time.Hour:
 		return nil
@@ -284,9 +316,11 @@ func (q *resetCase) clock() []trait {
 		if elapsed > time.Second {
 			w = -10
 		}
-		return []trait{{fmt.Sprintf("its TSval %s goes on with the %s's clock", q.r.TSVal, name(q.x)), at, w}}
+		return []trait{{func() string { return fmt.Sprintf("its TSval %s goes on with the %s's clock", q.r.TSVal, name(q.x)) }, at, w}}
 	}
-	return []trait{{fmt.Sprintf("its TSval %s is not on the %s's clock, which began at %s %s before", q.r.TSVal, name(q.x), x.FirstTSVal, seconds(elapsed)), at, 10}}
+	return []trait{{func() string {
+		return fmt.Sprintf("its TSval %s is not on the %s's clock, which began at %s %s before", q.r.TSVal, name(q.x), x.FirstTSVal, seconds(elapsed))
+	}, at, 10}}
 }
 
 // nextIDs is how far an IP identification may have been counted up since the last segment of
@@ -304,7 +338,7 @@ func (q *resetCase) identification() []trait {
 	if r, ok := q.e.notes.wires.of(q.r.Frame); ok && !r.DF {
 		q.beside(func(f *flow.Frame, w *wire) bool {
 			if w.DF {
-				out = append(out, trait{fmt.Sprintf("it lacks the DF bit that the %s's other segments carry", name(q.x)), frameList(q.r.Frame, f.Frame), 7})
+				out = append(out, trait{func() string { return fmt.Sprintf("it lacks the DF bit that the %s's other segments carry", name(q.x)) }, shownIn(q.r.Frame, f.Frame), 7})
 			}
 			return true
 		})
@@ -318,18 +352,26 @@ func (q *resetCase) identification() []trait {
 	if base == 0 || frame == x.ISN.Frame && q.x == flow.Listener {
 		return out // a SYN-ACK has none of the socket's
 	}
-	at, id := frameList(q.r.Frame, frame), q.r.IPID
+	at, id := shownIn(q.r.Frame, frame), q.r.IPID
 	step := int(int16(id - base))
 	switch {
 	case step == 0:
-		out = append(out, trait{fmt.Sprintf("it repeats the IP identification %d of another segment, as a box does that copies a header", base), at, 4})
+		out = append(out, trait{func() string {
+			return fmt.Sprintf("it repeats the IP identification %d of another segment, as a box does that copies a header", base)
+		}, at, 4})
 	case id != 0 && (frame < q.r.Frame && step > 0 || frame > q.r.Frame && step < 0) && max(step, -step) <= nextIDs:
-		out = append(out, trait{fmt.Sprintf("its IP identification %d and that of the %s's segment beside it, %d, are of one count", id, name(q.x), base), at, -12})
+		out = append(out, trait{func() string {
+			return fmt.Sprintf("its IP identification %d and that of the %s's segment beside it, %d, are of one count", id, name(q.x), base)
+		}, at, -12})
 	case q.bare || !q.exact:
 	case q.linux():
-		out = append(out, trait{fmt.Sprintf("its IP identification is %d, and that of the %s's segment beside it %d: a Linux socket counts by one", id, name(q.x), base), at, 8})
+		out = append(out, trait{func() string {
+			return fmt.Sprintf("its IP identification is %d, and that of the %s's segment beside it %d: a Linux socket counts by one", id, name(q.x), base)
+		}, at, 8})
 	default:
-		out = append(out, trait{fmt.Sprintf("its IP identification is %d, and that of the %s's segment beside it %d", id, name(q.x), base), at, 3})
+		out = append(out, trait{func() string {
+			return fmt.Sprintf("its IP identification is %d, and that of the %s's segment beside it %d", id, name(q.x), base)
+		}, at, 3})
 	}
 	return out
 }
@@ -357,7 +399,9 @@ func (q *resetCase) tooSoon() []trait {
 	if gap < 0 || trip < 3*time.Millisecond || 3*gap > trip {
 		return nil
 	}
-	return []trait{{fmt.Sprintf("it acknowledges data sent only %s before, and the way to the %s and back takes %s", micro(gap), name(q.x), micro(trip)), frameList(sent.Frame, q.r.Frame, l.ISN.Frame), hasty(gap, trip, answers)}}
+	return []trait{{func() string {
+		return fmt.Sprintf("it acknowledges data sent only %s before, and the way to the %s and back takes %s", micro(gap), name(q.x), micro(trip))
+	}, shownIn(sent.Frame, q.r.Frame, l.ISN.Frame), hasty(gap, trip, answers)}}
 }
 
 // hasty weighs an answer that comes sooner than an end is known to answer, by how many answers that
@@ -382,7 +426,9 @@ func (q *resetCase) goesOn() []trait {
 		if q.bare && f.Point().Since(q.r.Point()) < 50*time.Millisecond {
 			continue // it may have been under way
 		}
-		return []trait{{fmt.Sprintf("the %s goes on behind the RST's number: a socket that was reset does not", name(q.x)), frameList(q.r.Frame, f.Frame), strongTrait}}
+		return []trait{{func() string {
+			return fmt.Sprintf("the %s goes on behind the RST's number: a socket that was reset does not", name(q.x))
+		}, shownIn(q.r.Frame, f.Frame), strongTrait}}
 	}
 	return nil
 }
@@ -404,15 +450,17 @@ func (e *Engine) hostTraits(a segment.Addr, syn, r *flow.Frame) []trait {
 		seen++
 		if !ttl && x.TTL != 0 && r.TTL != 0 {
 			ttl = true
-			t := trait{fmt.Sprintf("it has the TTL %d of other segments of %s", r.TTL, a), frameList(r.Frame, x.ISN.Frame), -1}
+			t := trait{func() string { return fmt.Sprintf("it has the TTL %d of other segments of %s", r.TTL, a) }, shownIn(r.Frame, x.ISN.Frame), -1}
 			if x.TTL != r.TTL {
-				t = trait{fmt.Sprintf("its TTL is %d, other segments of %s have %d", r.TTL, a, x.TTL), frameList(r.Frame, x.ISN.Frame), alienTrait}
+				t = trait{func() string { return fmt.Sprintf("its TTL is %d, other segments of %s have %d", r.TTL, a, x.TTL) }, shownIn(r.Frame, x.ISN.Frame), alienTrait}
 			}
 			out = append(out, t)
 		}
 		if w, ok := e.notes.wires.of(x.ISN.Frame); ok && !mac && w.SrcMAC != (segment.MAC{}) {
 			if mac = true; w.SrcMAC != own.SrcMAC {
-				out = append(out, trait{fmt.Sprintf("its frame comes from %s on the link, other frames of %s from %s", own.SrcMAC, a, w.SrcMAC), frameList(r.Frame, x.ISN.Frame), alienTrait})
+				out = append(out, trait{func() string {
+					return fmt.Sprintf("its frame comes from %s on the link, other frames of %s from %s", own.SrcMAC, a, w.SrcMAC)
+				}, shownIn(r.Frame, x.ISN.Frame), alienTrait})
 			}
 		}
 		if o := &h.c.Ends[flow.Opener]; h.side == flow.Listener && o.ISN.Seen() && !o.ISNImplied && o.Retransmits == 0 {
@@ -426,7 +474,9 @@ func (e *Engine) hostTraits(a segment.Addr, syn, r *flow.Frame) []trait {
 		}
 	}
 	if d := r.Point().Since(syn.Point()); d >= 0 && quickest > 3*time.Millisecond && 3*d < quickest && !e.capture.Timeless {
-		out = append(out, trait{fmt.Sprintf("it comes %s after the SYN, and %s took %s at the least to answer another", micro(d), a, micro(quickest)), frameList(syn.Frame, r.Frame, at), hasty(d, quickest, answers)})
+		out = append(out, trait{func() string {
+			return fmt.Sprintf("it comes %s after the SYN, and %s took %s at the least to answer another", micro(d), a, micro(quickest))
+		}, shownIn(syn.Frame, r.Frame, at), hasty(d, quickest, answers)})
 	}
 	slices.SortStableFunc(out, func(a, b trait) int { return cmp.Compare(b.weight, a.weight) })
 	return out

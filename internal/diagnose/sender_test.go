@@ -62,12 +62,12 @@ func TestTraitsOfRST(t *testing.T) {
 			rst.Frame = q.r.Frame
 			e.Seen(rst, w)
 			for _, x := range q.traits() {
-				if c.says == "" && strings.Contains(x.says, "identification") {
-					t.Errorf("%s (%d dB): nothing follows", x.says, x.weight)
+				if c.says == "" && strings.Contains(x.says(), "identification") {
+					t.Errorf("%s (%d dB): nothing follows", x.says(), x.weight)
 				}
-				if c.says != "" && strings.Contains(x.says, c.says) {
+				if c.says != "" && strings.Contains(x.says(), c.says) {
 					if x.weight != c.weight {
-						t.Errorf("%s: %d dB, want %d", x.says, x.weight, c.weight)
+						t.Errorf("%s: %d dB, want %d", x.says(), x.weight, c.weight)
 					}
 					return
 				}
@@ -98,7 +98,7 @@ func TestCompleteChecksum(t *testing.T) {
 		}
 		found := false
 		for _, x := range q.traits() {
-			found = found || strings.Contains(x.says, "checksum is complete")
+			found = found || strings.Contains(x.says(), "checksum is complete")
 		}
 		if found == bare {
 			t.Errorf("without ACK %t: a sign of another sender %t", bare, found)

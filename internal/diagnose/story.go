@@ -27,6 +27,16 @@ type story struct {
 	proven bool
 	// names are the words for the sentence of the verdict.
 	verdict string
+	// words, if not nil, adds what is not worded yet; see tell.
+	words func(*story)
+}
+
+// tell puts into words a story that left it for later: most of what may have been is not told.
+func (s *story) tell() {
+	if words := s.words; words != nil {
+		s.words = nil
+		words(s)
+	}
 }
 
 // cost is how hard the story is to believe, in decibans.
@@ -89,36 +99,45 @@ func (ss *stories) assumeKernels(v hostView) {
 
 // judge orders the stories and says how sure the best one is.
 func (ss *stories) judge() outcome {
-	ss.sort()
-	var standing []*story
-	for i := range ss.list {
-		if ss.list[i].standing() {
-			standing = append(standing, &ss.list[i])
-		}
-	}
+	certainty, standing := ss.weigh()
 	if len(standing) == 0 {
 		return outcome{report.Open, "", "No course that is modelled fits these frames."}
 	}
-	best := standing[0]
-	o := outcome{report.Open, "", ""}
+	if certainty == report.Open {
+		return outcome{report.Open, "", openWords(standing)}
+	}
+	best := &standing[0]
+	best.tell()
+	return outcome{certainty, best.cause, best.verdict}
+}
+
+// weigh is judge without its words. The stories that stand come first.
+func (ss *stories) weigh() (certainty report.Certainty, standing []story) {
+	ss.sort()
+	n := 0
+	for n < len(ss.list) && ss.list[n].standing() {
+		n++
+	}
+	if standing = ss.list[:n]; n == 0 {
+		return report.Open, nil
+	}
+	best := &standing[0]
+	certainty = report.Open
 	switch {
 	case best.proven && len(best.assumes) == 0 && onlyUnseen(standing[1:]):
-		o = outcome{report.Certain, best.cause, best.verdict}
+		certainty = report.Certain
 	case best.unseen() && best.cost() >= margin:
 		// Nothing speaks for an event that left no sign: it only remains.
-		o.says = openWords(standing)
 	case best.cost() < likelyLimit && (len(standing) == 1 || standing[1].cost()-best.cost() >= margin):
-		o = outcome{report.Likely, best.cause, best.verdict}
-	default:
-		o.says = openWords(standing)
+		certainty = report.Likely
 	}
-	for _, s := range standing {
-		s.stands = report.StaysOpen
-		if s == best && o.certainty != report.Open {
-			s.stands = report.Fits
-		}
+	for i := range standing {
+		standing[i].stands = report.StaysOpen
 	}
-	return o
+	if certainty != report.Open {
+		best.stands = report.Fits
+	}
+	return certainty, standing
 }
 
 // sort puts those that stand first, by cost, and else leaves the order. A story is large, a
@@ -149,9 +168,9 @@ func (ss *stories) sort() {
 const likelyLimit = 13
 
 // onlyUnseen: every rival adds an unseen event to a course that is already forced.
-func onlyUnseen(rivals []*story) bool {
-	for _, r := range rivals {
-		if !r.unseen() {
+func onlyUnseen(rivals []story) bool {
+	for i := range rivals {
+		if !rivals[i].unseen() {
 			return false
 		}
 	}
@@ -159,18 +178,19 @@ func onlyUnseen(rivals []*story) bool {
 }
 
 // openWords names those that stay close together.
-func openWords(standing []*story) string {
+func openWords(standing []story) string {
 	best := standing[0].cost()
-	var names []string
-	for _, s := range standing {
-		if s.cost()-best < margin && len(names) < 4 {
+	var room [4]string
+	names := room[:0]
+	for i := range standing {
+		if s := &standing[i]; s.cost()-best < margin && len(names) < len(room) {
 			names = append(names, s.cause)
 		}
 	}
 	if len(names) == 1 {
-		return fmt.Sprintf("Nothing in the capture explains it; what remains needs something that the capture does not show, %s first.", names[0])
+		return "Nothing in the capture explains it; what remains needs something that the capture does not show, " + names[0] + " first."
 	}
-	return fmt.Sprintf("It stays open between %s.", orList(names))
+	return "It stays open between " + orList(names) + "."
 }
 
 func orList(names []string) string {
