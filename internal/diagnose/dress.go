@@ -16,7 +16,7 @@ func (q *asked) dress(f *finding, about string) {
 	f.fault, f.severity = report.FaultUnknown, report.Notice
 	if c, ok := causeOf(f.question, f.verdict.cause); ok {
 		f.fault, f.severity = c.Fault, c.Severity
-		f.advice = append(f.advice, c.Advice...)
+		f.advice = append(f.mem.strings.take(len(c.Advice)+2), c.Advice...)
 	}
 	for i := range f.aftermath {
 		if c, ok := causeOf("reopened-challenged", f.aftermath[i].cause); ok && c.Severity == report.Problem {
@@ -25,11 +25,16 @@ func (q *asked) dress(f *finding, about string) {
 			if f.aftermath[i].cause == "rfc1337" || f.aftermath[i].cause == "rst-lost" {
 				f.fault = c.Fault
 			}
-			f.settle = append(f.settle, q.commands(c)...)
+			for i := range c.Settle {
+				f.settle = append(f.settle, q.command(&c.Settle[i]))
+			}
 		}
 	}
 	if f.verdict.certainty == report.Certain {
 		return
+	}
+	if f.settle == nil {
+		f.settle = f.mem.settles.take(8)
 	}
 	best := -1
 	for i := range f.stories {
@@ -44,8 +49,8 @@ func (q *asked) dress(f *finding, about string) {
 		if !ok || s.cost()-best > 25 {
 			continue
 		}
-		for _, x := range q.commands(c) {
-			if !slices.Contains(f.settle, x) {
+		for j := range c.Settle {
+			if x := q.command(&c.Settle[j]); !slices.Contains(f.settle, x) {
 				f.settle = append(f.settle, x)
 			}
 		}
@@ -59,27 +64,22 @@ func (q *asked) dress(f *finding, about string) {
 	}
 }
 
-// commands fills the names of the two ends in.
-func (q *asked) commands(c *Cause) []report.Settle {
-	if len(c.Settle) == 0 {
-		return nil
-	}
+// command fills the names of the two ends in.
+func (q *asked) command(of *report.Settle) report.Settle {
+	s := *of
 	srv := &q.c.Ends[flow.Listener]
-	ipv6 := !srv.Addr.Is4()
-	client, port := q.c.Ends[flow.Opener].Addr.String(), strconv.Itoa(int(srv.Port))
-	out := make([]report.Settle, 0, len(c.Settle))
-	for _, s := range c.Settle {
-		if ipv6 { // tcp[…] reads no IPv6 header
-			s.Command = strings.ReplaceAll(s.Command, "'host CLIENT and port PORT and tcp[tcpflags] & tcp-rst != 0'", "host CLIENT and port PORT")
-			s.Command = strings.ReplaceAll(s.Command, "'tcp[tcpflags] & tcp-rst != 0'", "host CLIENT and port PORT")
-		}
-		if strings.Contains(s.If, "LOSING") {
-			s.If = strings.ReplaceAll(s.If, "LOSING", q.losing())
-		}
-		s.Command = fill(s.Command, client, port)
-		out = append(out, s)
+	if !srv.Addr.Is4() { // tcp[…] reads no IPv6 header
+		s.Command = strings.ReplaceAll(s.Command, "'host CLIENT and port PORT and tcp[tcpflags] & tcp-rst != 0'", "host CLIENT and port PORT")
+		s.Command = strings.ReplaceAll(s.Command, "'tcp[tcpflags] & tcp-rst != 0'", "host CLIENT and port PORT")
 	}
-	return out
+	if strings.Contains(s.If, "LOSING") {
+		s.If = strings.ReplaceAll(s.If, "LOSING", q.losing())
+	}
+	if strings.Contains(s.Command, "CLIENT") || strings.Contains(s.Command, "PORT") {
+		s.Command = strings.ReplaceAll(s.Command, "CLIENT", q.c.Ends[flow.Opener].Addr.String())
+		s.Command = strings.ReplaceAll(s.Command, "PORT", strconv.Itoa(int(srv.Port)))
+	}
+	return s
 }
 
 // losing names the kernels that lose the ISN which TIME_WAIT chooses, for the family

@@ -6,7 +6,6 @@ package diagnose
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -354,4 +353,4 @@ func endpoints(c *flow.Connection) report.Flow {
 	return report.Flow{Client: c.Ends[flow.Opener].Endpoint.String(), Server: c.Ends[flow.Listener].Endpoint.String()}
 }
 
-func connID(c *flow.Connection) string { return fmt.Sprintf("c%d", c.ID) }
+func connID(c *flow.Connection) string { return "c" + strconv.FormatUint(c.ID, 10) }

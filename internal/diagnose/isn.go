@@ -119,7 +119,7 @@ func (x *isnReading) inheritedEvidence() report.Evidence {
 	case kernel.Yes:
 		ev.Says = fmt.Sprintf("the SYN-ACK's ISN %s is the old snd_nxt %s + 65537", x.isn, x.sndNxt.Num)
 	case kernel.No:
-		ev.Says = fmt.Sprintf("the SYN-ACK's ISN %s is not the old snd_nxt %s + 65537 = %s", x.isn, x.sndNxt.Num, x.want.Num)
+		ev.Says = "the SYN-ACK's ISN " + x.isn.String() + " is not the old snd_nxt " + x.sndNxt.Num.String() + " + 65537 = " + x.want.Num.String()
 	case kernel.Unknown:
 		ev.Says = fmt.Sprintf("whether the ISN %s is the old snd_nxt + 65537 cannot be told: the capture does not show the last byte that the server sent", x.isn)
 	}

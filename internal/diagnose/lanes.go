@@ -251,10 +251,11 @@ func (f *finding) best() *story {
 // holds adds what the end that was asked held of the old connection until it answered
 // with a SYN-ACK, as the first story that stands has it.
 func (f *finding) holds(l *lane) {
-	q, s := *f.q, f.best()
-	if len(q.holds) == 0 {
+	if len(f.q.holds) == 0 {
 		return
 	}
+	q, s := f.mem.askeds.one(), f.best()
+	*q = *f.q
 	h, p, sv := q.holds[0], q.server.likeliest(nil), obeyed
 	if s != nil && f.question != "port-taken-over" {
 		h, sv = q.heldBy(s), survivalOf(s)

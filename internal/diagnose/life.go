@@ -24,7 +24,8 @@ type life struct {
 }
 
 func (e *Engine) newLife(c *flow.Connection) *life {
-	l := &life{e: e, c: c, frames: e.mem.frames.take(2 + len(c.Troubles) + len(c.Frames))}
+	l := e.mem.lifes.one()
+	*l = life{e: e, c: c, frames: e.mem.frames.take(2 + len(c.Troubles) + len(c.Frames))}
 	for _, s := range []flow.Side{flow.Opener, flow.Listener} {
 		if at := &c.Ends[s]; at.ISN.Seen() && !at.ISNImplied {
 			f := handshakeFrame(c, s)
@@ -145,7 +146,9 @@ func (l *life) left(p flow.Point) time.Duration { return time.Duration(l.e.captu
 // finding begins a finding of this connection; actor is the side whose doing is asked
 // about.
 func (l *life) finding(question string, actor flow.Side, at flow.Point, frames ...uint64) *finding {
-	return &finding{mem: l.e.mem, question: question, c: l.c, actor: actor, time: at.Time, frames: frameList(frames...)}
+	f := l.e.mem.findings.one()
+	*f = finding{mem: l.e.mem, question: question, c: l.c, actor: actor, time: at.Time, frames: frameList(frames...)}
+	return f
 }
 
 // finish judges the stories and dresses the finding.
@@ -158,7 +161,8 @@ func (l *life) finish(f *finding, ss *stories) *finding {
 		ss.list[i].tell()
 	}
 	f.stories = ss.list
-	q := &asked{e: l.e, c: l.c, p: l.c}
+	q := l.e.mem.askeds.one()
+	q.e, q.c, q.p = l.e, l.c, l.c
 	q.dress(f, name(f.actor))
 	f.settleRoles()
 	if f.verdict.certainty == report.Open {

@@ -355,7 +355,8 @@ func firstSYN(c *flow.Connection) (flow.Frame, []flow.Frame) {
 // answer asks the question that the round's reply raises.
 func (q *asked) answer() *finding {
 	r := q.r()
-	f := &finding{mem: q.e.mem, c: q.c, past: q.chain(), time: q.now(), frames: r.frames()}
+	f := q.e.mem.findings.one()
+	*f = finding{mem: q.e.mem, c: q.c, past: q.chain(), time: q.now(), frames: r.frames()}
 	var ss *stories
 	switch r.kind {
 	case kernel.ReplySYNACK:

@@ -38,7 +38,7 @@ func (l *life) reset() *finding {
 		f.frames = append(f.frames, q.trigger.Frame)
 	}
 	f.frames = append(f.frames, q.r.Frame)
-	f.asks = fmt.Sprintf("Why did the %s reset the connection in frame %d?", name(q.x), q.r.Frame)
+	f.asks = "Why did the " + name(q.x) + " reset the connection in frame " + decimal(q.r.Frame) + "?"
 	ss := l.e.stories()
 	switch {
 	case q.damaged(ss), q.ignored(ss), q.bypassed(ss):
@@ -78,7 +78,8 @@ func (l *life) resetCase() *resetCase {
 	if r == nil {
 		return nil
 	}
-	q := &resetCase{life: l, r: r, x: r.From, y: r.From.Other(), before: l.e.mem.asOf(l.c, r.Frame), bare: !has(r, segment.ACK)}
+	q := l.e.mem.resets.one()
+	*q = resetCase{life: l, r: r, x: r.From, y: r.From.Other(), before: l.e.mem.asOf(l.c, r.Frame), bare: !has(r, segment.ACK)}
 	ex, ey := q.end(q.x), q.end(q.y)
 	was := &q.before.Ends[q.x]
 	q.exact = !was.SndNxt.Seen() || r.Seq == was.SndNxt.Num || was.FIN.Seen() && r.Seq == was.FIN.Num.Add(^uint32(0))
@@ -413,7 +414,7 @@ func (q *resetCase) aborted(ss *stories) {
 	if q.gaveUp(ss) {
 		return
 	}
-	form := note(fmt.Sprintf("the RST carries ACK, seq %s where the %s's numbers stood and ack %s: a live socket sent it", q.r.Seq, name(q.x), q.r.Ack), q.r.Frame)
+	form := note("the RST carries ACK, seq "+q.r.Seq.String()+" where the "+name(q.x)+"'s numbers stood and ack "+q.r.Ack.String()+": a live socket sent it", q.r.Frame)
 	received := ey.Bytes > 0
 	dataFirstAcked := received && q.r.Ack.After(q.before.Ends[q.x].RcvNxt.Num) && q.before.Ends[q.x].RcvNxt.Seen()
 	nothing := ex.Bytes == 0 && ey.Bytes == 0 && !q.c.MidStream
@@ -427,17 +428,17 @@ func (q *resetCase) aborted(ss *stories) {
 			verdict: "The client connected and dropped the connection without sending a byte: a health check that closes with a RST (SO_LINGER 0) to leave no TIME_WAIT."})
 	}
 	how := story{cause: "aborted-by-application", stands: report.StaysOpen, evidence: []report.Evidence{form},
-		says:    fmt.Sprintf("The %s's application ended the connection abruptly.", name(q.x)),
-		verdict: fmt.Sprintf("The %s's application ended the connection abruptly: its socket was alive and sent the RST itself.", name(q.x))}
+		says:    "The " + name(q.x) + "'s application ended the connection abruptly.",
+		verdict: "The " + name(q.x) + "'s application ended the connection abruptly: its socket was alive and sent the RST itself."}
 	linger := story{cause: "linger-zero", stands: report.StaysOpen, says: "The application closed with SO_LINGER 0, which resets instead of closing."}
 	unread := story{cause: "closed-with-unread-data", stands: report.StaysOpen, says: "The application closed while data that had arrived was still unread: Linux then resets, so that the peer knows."}
 	switch {
 	case !received:
-		unread = ruledOut("closed-with-unread-data", fmt.Sprintf("The %s sent no data that could have been left unread.", name(q.y)), noteNo(fmt.Sprintf("no byte of the %s is in the capture", name(q.y)), q.r.Frame))
+		unread = ruledOut("closed-with-unread-data", "The "+name(q.y)+" sent no data that could have been left unread.", noteNo("no byte of the "+name(q.y)+" is in the capture", q.r.Frame))
 		how.assumes = []Assumption{assumeOtherAbort}
 	case dataFirstAcked && !q.yFIN:
-		unread.evidence = []report.Evidence{form, note(fmt.Sprintf("the RST is the first to acknowledge what the %s sent last", name(q.y)), q.r.Frame)}
-		unread.verdict = fmt.Sprintf("The %s's application closed while the data of the %s that had just arrived was unread: Linux then sends a RST instead of a FIN. The RST is the first segment that acknowledges that data.", name(q.x), name(q.y))
+		unread.evidence = []report.Evidence{form, note("the RST is the first to acknowledge what the "+name(q.y)+" sent last", q.r.Frame)}
+		unread.verdict = "The " + name(q.x) + "'s application closed while the data of the " + name(q.y) + " that had just arrived was unread: Linux then sends a RST instead of a FIN. The RST is the first segment that acknowledges that data."
 		linger.assumes, how.assumes = []Assumption{assumeLingerThen}, []Assumption{assumeAbortThen}
 		if ex.Bytes > 0 { // one that answers delays its ACKs: it may have read, and then aborted
 			unread.assumes, linger.assumes, how.assumes = []Assumption{assumeUnread}, []Assumption{assumeLinger}, []Assumption{assumeOtherAbort}

@@ -129,7 +129,8 @@ func (e *Engine) ask(c *flow.Connection, rounds []round, i int) *asked {
 		p = p.Previous
 	}
 	srv, cli := &c.Ends[flow.Listener], &c.Ends[flow.Opener]
-	q := &asked{e: e, c: c, whole: p, rounds: rounds, i: i, es: sideOf(p, srv.Endpoint), ipv6: !srv.Addr.Is4()}
+	q := e.mem.askeds.one()
+	*q = asked{e: e, c: c, whole: p, rounds: rounds, i: i, es: sideOf(p, srv.Endpoint), ipv6: !srv.Addr.Is4()}
 	q.p = e.mem.asOf(p, q.firstSYN())
 	q.p.Relative = p.Relative || c.Relative
 	p = q.p

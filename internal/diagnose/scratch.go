@@ -23,6 +23,12 @@ type scratch struct {
 	tws      slab[timewait.Case]
 	lives    slab[live.Case]
 	segments slab[segment.Segment]
+	askeds   slab[asked]
+	findings slab[finding]
+	lifes    slab[life]
+	resets   slab[resetCase]
+	settles  slab[report.Settle]
+	strings  slab[string]
 	rungs    slab[rung]
 	steps    slab[report.Step]
 	fields   slab[fieldsRoom]
@@ -43,6 +49,12 @@ func (m *scratch) reset() {
 	m.tws.reset()
 	m.lives.reset()
 	m.segments.reset()
+	m.askeds.reset()
+	m.findings.reset()
+	m.lifes.reset()
+	m.resets.reset()
+	m.settles.reset()
+	m.strings.reset()
 	m.rungs.reset()
 	m.steps.reset()
 	m.fields.reset()

@@ -40,9 +40,9 @@ func (s *trait) evidence() report.Evidence {
 		how = "fair"
 	}
 	if s.weight < 0 {
-		return noteNo(fmt.Sprintf("%s: a %s sign that it is the sender's own", s.says(), how), s.frames[:]...)
+		return noteNo(s.says()+": a "+how+" sign that it is the sender's own", s.frames[:]...)
 	}
-	return note(fmt.Sprintf("%s: a %s sign of another sender", s.says(), how), s.frames[:]...)
+	return note(s.says()+": a "+how+" sign of another sender", s.frames[:]...)
 }
 
 // shownIn are the frames that show a trait.

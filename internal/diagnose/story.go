@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
@@ -288,6 +289,9 @@ func (s *story) report() report.Cause {
 	}
 	return out
 }
+
+// decimal writes a number, such as that of a frame.
+func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
 
 func plural(n int) string {
 	if n == 1 {

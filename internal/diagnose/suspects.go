@@ -3,7 +3,6 @@ package diagnose
 import (
 	"fmt"
 	"math/bits"
-	"strings"
 
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
 )
@@ -303,12 +302,4 @@ func keepsISN(ipv6 bool) *kernel.Behaviour {
 		return &kernel.KeepsISN6
 	}
 	return &kernel.KeepsISN
-}
-
-// fill puts the ends' names into a command of the vocabulary.
-func fill(command, client, port string) string {
-	if !strings.Contains(command, "CLIENT") && !strings.Contains(command, "PORT") {
-		return command
-	}
-	return strings.ReplaceAll(strings.ReplaceAll(command, "CLIENT", client), "PORT", port)
 }
