@@ -125,11 +125,11 @@ func (q *asked) tryTimeWait(ss *stories, h holding, sv survival) bool {
 	if c := sample.asked; c != nil {
 		sample.bySeq, sample.byTS = timewait.SeqAfter(c), timewait.TimestampNewer(c)
 	}
-	q.addTimeWait(ss, h, sample, fit, against, unsure, wrongISN, sv)
+	q.addTimeWait(ss, h, &sample, fit, against, unsure, wrongISN, sv)
 	return true
 }
 
-func (q *asked) addTimeWait(ss *stories, h holding, a acceptance, fit []kernel.Profile, against int, unsure bool, wrongISN int, sv survival) {
+func (q *asked) addTimeWait(ss *stories, h holding, a *acceptance, fit []kernel.Profile, against int, unsure bool, wrongISN int, sv survival) {
 	p := q.p.Ends[q.es.Other()]
 	seqFrames := []uint64{q.r().syn.Frame, p.FIN.Frame}
 	bySeq := evidence(a.bySeq, "net/ipv4/tcp_minisocks.c tcp_timewait_state_process", seqFrames...)
@@ -138,7 +138,7 @@ func (q *asked) addTimeWait(ss *stories, h holding, a acceptance, fit []kernel.P
 	s := story{assumes: append(sv.assumes(), h.assumes...), against: against, kernels: fit,
 		evidence: []report.Evidence{note(h.why, h.frames...), bySeq}}
 	s.evidence = append(s.evidence, a.st.perhapsRearmed()...)
-	if a.byTS.Because() != "" && q.r().syn.HasTS {
+	if byTS.Says != "" && q.r().syn.HasTS {
 		s.evidence = append(s.evidence, byTS)
 	}
 	s.evidence = append(s.evidence, q.inheritedEvidence(), q.worth())
@@ -149,7 +149,6 @@ func (q *asked) addTimeWait(ss *stories, h holding, a acceptance, fit []kernel.P
 	for _, cause := range []string{"time-wait-sequence", "time-wait-timestamp"} {
 		x := s
 		x.cause = cause
-		x.says, x.verdict = q.timeWaitWords(cause, a, age)
 		if bad, ev := q.notThisTest(cause, a, bySeq, byTS); bad != "" {
 			ss.add(ruledOut(cause, bad, ev...))
 			continue
@@ -158,6 +157,7 @@ func (q *asked) addTimeWait(ss *stories, h holding, a acceptance, fit []kernel.P
 			ss.add(ruledOut(cause, q.timeWaitRefuted(wrongISN), q.inheritedEvidence(), q.worth()))
 			continue
 		}
+		x.says, x.verdict = q.timeWaitWords(cause, a, age)
 		q.finishTimeWait(ss, x, a, unsure)
 	}
 }
@@ -175,7 +175,7 @@ func (q *asked) droppedEarlier(ss *stories, h holding) {
 }
 
 // finishTimeWait weighs a course in TIME_WAIT by its ISN and adds it.
-func (q *asked) finishTimeWait(ss *stories, x story, a acceptance, unsure bool) {
+func (q *asked) finishTimeWait(ss *stories, x story, a *acceptance, unsure bool) {
 	x.stands = report.StaysOpen
 	x.proven = q.isn.inherits == kernel.Yes && len(x.assumes) == 0 && !unsure && !q.omitted()
 	if q.isn.inherits != kernel.Yes {
@@ -259,7 +259,7 @@ func (q *asked) mismatch(fit []kernel.Profile) []Assumption {
 }
 
 // notThisTest tells why a cause is not the test that let the SYN in.
-func (q *asked) notThisTest(cause string, a acceptance, bySeq, byTS report.Evidence) (string, []report.Evidence) {
+func (q *asked) notThisTest(cause string, a *acceptance, bySeq, byTS report.Evidence) (string, []report.Evidence) {
 	if cause == "time-wait-sequence" {
 		if a.bySeq.Answer == kernel.No {
 			return "The SYN's sequence number is not after rcv_nxt: " + a.bySeq.Because() + ".", []report.Evidence{bySeq}
@@ -290,22 +290,22 @@ func (v *hostView) words() string {
 	return "the kernels that keep it"
 }
 
-func (q *asked) timeWaitWords(cause string, a acceptance, age time.Duration) (says, verdict string) {
+func (q *asked) timeWaitWords(cause string, a *acceptance, age time.Duration) (says, verdict string) {
 	syn := &q.r().syn
-	why := fmt.Sprintf("its seq %s is after rcv_nxt %s", syn.Seq, a.st.tw.RcvNxt.Num)
+	newer := ""
+	if a.byTS.Answer == kernel.Yes {
+		newer = ", and its TSval is newer too"
+	}
+	why := "its seq " + syn.Seq.String() + " is after rcv_nxt " + a.st.tw.RcvNxt.String() + newer
 	if cause == "time-wait-timestamp" {
-		why = fmt.Sprintf("its TSval %s is newer than ts_recent %s, though its seq is not after rcv_nxt", syn.TSVal, a.st.tw.TSRecent.Num)
-	} else if a.byTS.Answer == kernel.Yes {
-		why += ", and its TSval is newer too"
+		why = "its TSval " + syn.TSVal.String() + " is newer than ts_recent " + a.st.tw.TSRecent.String() + ", though its seq is not after rcv_nxt"
 	}
 	says = fmt.Sprintf("The server accepted the SYN in TIME_WAIT, %.3f s after it was armed: %s.", age.Seconds(), why)
-	verdict = "The server still held TIME_WAIT and let the SYN replace it: " + why + "."
-	if q.isn.inherits == kernel.Yes {
-		verdict += " The SYN-ACK's ISN, the old snd_nxt + 65537, proves it."
-	} else {
-		verdict += " Some kernels lose the ISN that would prove it: " + q.losing() + "."
+	proof := "The SYN-ACK's ISN, the old snd_nxt + 65537, proves it."
+	if q.isn.inherits != kernel.Yes {
+		proof = "Some kernels lose the ISN that would prove it: " + q.losing() + "."
 	}
-	return says, verdict
+	return says, "The server still held TIME_WAIT and let the SYN replace it: " + why + ". " + proof
 }
 
 // worth says what the comparison with snd_nxt + 65537 is worth.

@@ -150,14 +150,6 @@ func cost(as []Assumption) int {
 	return n
 }
 
-func says(as []Assumption) []string {
-	out := make([]string, 0, len(as))
-	for _, a := range as {
-		out = append(out, a.Says)
-	}
-	return out
-}
-
 func unseen(as []Assumption) bool {
 	for _, a := range as {
 		if a.Unseen {

@@ -11,7 +11,7 @@ import (
 // behindBox: which of the two tests let the SYN in depends on its numbers as the
 // server saw them. A capture taken at the client's side cannot know them where a
 // box in between may rewrite sequence numbers and either test would do with others.
-func (q *asked) behindBox(a acceptance) bool {
+func (q *asked) behindBox(a *acceptance) bool {
 	return a.byTS.Answer == kernel.Yes && q.atClient()
 }
 

@@ -349,8 +349,12 @@ func findSame(fs []*finding, f *finding) *finding {
 }
 
 // endpoints words the two ends of an attempt.
-func endpoints(c *flow.Connection) report.Flow {
-	return report.Flow{Client: c.Ends[flow.Opener].Endpoint.String(), Server: c.Ends[flow.Listener].Endpoint.String()}
+func (m *scratch) endpoints(c *flow.Connection) report.Flow {
+	word := func(s flow.Side) string {
+		var room [64]byte
+		return m.text(appendEndpoint(room[:0], c.Ends[s].Endpoint))
+	}
+	return report.Flow{Client: word(flow.Opener), Server: word(flow.Listener)}
 }
 
 func connID(c *flow.Connection) string { return "c" + strconv.FormatUint(c.ID, 10) }

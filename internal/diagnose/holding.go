@@ -157,9 +157,23 @@ func (n numbers) socket(s live.State) live.Socket {
 func (m *scratch) holdingsOf(c *flow.Connection, s flow.Side, before uint64, who string) []holding {
 	out := m.holdingsAt(c, s, before)
 	for i := range out {
-		out[i].why = named(out[i].why, who)
+		out[i].why = m.named(out[i].why, who)
 	}
 	return out
+}
+
+// named is the function of that name, once for each of the few dozen sentences there are.
+func (m *scratch) named(why, who string) string {
+	key := [2]string{why, who}
+	s, ok := m.whys[key]
+	if !ok {
+		if m.whys == nil {
+			m.whys = map[[2]string]string{}
+		}
+		s = named(why, who)
+		m.whys[key] = s
+	}
+	return s
 }
 
 // named puts the two ends' parts into a sentence that speaks of "it", "this end"

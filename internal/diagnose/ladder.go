@@ -113,7 +113,7 @@ func appendRungs(out []rung, c *flow.Connection, n int, f *finding) []rung {
 	for _, m := range marksOf(c, marks[:0]) {
 		if m.Seen() && slices.Contains(f.frames, m.Frame) && !kept.has(m.Frame) {
 			kept = append(kept, m.Frame)
-			out = append(out, rung{report.Step{Frame: m.Frame, From: name(m.from), Note: fmt.Sprintf(m.says, m.Num), Asked: true, Incarnation: n}, m.Time})
+			out = append(out, rung{report.Step{Frame: m.Frame, From: name(m.from), Note: m.says + m.Num.String(), Asked: true, Incarnation: n}, m.Time})
 		}
 	}
 	return out
@@ -133,7 +133,7 @@ type movedMark struct {
 
 // marksOf lists the marks of a connection that stand for frames that were not kept.
 func marksOf(c *flow.Connection, out []movedMark) []movedMark {
-	const acks, sends = "acknowledges up to %s", "sends up to %s"
+	const acks, sends = "acknowledges up to ", "sends up to "
 	for _, s := range []flow.Side{flow.Opener, flow.Listener} {
 		e := &c.Ends[s]
 		for _, m := range []movedMark{{e.RcvNxt, s, acks}, {e.SndNxt, s, sends}} {

@@ -65,12 +65,12 @@ func (l *lane) finish() []report.Span {
 
 // lanes tells the states of both ends, over the ladder's time.
 func (f *finding) lanes(conns []*flow.Connection, t stretch) []report.Lane {
-	var out []report.Lane
+	out := f.mem.lanes.take(2)
 	for _, s := range []flow.Side{flow.Opener, flow.Listener} {
-		l := &lane{mem: f.mem, t: t, spans: f.mem.spans.take(8)}
+		l := lane{mem: f.mem, t: t, spans: f.mem.spans.take(8)}
 		end := f.c.Ends[s].Endpoint
 		for _, c := range conns {
-			f.lane(l, c, end)
+			f.lane(&l, c, end)
 		}
 		if spans := l.finish(); len(spans) > 0 {
 			out = append(out, report.Lane{End: name(s), Spans: spans})

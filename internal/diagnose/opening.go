@@ -3,6 +3,7 @@ package diagnose
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
@@ -413,10 +414,12 @@ func (q *asked) sinceWords() string {
 
 // seconds words a duration as people read captures: "17.0 s", "0.123 s".
 func seconds(d time.Duration) string {
+	digits := 3
 	if d >= 10*time.Second || d <= -10*time.Second {
-		return fmt.Sprintf("%.1f s", d.Seconds())
+		digits = 1
 	}
-	return fmt.Sprintf("%.3f s", d.Seconds())
+	var room [32]byte
+	return string(append(strconv.AppendFloat(room[:0], d.Seconds(), 'f', digits, 64), " s"...))
 }
 
 // chain lists the connections before the attempt, oldest first, from the one that
@@ -472,5 +475,6 @@ func (q *asked) openerLine(syn *flow.Frame, p *flow.End) (report.Warning, bool) 
 		return report.Warning{}, false
 	}
 	return report.Warning{Code: "opener-isn-off-line", Frame: syn.Frame,
-		Says: fmt.Sprintf("the client's ISNs %s (frame %d) and %s (frame %d) do not lie on one clock line of 15.625 million a second: another opener, a rewritten number, or about 2 GB sent that the capture does not show", p.ISN.Num, p.ISN.Frame, syn.Seq, syn.Frame)}, true
+		Says: "the client's ISNs " + p.ISN.Num.String() + " (frame " + decimal(p.ISN.Frame) + ") and " + syn.Seq.String() + " (frame " + decimal(syn.Frame) +
+			") do not lie on one clock line of 15.625 million a second: another opener, a rewritten number, or about 2 GB sent that the capture does not show"}, true
 }

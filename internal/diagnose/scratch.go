@@ -33,10 +33,14 @@ type scratch struct {
 	steps    slab[report.Step]
 	fields   slab[fieldsRoom]
 	spans    slab[report.Span]
+	lanes    slab[report.Lane]
+	traits   slab[trait]
 	points   slab[report.ClockPoint]
 	texts    slab[byte]
 	outcomes []timewait.Outcome // of the decision that is read at the moment
-	dates    dateCache          // stays
+	// What stays.
+	dates dateCache
+	whys  map[[2]string]string // see named
 }
 
 // reset forgets everything.
@@ -59,6 +63,8 @@ func (m *scratch) reset() {
 	m.steps.reset()
 	m.fields.reset()
 	m.spans.reset()
+	m.lanes.reset()
+	m.traits.reset()
 	m.points.reset()
 	m.texts.reset()
 }

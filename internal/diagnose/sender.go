@@ -128,9 +128,9 @@ func (q *resetCase) oddForOthers(ss *stories, found []trait, cost int) {
 
 // traits lists what the RST shows of its sender, what speaks for another machine first.
 func (q *resetCase) traits() []trait {
-	var out []trait
-	for _, look := range []func() []trait{q.otherSide, q.hardware, q.timeToLive, q.checksum, q.form, q.identification, q.tooSoon, q.goesOn} {
-		out = append(out, look()...)
+	out := q.e.mem.traits.take(10)
+	for _, look := range []func([]trait) []trait{q.otherSide, q.hardware, q.timeToLive, q.checksum, q.form, q.identification, q.tooSoon, q.goesOn} {
+		out = look(out)
 	}
 	slices.SortStableFunc(out, func(a, b trait) int { return cmp.Compare(b.weight, a.weight) })
 	return out
@@ -138,24 +138,24 @@ func (q *resetCase) traits() []trait {
 
 // otherSide looks whether the RST passed the box that translates the connection, where
 // the capture shows both of its sides: one that is not on the sender's side was made by the box.
-func (q *resetCase) otherSide() []trait {
+func (q *resetCase) otherSide(out []trait) []trait {
 	x := q.e.sides[q.c.ID]
 	if x == nil || q.e.capture.Misses {
-		return nil
+		return out
 	}
 	own := q.c.First.Frame < x.First.Frame // the client's side of the box
 	if own == (q.x == flow.Opener) {
-		return nil // this is the sender's own side
+		return out // this is the sender's own side
 	}
 	o, l := &x.Ends[flow.Opener], &x.Ends[flow.Listener]
 	if r := x.Ends[q.x].RST; r.Seen() {
-		return []trait{{func() string {
+		return append(out, trait{func() string {
 			return fmt.Sprintf("the RST is also on the %s's side of the translation (%s → %s)", name(q.x), o.Endpoint, l.Endpoint)
-		}, shownIn(r.Frame, q.r.Frame), -fairTrait}}
+		}, shownIn(r.Frame, q.r.Frame), -fairTrait})
 	}
-	return []trait{{func() string {
+	return append(out, trait{func() string {
 		return fmt.Sprintf("on the %s's side of the translation (%s → %s) there is no RST", name(q.x), o.Endpoint, l.Endpoint)
-	}, shownIn(q.r.Frame, x.LastSeen.Frame), alienTrait}}
+	}, shownIn(q.r.Frame, x.LastSeen.Frame), alienTrait})
 }
 
 // beside calls f for each frame of the RST's sender, no RST itself, of which it is known what
@@ -172,28 +172,27 @@ func (q *resetCase) beside(f func(fr *flow.Frame, w *wire) bool) {
 
 // hardware: the frame of the RST came from another neighbour on the link than that
 // end's other frames.
-func (q *resetCase) hardware() []trait {
+func (q *resetCase) hardware(out []trait) []trait {
 	r, ok := q.e.notes.wires.of(q.r.Frame)
 	if !ok || r.SrcMAC == (segment.MAC{}) {
-		return nil
+		return out
 	}
-	var differs []trait
 	q.beside(func(f *flow.Frame, w *wire) bool {
 		if w.SrcMAC == (segment.MAC{}) {
 			return false
 		}
-		if w.SrcMAC != r.SrcMAC {
-			differs = []trait{{func() string {
-				return fmt.Sprintf("its frame comes from %s on the link, the %s's other frames from %s", r.SrcMAC, name(q.x), w.SrcMAC)
-			}, shownIn(q.r.Frame, f.Frame), alienTrait}}
+		if mac := w.SrcMAC; mac != r.SrcMAC {
+			out = append(out, trait{func() string {
+				return fmt.Sprintf("its frame comes from %s on the link, the %s's other frames from %s", r.SrcMAC, name(q.x), mac)
+			}, shownIn(q.r.Frame, f.Frame), alienTrait})
 		}
 		return true
 	})
-	return differs
+	return out
 }
 
 // timeToLive compares the RST's TTL with that of the end's other frames.
-func (q *resetCase) timeToLive() []trait {
+func (q *resetCase) timeToLive(out []trait) []trait {
 	ttl, frame := q.end(q.x).TTL, q.end(q.x).ISN.Frame
 	for i := range q.frames {
 		if f := &q.frames[i]; f.From == q.x && !has(f, segment.RST) && f.TTL != 0 {
@@ -201,42 +200,44 @@ func (q *resetCase) timeToLive() []trait {
 		}
 	}
 	if ttl == 0 || q.r.TTL == 0 || q.end(q.x).Segments < 2 {
-		return nil
+		return out
 	}
-	if q.r.TTL != ttl {
-		return []trait{{func() string {
-			return fmt.Sprintf("its TTL is %d, the %s's other segments have %d", q.r.TTL, name(q.x), ttl)
-		}, shownIn(q.r.Frame, frame), alienTrait}}
+	if own := ttl; q.r.TTL != own {
+		return append(out, trait{func() string {
+			return fmt.Sprintf("its TTL is %d, the %s's other segments have %d", q.r.TTL, name(q.x), own)
+		}, shownIn(q.r.Frame, frame), alienTrait})
 	}
-	return []trait{{func() string { return fmt.Sprintf("the RST has the TTL %d of the %s's other segments", ttl, name(q.x)) }, shownIn(q.r.Frame, frame), -1}}
+	return append(out, trait{func() string {
+		return fmt.Sprintf("the RST has the TTL %d of the %s's other segments", q.r.TTL, name(q.x))
+	}, shownIn(q.r.Frame, frame), -1})
 }
 
 // checksum: the machine that captures leaves the checksums of its own segments to the network
 // card, so that a partial one was made there; and one that is wrong no stack makes.
-func (q *resetCase) checksum() []trait {
+func (q *resetCase) checksum(out []trait) []trait {
 	r, ok := q.e.notes.wires.of(q.r.Frame)
 	if !ok {
-		return nil
+		return out
 	}
 	if r.TCPCheck == segment.CheckPartial {
-		return []trait{{func() string {
+		return append(out, trait{func() string {
 			return fmt.Sprintf("its checksum was left to the network card: the capture was taken on the %s, and its own TCP made the RST", name(q.x))
-		}, shownIn(q.r.Frame), -20}}
+		}, shownIn(q.r.Frame), -20})
 	}
-	var out []trait
+	before := len(out)
 	q.beside(func(f *flow.Frame, w *wire) bool {
 		switch {
 		case r.TCPCheck == segment.CheckBad && w.TCPCheck == segment.CheckGood:
-			out = []trait{{func() string {
+			out = append(out, trait{func() string {
 				return fmt.Sprintf("its checksum is wrong and those of the %s's other segments are right: no end takes it", name(q.x))
-			}, shownIn(q.r.Frame, f.Frame), 8}}
+			}, shownIn(q.r.Frame, f.Frame), 8})
 		case !q.bare && r.TCPCheck == segment.CheckGood && w.TCPCheck == segment.CheckPartial:
 			// tcp_transmit_skb leaves it to the card in every segment of a socket.
-			out = []trait{{func() string {
+			out = append(out, trait{func() string {
 				return fmt.Sprintf("its checksum is complete, and the %s's own TCP, on the machine of the capture, leaves it to the network card", name(q.x))
-			}, shownIn(q.r.Frame, f.Frame), 12}}
+			}, shownIn(q.r.Frame, f.Frame), 12})
 		}
-		return out != nil
+		return len(out) > before
 	})
 	return out
 }
@@ -259,25 +260,24 @@ func (q *resetCase) linux() bool {
 // form compares what the RST carries with what an end's kernel puts into one. A socket that
 // is alive sends it as any segment, with its timestamps and its window (tcp_send_active_reset);
 // a host without a socket sends neither (tcp_v4_send_reset).
-func (q *resetCase) form() []trait {
+func (q *resetCase) form(out []trait) []trait {
 	x, y, at := q.end(q.x), q.end(q.y), shownIn(q.r.Frame)
 	if q.bare {
 		switch {
 		case q.r.HasTS:
-			return []trait{{func() string {
+			return append(out, trait{func() string {
 				return "it carries no ACK and yet timestamps, which a host without a socket no longer knows"
-			}, at, 6}}
+			}, at, 6})
 		case q.r.Window != 0 && !q.r.Doubt.Has(segment.WindowUnsaid):
-			return []trait{{func() string {
+			return append(out, trait{func() string {
 				return fmt.Sprintf("it carries no ACK and a window of %d; a host without a socket sets none", q.r.Window)
-			}, at, 8}}
+			}, at, 8})
 		}
-		return nil
+		return out
 	}
 	if !q.opened() || !q.exact || q.r.OptionsCut || x.OptionsCut {
-		return nil
+		return out
 	}
-	var out []trait
 	both := x.HasTS && y.HasTS && (x.TSOffered && y.TSOffered || q.c.MidStream)
 	switch {
 	case both && !q.r.HasTS && q.linux():
@@ -289,7 +289,7 @@ func (q *resetCase) form() []trait {
 			return "it carries no timestamp, as all segments of the connection do (a RST should: RFC 7323 §3.2)"
 		}, at, 4})
 	case both:
-		out = append(out, q.clock()...)
+		out = q.clock(out)
 	}
 	if q.r.Window == 0 && !q.r.Doubt.Has(segment.WindowUnsaid) && q.linux() && (x.LastWindow > 0 || !x.HasLastWindow) {
 		out = append(out, trait{func() string {
@@ -300,27 +300,27 @@ func (q *resetCase) form() []trait {
 }
 
 // clock holds the RST's TSval against the one that the end's handshake began with.
-func (q *resetCase) clock() []trait {
+func (q *resetCase) clock(out []trait) []trait {
 	x := q.end(q.x)
 	if !x.TSOffered || x.ISNImplied {
-		return nil
+		return out
 	}
 	elapsed := q.r.Point().Since(x.ISN.Point)
 	a, b := flow.TSSample{TSVal: x.FirstTSVal, Point: x.ISN.Point}, flow.TSSample{TSVal: q.r.TSVal, Point: q.r.Point()}
 	at := shownIn(q.r.Frame, x.ISN.Frame)
 	switch {
 	case elapsed < 0 || elapsed > time.Hour:
-		return nil
+		return out
 	case oneLine(a, b, elapsed):
 		w := -5 // a box may copy the last one
 		if elapsed > time.Second {
 			w = -10
 		}
-		return []trait{{func() string { return fmt.Sprintf("its TSval %s goes on with the %s's clock", q.r.TSVal, name(q.x)) }, at, w}}
+		return append(out, trait{func() string { return fmt.Sprintf("its TSval %s goes on with the %s's clock", q.r.TSVal, name(q.x)) }, at, w})
 	}
-	return []trait{{func() string {
+	return append(out, trait{func() string {
 		return fmt.Sprintf("its TSval %s is not on the %s's clock, which began at %s %s before", q.r.TSVal, name(q.x), x.FirstTSVal, seconds(elapsed))
-	}, at, 10}}
+	}, at, 10})
 }
 
 // nextIDs is how far an IP identification may have been counted up since the last segment of
@@ -329,12 +329,11 @@ const nextIDs = 64
 
 // identification compares IPv4's. A Linux socket counts it up by one for each segment, with
 // DF; a host without a socket sets 0 (before 4.19 a number of another count), also with DF.
-func (q *resetCase) identification() []trait {
+func (q *resetCase) identification(out []trait) []trait {
 	x := q.end(q.x)
 	if !x.Addr.Is4() || q.r.TTL == 0 || !x.BeforeEnd.Seen() {
-		return nil // of a text without -v nothing is known
+		return out // of a text without -v nothing is known
 	}
-	var out []trait
 	if r, ok := q.e.notes.wires.of(q.r.Frame); ok && !r.DF {
 		q.beside(func(f *flow.Frame, w *wire) bool {
 			if w.DF {
@@ -377,11 +376,11 @@ func (q *resetCase) identification() []trait {
 }
 
 // tooSoon: the RST acknowledges data that cannot have been at the end yet.
-func (q *resetCase) tooSoon() []trait {
+func (q *resetCase) tooSoon(out []trait) []trait {
 	o, l := q.end(flow.Opener), q.end(flow.Listener)
 	sent := q.before.Ends[q.y].SndNxt
 	if q.x != flow.Listener || q.bare || !o.ISN.Seen() || !l.ISN.Seen() || l.ISNImplied || !sent.Seen() || q.r.Ack != sent.Num || q.e.capture.Timeless {
-		return nil
+		return out
 	}
 	trip, gap := l.ISN.Since(o.ISN.Point), q.r.Point().Since(sent.Point)
 	answers := 1
@@ -393,15 +392,15 @@ func (q *resetCase) tooSoon() []trait {
 	}
 	for i := range q.frames {
 		if f := &q.frames[i]; isSYN(f) && f.Frame != o.ISN.Frame {
-			return nil // which SYN the SYN-ACK answered is not sure
+			return out // which SYN the SYN-ACK answered is not sure
 		}
 	}
 	if gap < 0 || trip < 3*time.Millisecond || 3*gap > trip {
-		return nil
+		return out
 	}
-	return []trait{{func() string {
+	return append(out, trait{func() string {
 		return fmt.Sprintf("it acknowledges data sent only %s before, and the way to the %s and back takes %s", micro(gap), name(q.x), micro(trip))
-	}, shownIn(sent.Frame, q.r.Frame, l.ISN.Frame), hasty(gap, trip, answers)}}
+	}, shownIn(sent.Frame, q.r.Frame, l.ISN.Frame), hasty(gap, trip, answers)})
 }
 
 // hasty weighs an answer that comes sooner than an end is known to answer, by how many answers that
@@ -418,7 +417,7 @@ func hasty(gap, trip time.Duration, answers int) int {
 }
 
 // goesOn: the end sends more behind the number at which the RST ended it.
-func (q *resetCase) goesOn() []trait {
+func (q *resetCase) goesOn(out []trait) []trait {
 	for _, f := range q.after(q.x, q.r.Frame) {
 		if has(f, segment.RST) || has(f, segment.SYN) || f.Rebuilt || !f.End().After(q.r.Seq) || !q.exact {
 			continue
@@ -426,11 +425,11 @@ func (q *resetCase) goesOn() []trait {
 		if q.bare && f.Point().Since(q.r.Point()) < 50*time.Millisecond {
 			continue // it may have been under way
 		}
-		return []trait{{func() string {
+		return append(out, trait{func() string {
 			return fmt.Sprintf("the %s goes on behind the RST's number: a socket that was reset does not", name(q.x))
-		}, shownIn(q.r.Frame, f.Frame), strongTrait}}
+		}, shownIn(q.r.Frame, f.Frame), strongTrait})
 	}
-	return nil
+	return out
 }
 
 // hostTraits compares a RST that refuses a SYN with what else the capture shows of the host: its

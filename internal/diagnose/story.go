@@ -75,7 +75,12 @@ func (ss *stories) add(s story) {
 }
 
 func (ss *stories) has(cause string) bool {
-	return slices.ContainsFunc(ss.list, func(s story) bool { return s.cause == cause })
+	for i := range ss.list {
+		if ss.list[i].cause == cause {
+			return true
+		}
+	}
+	return false
 }
 
 // outcome is the verdict before it is put into words.
@@ -248,9 +253,9 @@ func (f *finding) result(c *flow.Connection) Result {
 		says += " " + s.verdict
 	}
 	out := report.Finding{
-		Question: f.question, Asks: f.asks, Flow: endpoints(c), Frames: f.frames,
+		Question: f.question, Asks: f.asks, Flow: f.mem.endpoints(c), Frames: f.frames,
 		Verdict: report.Verdict{Certainty: f.verdict.certainty, Cause: f.verdict.cause, Says: says, Fault: f.fault, Severity: f.severity},
-		Causes:  f.mem.causes.take(len(f.stories) + len(f.aftermath)), Settle: f.settle, Advice: f.advice, Warnings: f.warnings, Ladder: []report.Step{}, ConnectionIDs: []string{},
+		Causes:  f.mem.causes.take(len(f.stories) + len(f.aftermath)), Settle: f.settle, Advice: f.advice, Warnings: f.warnings, Ladder: []report.Step{},
 	}
 	if out.Settle == nil {
 		out.Settle = []report.Settle{}
@@ -260,10 +265,11 @@ func (f *finding) result(c *flow.Connection) Result {
 	}
 	for _, list := range [][]story{f.stories, f.aftermath} {
 		for i := range list {
-			out.Causes = append(out.Causes, list[i].report())
+			out.Causes = append(out.Causes, list[i].report(f.mem))
 		}
 	}
-	conns := append(slices.Clone(f.past), c)
+	conns := append(append(make([]*flow.Connection, 0, len(f.past)+1), f.past...), c)
+	out.ConnectionIDs = make([]string, 0, len(conns))
 	for _, x := range conns {
 		out.ConnectionIDs = append(out.ConnectionIDs, connID(x))
 	}
@@ -271,8 +277,11 @@ func (f *finding) result(c *flow.Connection) Result {
 	return Result{Finding: out, Connections: conns, Time: f.time, Connection: f.c.ID}
 }
 
-func (s *story) report() report.Cause {
-	out := report.Cause{Cause: s.cause, Stands: s.stands, Says: s.says, Assumes: says(s.assumes), Evidence: s.evidence}
+func (s *story) report(m *scratch) report.Cause {
+	out := report.Cause{Cause: s.cause, Stands: s.stands, Says: s.says, Assumes: m.strings.take(len(s.assumes) + 1), Evidence: s.evidence}
+	for _, a := range s.assumes {
+		out.Assumes = append(out.Assumes, a.Says)
+	}
 	if s.standing() {
 		out.AgainstDB = s.cost()
 	}

@@ -27,14 +27,14 @@ func (q *asked) takenOver(f *finding) *finding {
 		return nil // its own TIME_WAIT is over: nothing to ask
 	}
 	ss := q.takeOverStories(h)
+	if f.verdict.cause != "no-time-wait" && !ss.takenOver() {
+		return nil // the server's answer is the riddle here, and a SYN of any host may meet it
+	}
 	g := &finding{mem: q.e.mem, question: "port-taken-over", c: q.c, past: q.chain(), time: q.now(), frames: []uint64{q.r().syn.Frame}, q: q}
 	g.asks = fmt.Sprintf("Why could the client open from the same port again in frame %d, %s after a close that left it in TIME_WAIT?", q.r().syn.Frame, seconds(q.elapsed(h.since)))
 	g.verdict = ss.judge()
 	g.stories = ss.list
 	q.dress(g, "client")
-	if f.verdict.cause != "no-time-wait" && !ss.takenOver() {
-		return nil // the server's answer is the riddle here, and a SYN of any host may meet it
-	}
 	if f.verdict.cause == "no-time-wait" && ss.takenOver() {
 		// The server's side has no riddle: it is told in this finding.
 		f.question = "port-taken-over"
@@ -48,8 +48,8 @@ func (q *asked) takenOver(f *finding) *finding {
 
 // takenOver: the SYN bears the marks of a TIME_WAIT that was taken over.
 func (ss *stories) takenOver() bool {
-	for _, s := range ss.list {
-		if s.cause == "explicit-bind" {
+	for i := range ss.list {
+		if s := &ss.list[i]; s.cause == "explicit-bind" {
 			return s.standing()
 		}
 	}

@@ -95,8 +95,25 @@ func (x Flags) Has(f Flags) bool { return x&f == f }
 // String prints the flags as tcpdump and packetdrill do: "S.", "F.", "R", "P.",
 // "." for a bare ACK, "-" for none.
 func (x Flags) String() string {
-	if x == 0 {
+	switch x { // nearly all frames have one of these, of which no text has to be made
+	case 0:
 		return "-"
+	case SYN:
+		return "S"
+	case SYN | ACK:
+		return "S."
+	case ACK:
+		return "."
+	case PSH | ACK:
+		return "P."
+	case FIN | ACK:
+		return "F."
+	case FIN | PSH | ACK:
+		return "FP."
+	case RST:
+		return "R"
+	case RST | ACK:
+		return "R."
 	}
 	var b [9]byte
 	n := 0

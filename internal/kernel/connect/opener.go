@@ -153,7 +153,7 @@ var badACK = ReactionRule{
 		}
 		if c.Data > 0 {
 			bad := !c.Segment.Ack.After(c.ISS) || c.Segment.Ack.After(c.sndNxt())
-			return kernel.Compare3(bad, "ack %s, ISS + 1 = %s, snd_nxt %s", c.Segment.Ack, c.ISS.Add(1), c.sndNxt())
+			return kernel.Compare(bad, "ack %s, ISS + 1 = %s, snd_nxt %s", c.Segment.Ack, c.ISS.Add(1), c.sndNxt())
 		}
 		return kernel.Compare(c.Segment.Ack != c.ISS.Add(1), "ack %s, ISS + 1 = %s", c.Segment.Ack, c.ISS.Add(1))
 	}}},
@@ -174,7 +174,7 @@ var oldEcho = ReactionRule{
 			return kernel.Missing(kernel.FactTSRecent, "the SYN's timestamps are not known")
 		}
 		in := c.LastTSVal.Ahead(c.FirstTSVal.Num) >= c.Segment.TSEcr.Ahead(c.FirstTSVal.Num)
-		return kernel.Compare3(!in, "TSecr %s, the SYNs carried %s to %s", c.Segment.TSEcr, c.FirstTSVal.Num, c.LastTSVal.Num)
+		return kernel.Compare(!in, "TSecr %s, the SYNs carried %s to %s", c.Segment.TSEcr, c.FirstTSVal.Num, c.LastTSVal.Num)
 	}}},
 	Then: func(c *SynSent) Reaction { return c.stays("old-echo", c.rst()) },
 }

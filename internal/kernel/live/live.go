@@ -180,7 +180,7 @@ var (
 		}
 		right := c.RcvNxt.Add(c.RcvWnd.Uint32())
 		in := c.Segment.Seq.InWindow(c.Segment.End(), c.RcvNxt.Num, right)
-		return kernel.Compare3(in, "seq %s, window %s to %s", c.Segment.Seq, c.RcvNxt.Num, right)
+		return kernel.Compare(in, "seq %s, window %s to %s", c.Segment.Seq, c.RcvNxt.Num, right)
 	}}
 	inSequence = clause{Says: "it touches the receive window", Ask: func(c *Case) kernel.Reading {
 		if !c.RcvNxt.Known {
@@ -200,7 +200,7 @@ var (
 			}
 			return kernel.Compare(true, "seq %s is not after rcv_nxt %s", seg.Seq, c.RcvNxt.Num)
 		case !seg.Seq.After(c.RcvNxt.Num) && !(c.RcvWnd.Known && end.After(c.RcvNxt.Add(c.RcvWnd.Uint32()))):
-			return kernel.Compare3(true, "seq %s is not after rcv_nxt %s, its end %s is not before", seg.Seq, c.RcvNxt.Num, seg.End())
+			return kernel.Compare(true, "seq %s is not after rcv_nxt %s, its end %s is not before", seg.Seq, c.RcvNxt.Num, seg.End())
 		case !c.RcvWnd.Known && seg.Seq.Sub(c.RcvNxt.Num) > 1<<30:
 			return kernel.Compare(false, "seq %s lies outside any window at rcv_nxt %s", seg.Seq, c.RcvNxt.Num)
 		case !c.RcvWnd.Known:
@@ -212,7 +212,7 @@ var (
 				return r
 			}
 		}
-		return kernel.Compare3(!seg.Seq.After(right), "seq %s, window %s to %s", seg.Seq, c.RcvNxt.Num, right)
+		return kernel.Compare(!seg.Seq.After(right), "seq %s, window %s to %s", seg.Seq, c.RcvNxt.Num, right)
 	}}
 	outside   = kernel.Not("it does not touch the receive window", inSequence.Ask)
 	notBefore = clause{Says: "its seq is not before rcv_nxt", Ask: func(c *Case) kernel.Reading {

@@ -86,7 +86,7 @@ func strangeEcho(c *Case) kernel.Reading {
 		return kernel.Missing(kernel.FactTSRecent, "the TSval of the SYN-ACK is not known")
 	}
 	first, last, ecr := c.SynAckTS.Num, c.LastSynAckTS.Num, c.Segment.TSEcr
-	return kernel.Compare3(last.Ahead(first) < ecr.Ahead(first), "TSecr %s, the SYN-ACKs carried %s to %s", ecr, first, last)
+	return kernel.Compare(last.Ahead(first) < ecr.Ahead(first), "TSecr %s, the SYN-ACKs carried %s to %s", ecr, first, last)
 }
 
 // reqUnfit joins the ways in which a pending request sends an ACK.

@@ -24,7 +24,7 @@ func inWindow(c *Case) kernel.Reading {
 	}
 	right := c.RcvNxt.Add(c.RcvWnd.Uint32())
 	in := s.Seq.InWindow(s.End(), c.RcvNxt.Num, right)
-	return kernel.Compare3(in, pick(in, "seq %s lies within the window %s to %s", "seq %s lies outside the window %s to %s"), s.Seq, c.RcvNxt.Num, right)
+	return kernel.Compare(in, pick(in, "seq %s lies within the window %s to %s", "seq %s lies outside the window %s to %s"), s.Seq, c.RcvNxt.Num, right)
 }
 
 var (
