@@ -55,29 +55,30 @@ type hotEnd struct {
 	wscale, ttl             uint8
 }
 
-// deep is the part of a record that only a diagnosis reads. It has the record's
-// number. With Config.LinesOnly there is a single one, which takes what is
+// deep is the part of a record that only a diagnosis reads: two cache lines, of which most segments change the first alone.
+// It has the record's number. With Config.LinesOnly there is a single one, which takes what is
 // written and which nobody reads.
 type deep struct {
 	sndTime, rcvTime [2]int64
-	// isnTime and record.isnFrame are the point of the listener's ISN; the
-	// opener's, where it is known, is the first frame.
-	isnTime                int64
-	rcvFrame               [2]uint32
-	tsEcr                  [2]seq.Num
-	firstTSVal, firstTSEcr [2]seq.Num
-	srtt, rttvar           [2]uint32 // microseconds, 0: no sample
-	retransmits            [2]uint32
-	// gapEnd and gapFor are the longest time over a second in which nothing was
-	// seen: the frame that ended it is gapNext, the one before it gapLast.
-	gapEnd           int64
-	gapLast, gapNext uint32
-	gapFor           uint32 // milliseconds
+	rcvFrame         [2]uint32
+	tsEcr            [2]seq.Num
 	// ipid is the IP identification of each end's last segment.
 	ipid [2]uint16
 	// maxSent is the longest payload since an ACK of everything, maxAcked the
 	// longest that such an ACK covered.
 	maxSent, maxAcked [2]uint16
+
+	// gapEnd and gapFor are the longest time over a second in which nothing was
+	// seen: the frame that ended it is gapNext, the one before it gapLast.
+	gapFor           uint32 // milliseconds
+	gapEnd           int64
+	gapLast, gapNext uint32
+	// isnTime and record.isnFrame are the point of the listener's ISN; the
+	// opener's, where it is known, is the first frame.
+	isnTime                int64
+	firstTSVal, firstTSEcr [2]seq.Num
+	srtt, rttvar           [2]uint32 // microseconds, 0: no sample
+	retransmits            [2]uint32
 }
 
 // extra is what a diagnosis needs in addition once a connection closes, or once

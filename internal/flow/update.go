@@ -218,22 +218,29 @@ func (t *Table) updateAck(r *record, d *deep, s *segment.Segment, e Side) {
 		}
 		return
 	}
+	r.acked(d, s, e, t.linesOnly)
+	if p.bits&(endFIN|endFINAcked) == endFIN && !s.Ack.Before(r.fin[e.Other()]) {
+		t.noteFINAck(r, e.Other(), uint32(s.Frame), s.Time)
+	}
+}
+
+// acked holds the ACK of a segment of end e against what its peer sent.
+func (r *record) acked(d *deep, s *segment.Segment, e Side, linesOnly bool) {
+	o := e&1 ^ 1
+	p := &r.hot[o]
 	switch ahead := s.Ack.Sub(p.sndNxt); {
 	case ahead > 0:
 		p.bits |= endUnseen
 	case ahead == 0:
-		if o := e ^ 1; d.maxSent[o] > d.maxAcked[o] {
+		if d.maxSent[o] > d.maxAcked[o] {
 			d.maxAcked[o] = d.maxSent[o]
 		}
 		if p.bits&endTimed != 0 {
-			if !t.linesOnly {
-				d.sampleRTT(e^1, time.Duration(s.Time-d.sndTime[e^1]))
+			if !linesOnly {
+				d.sampleRTT(o, time.Duration(s.Time-d.sndTime[o]))
 			}
 			p.bits &^= endTimed
 		}
-	}
-	if p.bits&(endFIN|endFINAcked) == endFIN && !s.Ack.Before(r.fin[e.Other()]) {
-		t.noteFINAck(r, e.Other(), uint32(s.Frame), s.Time)
 	}
 }
 
