@@ -27,8 +27,9 @@ func (t *Table) aim(batch []segment.Segment, probes []probe) {
 	probes = probes[:len(batch)]
 	for i := range batch {
 		s, p := &batch[i], &probes[i]
-		if !s.Src.Addr.Is4() || !s.Dst.Addr.Is4() {
-			t.aimWide(s, p)
+		src, dst := &s.Src.Addr, &s.Dst.Addr
+		if src.Hi|dst.Hi|(src.Lo^mapped4|dst.Lo^mapped4)>>32 != 0 {
+			t.aimWide(s, p) // they are not both IPv4
 			continue
 		}
 		x, y := s.Src.Addr.Lo<<16|uint64(s.Src.Port), s.Dst.Addr.Lo<<16|uint64(s.Dst.Port)
@@ -73,7 +74,10 @@ func keyOf(bits briefBits, addrs uint64, ports uint32, lo, hi *segment.Addr) key
 	return k
 }
 
-func addr4(a uint32) segment.Addr { return segment.Addr{Lo: 0xffff<<32 | uint64(a)} }
+// mapped4 is what an IPv4 address has above its own bits in segment.Addr.Lo.
+const mapped4 = 0xffff << 32
+
+func addr4(a uint32) segment.Addr { return segment.Addr{Lo: mapped4 | uint64(a)} }
 
 // addBatch first brings the index slots of all segments into the cache, then
 // their records, then what hangs on those, and only then works through the segments: so the

@@ -199,24 +199,20 @@ func (r *record) is(k *key) bool {
 
 // current tells whether r is the last one of the four-tuple.
 func (r *record) current(p *probe) bool {
-	const mapped = 0xffff << 32
 	if r.bits&(bitLive|bitPinned|bitOrphan) != bitLive || uint32(r.loPort)<<16|uint32(r.hiPort) != p.ports {
 		return false
 	}
 	if p.wide != 0 {
 		return r.lo == p.lo && r.hi == p.hi
 	}
-	return r.lo.Lo == mapped|p.addrs>>32 && r.hi.Lo == mapped|p.addrs&(1<<32-1) && r.lo.Hi|r.hi.Hi == 0
+	return (r.lo.Lo^(mapped4|p.addrs>>32))|(r.hi.Lo^(mapped4|p.addrs&(1<<32-1)))|r.lo.Hi|r.hi.Hi == 0
 }
 
 func (r *record) key() key { return key{r.lo, r.hi, r.loPort, r.hiPort} }
 
 // side returns the end that sends from the higher or the lower endpoint.
 func (r *record) side(fromHigh bool) Side {
-	if fromHigh == (r.bits&bitSwap != 0) {
-		return Opener
-	}
-	return Listener
+	return Side(one(fromHigh) ^ uint8(r.bits&bitSwap))
 }
 
 // endpoint returns the address and port of an end.

@@ -6,32 +6,30 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
 
-// endSteady are the bits of an end whose marks are all set, and of which nothing is waited for.
+// endSteady are the bits of an end whose marks are all set.
 const endSteady = endAny | endSnd | endRcv | endLast | endWindow
 
-// steady tells whether a plain segment of end e is what nearly all of a long connection are: next in order, no second copy,
-// after no silence, both windows open. Of such a one step has all that plain would do.
-func (r *record) steady(s *segment.Segment, e Side, print uint32) bool {
-	h, p := &r.hot[e&1], &r.hot[e&1^1]
-	if s.Seq != h.sndNxt || s.Ack.Ahead(h.rcvNxt) >= maxStep || h.print == print || s.Time-r.seenTime > waitFrom {
+// steady takes a plain segment of end e in, if it is what nearly all of a long connection are: next in order, no second copy,
+// after no silence, both windows open, nothing waited for. For such a one it is what the rest of plain comes down to, in 150
+// instructions instead of 330. Otherwise it changes nothing.
+func (t *Table) steady(n uint32, r *record, s *segment.Segment, e Side, print uint32) bool {
+	h, p, bits := &r.hot[e&1], &r.hot[e&1^1], r.hot[e&1].bits
+	if s.Seq != h.sndNxt || s.Ack.Ahead(h.rcvNxt) >= maxStep || h.print == print || s.Time-r.seenTime > waitFrom ||
+		s.Window == 0 || h.lastWindow == 0 || s.Len > math.MaxUint16 || s.Doubt != 0 || p.bits&endSnd == 0 ||
+		bits&(endSteady|endWatched) != endSteady {
 		return false
 	}
-	if s.Window == 0 || h.lastWindow == 0 || s.Len > math.MaxUint16 || s.Doubt != 0 || p.bits&endSnd == 0 {
+	d, frame, now := t.deep(n), uint32(s.Frame), s.Time
+	switch {
+	case s.HasTS():
+		h.tsVal, d.tsEcr[e&1] = s.TSVal, s.TSEcr
+		bits = bits&^endEcrElse | endTS | endEcr
+	case bits&endEcr != 0 || s.Options.Has(segment.OptCut):
 		return false
 	}
-	if s.Options&(segment.OptTimestamps|segment.OptCut) == segment.OptTimestamps {
-		return h.bits&(endSteady|endWatched) == endSteady
-	}
-	return s.Options&segment.OptCut == 0 && h.bits&(endSteady|endWatched|endEcr) == endSteady
-}
-
-// step is what count and update come down to for a steady segment. On long connections a segment takes 200 instructions less.
-func (t *Table) step(n uint32, r *record, s *segment.Segment, e Side, print uint32) {
-	h, d := &r.hot[e&1], t.deep(n)
 	if h.segs++; h.segs == 0 {
 		r.segsHigh[e&1]++
 	}
-	frame, now, bits := uint32(s.Frame), s.Time, h.bits
 	r.seenFrame, r.seenTime = frame, now
 	if s.Len > 0 {
 		h.bytes += uint64(s.Len)
@@ -44,12 +42,7 @@ func (t *Table) step(n uint32, r *record, s *segment.Segment, e Side, print uint
 		h.rcvNxt, d.rcvFrame[e&1], d.rcvTime[e&1] = s.Ack, frame, now
 		r.acked(d, s, e, t.linesOnly)
 	}
-	h.lastWindow = s.Window
-	if s.HasTS() {
-		h.tsVal, d.tsEcr[e&1] = s.TSVal, s.TSEcr
-		bits = bits&^endEcrElse | endTS | endEcr
-	}
 	d.ipid[e&1] = s.IPID
-	h.bits = bits
-	h.lastAck, h.lastFrame, h.lastTime, h.print = s.Ack, frame, now, print
+	h.bits, h.lastAck, h.lastWindow, h.lastFrame, h.lastTime, h.print = bits, s.Ack, s.Window, frame, now, print
+	return true
 }

@@ -283,8 +283,7 @@ func opensConnection(f segment.Flags) bool {
 // plain is the short way of take and absorb for what most segments are.
 func (t *Table) plain(n uint32, r *record, s *segment.Segment, e Side) {
 	print := fingerprint(s)
-	if r.steady(s, e, print) {
-		t.step(n, r, s, e, print)
+	if t.steady(n, r, s, e, print) {
 		return
 	}
 	if r.duplicate(s, e, print) {
