@@ -260,7 +260,7 @@ func (t *Table) ordinary(b *brief, s *segment.Segment, p *probe) bool {
 		return false
 	}
 	t.observed.Longest = max(t.observed.Longest, s.Len)
-	if s.Flags&segment.FIN != 0 || b.phase >= briefHalfClosed {
+	if uint8(s.Flags&segment.FIN)|one(b.phase >= briefHalfClosed) != 0 {
 		return t.closing(b, s, h, o, e, behind, more, p)
 	}
 	if !t.note(b, s, h, o, uint64(e), behind, more) {
@@ -281,7 +281,7 @@ func (t *Table) closing(b *brief, s *segment.Segment, h, o *briefEnd, e Side, be
 	switch {
 	case phase == briefFree:
 		t.closeBrief(p.guess, b, s, e, p.hash)
-	case phase == briefClosing && was != briefClosing && after(b.time, t.keep) <= t.now:
+	case after(b.time, t.keep) <= t.now && phase == briefClosing && was != briefClosing:
 		t.awaitBrief(p.guess, b) // else its first turn is still to come
 	}
 	return true
@@ -315,16 +315,16 @@ func (b *brief) closes(s *segment.Segment, e Side, all bool) (bits briefBits, ph
 	return bits, phase, true
 }
 
-// wait looks whether segment s of end h may end a wait for a late ACK of o, or what was held back in one;
-// more: it acknowledges all that o sent, and something new. No branch, as it is different each time.
-func (b *brief) wait(s *segment.Segment, h, o *briefEnd, more bool) {
-	since, data := s.Time-b.lastTime, one(s.Len > 0)
+// wait looks whether segment s of end h, since the one before, may end a wait for a late ACK of o, or what was held back in
+// one; more is 1 if it acknowledges all that o sent, and something new. No branch, as it is different each time.
+func (b *brief) wait(s *segment.Segment, h, o *briefEnd, since int64, more uint8) {
+	data := one(s.Len > 0)
 	if h.waits&waitWatched != 0 {
 		held := data & one(since <= heldWithin) & one(h.waits < waitMost)
 		h.waits += held*waitOnce - waitWatched
 	}
 	bare := one(s.Len|uint32(s.Flags^segment.ACK)|uint32(b.phase^briefEstablished) == 0)
-	watch := one(more) & bare & (one(since >= waitFrom) | ^o.waits>>1)
+	watch := more & bare & (one(since >= waitFrom) | ^o.waits>>1)
 	h.waits = h.waits&^waitSent | data*waitSent
 	o.waits = o.waits&^waitSent | watch*waitWatched
 }

@@ -174,19 +174,13 @@ func (e *hostEntry) noteWindow(s *segment.Segment) {
 // noteSample keeps samples of different peers where it can, as those tell most:
 // the same clock seen by several.
 func (e *hostEntry) noteSample(s *segment.Segment) {
-	known, twin := false, -1
+	known := false
 	for i := range e.samples[:e.nSamples] {
-		x := &e.samples[i]
-		if x.peer == s.Dst.Addr {
+		if x := &e.samples[i]; x.peer == s.Dst.Addr {
 			if x.peerPort == s.Dst.Port && x.port == s.Src.Port {
 				return
 			}
 			known = true
-		}
-		for j := range i {
-			if e.samples[j].peer == x.peer {
-				twin = i
-			}
 		}
 	}
 	at := int(e.nSamples)
@@ -195,6 +189,7 @@ func (e *hostEntry) noteSample(s *segment.Segment) {
 			return
 		}
 		// A new peer takes the place of the second sample of another one.
+		twin := e.twin()
 		copy(e.samples[twin:], e.samples[twin+1:])
 		at--
 	}
@@ -207,18 +202,19 @@ func (e *hostEntry) noteSample(s *segment.Segment) {
 		x.tsVal = s.TSVal
 	}
 	e.nSamples = uint8(at + 1)
-	e.full = at+1 == maxSamples && e.allDifferent()
+	e.full = at+1 == maxSamples && e.twin() < 0
 }
 
-func (e *hostEntry) allDifferent() bool {
-	for i := range e.samples {
+// twin returns which of all the samples is the last one whose peer has another one before it, -1: all come from different peers.
+func (e *hostEntry) twin() int {
+	for i := maxSamples - 1; i > 0; i-- {
 		for j := range i {
 			if e.samples[i].peer == e.samples[j].peer {
-				return false
+				return i
 			}
 		}
 	}
-	return true
+	return -1
 }
 
 func (h *hosts) get(a segment.Addr) (Host, bool) {

@@ -168,15 +168,12 @@ func (t *Table) fetchSlots(batch []segment.Segment, probes []probe) {
 
 // fetch asks for the records of the probes, and for what hangs on those.
 func (t *Table) fetch(batch []segment.Segment, probes []probe, briefs *[batchSize]*brief, far bool) {
-	n, records := 0, false
+	n, records := 0, uint32(0)
 	for i := range probes {
-		b := briefs[i&(batchSize-1)]
-		if b == nil {
-			records = records || probes[i].guess != 0
-			continue
-		}
-		t.lines[n] = uintptr(unsafe.Pointer(b))
-		n++
+		b, guess := briefs[i&(batchSize-1)], probes[i].guess
+		t.lines[n&(2*batchSize-1)] = uintptr(unsafe.Pointer(b))
+		n += int(one(b != nil)) // no branch: who knows which ones are
+		records |= guess &^ uint32(int32(guess)>>31)
 	}
 	if far {
 		prefetchAll(&t.lines[0], n)
@@ -189,7 +186,7 @@ func (t *Table) fetch(batch []segment.Segment, probes []probe, briefs *[batchSiz
 			t.hosts.prefetchEntry(batch[i].Src.Addr)
 		}
 	}
-	if records {
+	if records != 0 {
 		t.fetchRecords(probes)
 	}
 }

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"encoding/binary"
+	"unsafe"
 
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
@@ -106,22 +107,19 @@ func (t *Table) dropNotes(b *brief) {
 	b.used, b.split, b.bits = 0, 0, b.bits&^briefLong
 }
 
-// noteRoom returns at least so many bytes for the next note, nil where there is no room for it.
-func (t *Table) noteRoom(b *brief, size int) []byte {
+// noteRoom returns where at least so many bytes for the next note of a brief are that has no room for them itself; nil: nowhere.
+func (t *Table) noteRoom(b *brief, size int) unsafe.Pointer {
 	if b.split == 0 {
-		if at := int(b.used); at+size <= ownNotes {
-			return b.notes[at:]
-		}
 		n, x := take(t, &t.shortNotes, needBrief)
 		if x == nil {
 			return nil
 		}
 		b.more, b.split = n, b.used
-		return x[:]
+		return unsafe.Pointer(x)
 	}
 	m, at := t.moreNotes(b), int(b.used-b.split)
 	if at+size <= len(m) && int(b.used)+size <= mostUsed {
-		return m[at:]
+		return unsafe.Pointer(&m[at])
 	}
 	if b.bits&briefLong != 0 {
 		return nil
@@ -133,7 +131,7 @@ func (t *Table) noteRoom(b *brief, size int) []byte {
 	copy(x[:], m)
 	t.shortNotes.release(b.more)
 	b.more, b.bits = n, b.bits|briefLong
-	return x[at:]
+	return unsafe.Pointer(&x[at])
 }
 
 // note writes an ordinary segment of end h, whose number is in e, down; its peer is o. behind is how much that o sent it
@@ -145,7 +143,7 @@ func (t *Table) note(b *brief, s *segment.Segment, h, o *briefEnd, e uint64, beh
 	if b.bits&briefTS == 0 {
 		ts, old = 0, 0
 	}
-	head := e | uint64(s.Flags&segment.FIN)*noteFIN | uint64(s.Flags/segment.PSH&1)*notePSH
+	head := e | uint64(s.Flags&segment.FIN)*noteFIN | uint64(s.Flags&segment.PSH)/(uint64(segment.PSH)/notePSH)
 	rest := uint32(more)
 	if behind == 0 {
 		head, rest = head|noteAckPeer, 0
@@ -158,18 +156,20 @@ func (t *Table) note(b *brief, s *segment.Segment, h, o *briefEnd, e uint64, beh
 	if few {
 		size = longestNote
 	}
-	to := t.noteRoom(b, size)
-	if to == nil {
-		return false
+	to := unsafe.Add(unsafe.Pointer(&b.notes), b.used)
+	if b.split != 0 || int(b.used)+size > ownNotes {
+		if to = t.noteRoom(b, size); to == nil {
+			return false
+		}
 	}
-	b.wait(s, h, o, behind == 0 && more > 0)
 	v, fill := append16(0, head<<32, s.Len, noteLen)
 	v, fill = append16(v, fill, uint32(s.IPID), noteIPID)
 	v, fill = append16(v, fill, ts, noteTS)
 	v, fill = append16(v, fill, old, noteEcr)
 	// Each word may overlap what comes before the next.
-	binary.LittleEndian.PutUint64(to, fill>>32|d&(1<<timeBits-1)<<noteBits|uint64(frames)<<(noteBits+timeBits))
-	binary.LittleEndian.PutUint64(to[noteHead:], v)
+	usual := (*[usualNote]byte)(to)
+	binary.LittleEndian.PutUint64(usual[:], fill>>32|d&(1<<timeBits-1)<<noteBits|uint64(frames)<<(noteBits+timeBits))
+	binary.LittleEndian.PutUint64(usual[noteHead:], v)
 	at := noteHead + uint32(fill)/8
 	if few {
 		window := uint32(s.Window)
@@ -180,13 +180,15 @@ func (t *Table) note(b *brief, s *segment.Segment, h, o *briefEnd, e uint64, beh
 		v, fill = append16(v, fill, rest, noteAckMore)
 		v, fill = append16(v, fill, late, noteTimeHigh)
 		v, fill = append16(v, fill, frames>>16, noteFrameHigh)
-		binary.LittleEndian.PutUint64(to[at:], v)
-		to[1] |= byte(fill >> 40) // their bits are in the second byte
+		long := (*[longestNote]byte)(to)
+		binary.LittleEndian.PutUint64(long[at:], v)
+		long[1] |= byte(fill >> 40) // their bits are in the second byte
 		at += uint32(fill) / 8
 	}
 	b.used += uint8(at)
-	h.sndNxt, h.lastAck, h.tsVal, h.window = s.End(), s.Ack, s.TSVal, s.Window
+	h.sndNxt, h.lastAck, h.tsVal, h.window = s.Seq.Add(s.Len+uint32(s.Flags&segment.FIN)), s.Ack, s.TSVal, s.Window
 	b.lastTime, b.lastFrame = s.Time, uint32(s.Frame)
+	b.wait(s, h, o, int64(d), one(behind == 0)&one(more > 0))
 	return true
 }
 
@@ -259,7 +261,7 @@ func (r *reading) next(s *segment.Segment) (e Side, ok bool) {
 	r.time += int64(c>>noteBits&(1<<timeBits-1) | more(noteTimeHigh)<<timeBits)
 	b.lastFrame += uint32(c>>(noteBits+timeBits)&(1<<16-1) | more(noteFrameHigh)<<16)
 	s.Time, s.Frame = r.time, uint64(b.lastFrame)
-	h.sndNxt, h.lastAck, h.tsVal, h.window = s.End(), s.Ack, s.TSVal, s.Window
+	h.sndNxt, h.lastAck, h.tsVal, h.window = s.Seq.Add(s.Len+uint32(s.Flags&segment.FIN)), s.Ack, s.TSVal, s.Window
 	r.rest = p
 	return e, true
 }

@@ -347,6 +347,7 @@ func (t *Table) Close() {
 	t.enterPast()
 	t.unfoldRest()
 	for {
+		t.queue.skipBriefs()
 		e, _, ok := t.queue.pop(math.MaxInt64)
 		if !ok {
 			break
