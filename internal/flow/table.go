@@ -283,9 +283,13 @@ func opensConnection(f segment.Flags) bool {
 // plain is the short way of take and absorb for what most segments are.
 func (t *Table) plain(n uint32, r *record, s *segment.Segment, e Side) {
 	print := fingerprint(s)
-	if t.steady(n, r, s, e, print) {
-		return
+	if !t.steady(n, r, s, e, print) {
+		t.unsteady(n, r, s, e, print)
 	}
+}
+
+// unsteady is plain for what is not steady, but would do for any.
+func (t *Table) unsteady(n uint32, r *record, s *segment.Segment, e Side, print uint32) {
 	if r.duplicate(s, e, print) {
 		t.countCopy(r, s)
 		return
