@@ -57,6 +57,14 @@ func (a *arena) take(n int) []byte {
 // give takes a piece of coldBlock bytes back.
 func (a *arena) give(b []byte) { a.spare = append(a.spare, b) }
 
+// adopt takes a mapping over, of which b is free for pieces of coldBlock bytes.
+func (a *arena) adopt(mapping, b []byte) {
+	a.maps = append(a.maps, mapping)
+	for ; len(b) >= coldBlock; b = b[coldBlock:] {
+		a.give(b[:coldBlock:coldBlock])
+	}
+}
+
 // again returns n zeroed bytes of what was taken back: whole pieces; smaller ones only where
 // there is a limit, as then the pieces may be needed nowhere else.
 func (a *arena) again(n int) []byte {

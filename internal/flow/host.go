@@ -48,8 +48,8 @@ type ISNSample struct {
 	Point
 }
 
-// hostEntry is an address. Its first cache line is all that is looked at once
-// the entry is full.
+// hostEntry is an address: one cache line, which is all that is looked at once full is set. The rest is a hostShown with the
+// same number.
 type hostEntry struct {
 	addr     segment.Addr
 	windows  [maxWindows]windowKind
@@ -57,8 +57,11 @@ type hostEntry struct {
 	nSamples uint8
 	full     bool // all samples come from different peers
 	_        [13]uint8
-	frames   [maxWindows]uint64 // where the windows were seen first
-	samples  [maxSamples]hostSample
+}
+
+type hostShown struct {
+	frames  [maxWindows]uint64 // where the windows were seen first
+	samples [maxSamples]hostSample
 }
 
 // windowKind packs window, MSS, and whether it was a SYN with timestamps.
@@ -83,6 +86,7 @@ type hosts struct {
 	seed    uint64
 	index   index
 	entries slab[hostEntry]
+	shown   slab[hostShown]
 	refused uint64
 }
 
@@ -91,17 +95,17 @@ func (h *hosts) hash(a segment.Addr) uint32 {
 	return uint32(x ^ x>>32)
 }
 
-// find returns the entry of an address, nil if there is none.
-func (h *hosts) find(a segment.Addr, hash uint32) *hostEntry {
+// find returns the entry of an address and its number, nil if there is none.
+func (h *hosts) find(a segment.Addr, hash uint32) (uint32, *hostEntry) {
 	x := &h.index
 	for i := hash & x.mask; ; i = (i + 1) & x.mask {
 		s := x.slots[i]
 		if s == 0 {
-			return nil
+			return 0, nil
 		}
 		if s.hash() == hash {
 			if e := h.entries.at(s.record()); e.addr == a {
-				return e
+				return s.record(), e
 			}
 		}
 	}
@@ -129,27 +133,31 @@ func (t *Table) noteHost(s *segment.Segment) {
 // note takes in a first SYN (or SYN-ACK) of a connection.
 func (h *hosts) note(s *segment.Segment) {
 	hash := h.hash(s.Src.Addr)
-	e := h.find(s.Src.Addr, hash)
+	n, e := h.find(s.Src.Addr, hash)
 	if e == nil {
 		if h.entries.used >= maxHosts {
 			h.refused++
 			return
 		}
-		var n uint32
 		if n, e = h.entries.alloc(); e == nil {
+			h.refused++
+			return
+		}
+		if !h.shown.lend(n) {
+			h.entries.release(n)
 			h.refused++
 			return
 		}
 		e.addr = s.Src.Addr
 		h.index.insert(hash, n)
 	}
-	e.noteWindow(s)
+	h.noteWindow(n, e, s)
 	if !e.full {
-		e.noteSample(s)
+		e.noteSample(h.shown.at(n), s)
 	}
 }
 
-func (e *hostEntry) noteWindow(s *segment.Segment) {
+func (h *hosts) noteWindow(n uint32, e *hostEntry, s *segment.Segment) {
 	w := windowKind(s.Window) << 32
 	if s.Options.Has(segment.OptMSS) {
 		w |= windowKind(s.MSS) << 16
@@ -166,34 +174,27 @@ func (e *hostEntry) noteWindow(s *segment.Segment) {
 		}
 	}
 	if e.nWindows < maxWindows {
-		e.windows[e.nWindows], e.frames[e.nWindows] = w, s.Frame
+		e.windows[e.nWindows], h.shown.at(n).frames[e.nWindows] = w, s.Frame
 		e.nWindows++
 	}
 }
 
 // noteSample keeps samples of different peers where it can, as those tell most:
 // the same clock seen by several.
-func (e *hostEntry) noteSample(s *segment.Segment) {
-	known := false
-	for i := range e.samples[:e.nSamples] {
-		if x := &e.samples[i]; x.peer == s.Dst.Addr {
-			if x.peerPort == s.Dst.Port && x.port == s.Src.Port {
-				return
-			}
-			known = true
-		}
-	}
+func (e *hostEntry) noteSample(shown *hostShown, s *segment.Segment) {
 	at := int(e.nSamples)
-	if at == maxSamples {
-		if known {
+	for i := range shown.samples[:at] {
+		if x := &shown.samples[i]; x.peer == s.Dst.Addr && (at == maxSamples || x.peerPort == s.Dst.Port && x.port == s.Src.Port) {
 			return
 		}
+	}
+	if at == maxSamples {
 		// A new peer takes the place of the second sample of another one.
-		twin := e.twin()
-		copy(e.samples[twin:], e.samples[twin+1:])
+		twin := shown.twin()
+		copy(shown.samples[twin:], shown.samples[twin+1:])
 		at--
 	}
-	x := &e.samples[at]
+	x := &shown.samples[at]
 	*x = hostSample{
 		peer: s.Dst.Addr, peerPort: s.Dst.Port, port: s.Src.Port, frame: s.Frame, time: s.Time,
 		isn: s.Seq, syn: s.Flags&segment.ACK == 0, ts: s.HasTS(),
@@ -202,14 +203,14 @@ func (e *hostEntry) noteSample(s *segment.Segment) {
 		x.tsVal = s.TSVal
 	}
 	e.nSamples = uint8(at + 1)
-	e.full = at+1 == maxSamples && e.twin() < 0
+	e.full = at+1 == maxSamples && shown.twin() < 0
 }
 
 // twin returns which of all the samples is the last one whose peer has another one before it, -1: all come from different peers.
-func (e *hostEntry) twin() int {
+func (h *hostShown) twin() int {
 	for i := maxSamples - 1; i > 0; i-- {
 		for j := range i {
-			if e.samples[i].peer == e.samples[j].peer {
+			if h.samples[i].peer == h.samples[j].peer {
 				return i
 			}
 		}
@@ -218,18 +219,19 @@ func (e *hostEntry) twin() int {
 }
 
 func (h *hosts) get(a segment.Addr) (Host, bool) {
-	e := h.find(a, h.hash(a))
+	n, e := h.find(a, h.hash(a))
 	if e == nil {
 		return Host{}, false
 	}
+	shown := h.shown.at(n)
 	var v Host
 	for i, w := range e.windows[:e.nWindows] {
 		v.Windows = append(v.Windows, FirstWindow{
-			Window: uint16(w >> 32), MSS: uint16(w >> 16), TS: w&windowTS != 0, SYN: w&windowSYN != 0, Frame: e.frames[i],
+			Window: uint16(w >> 32), MSS: uint16(w >> 16), TS: w&windowTS != 0, SYN: w&windowSYN != 0, Frame: shown.frames[i],
 		})
 	}
-	for i := range e.samples[:e.nSamples] {
-		x := &e.samples[i]
+	for i := range shown.samples[:e.nSamples] {
+		x := &shown.samples[i]
 		peer, p := segment.Endpoint{Addr: x.peer, Port: x.peerPort}, Point{x.frame, x.time}
 		if x.ts {
 			v.TSVals = append(v.TSVals, TSSample{peer, x.port, x.tsVal, p})

@@ -21,6 +21,9 @@ type index struct {
 	used  int
 	heap  bool // never map memory
 	most  uint // at most so many slots, as a power of two; 0: any number
+	// mem is given the arrays that became too small; nil: the system is. Memory that was touched once is worth having: to
+	// clear a page takes less than to get one.
+	mem *arena
 }
 
 const (
@@ -61,7 +64,11 @@ func (x *index) resize(bits uint) bool {
 			x.place(s)
 		}
 	}
-	if oldRaw != nil {
+	switch {
+	case oldRaw == nil:
+	case x.mem != nil && x.mem.limit == 0:
+		x.mem.adopt(oldRaw, unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(old))), len(old)*int(unsafe.Sizeof(slot(0)))))
+	default:
 		unmapMemory(oldRaw)
 	}
 	return true

@@ -182,3 +182,46 @@ func TestQueueOrder(t *testing.T) {
 		m.drop()
 	}
 }
+
+// An array that became too small is memory for others, and no longer the index's.
+func TestIndexGivesOldArrays(t *testing.T) {
+	a := new(arena)
+	defer a.drop()
+	x := index{mem: a}
+	x.init()
+	defer x.drop()
+	const n = 1 << 19
+	for i := uint32(1); i <= n; i++ {
+		if !x.insert(i*2654435761, i) {
+			t.Fatal("no memory")
+		}
+	}
+	given := 0
+	for len(a.spare) > 0 {
+		b := a.take(coldBlock)
+		for i := range b {
+			if b[i] != 0 {
+				t.Fatal("a piece is not cleared")
+			}
+			b[i] = 0xff
+		}
+		given++
+	}
+	if given < 8*(1<<18)/coldBlock {
+		t.Errorf("%d pieces were given", given)
+	}
+	for i := uint32(1); i <= n; i++ {
+		if _, ok := x.find(i*2654435761, i); !ok {
+			t.Fatalf("record %d is lost", i)
+		}
+	}
+	bounded := index{mem: &arena{limit: 1 << 20}}
+	bounded.init()
+	defer bounded.drop()
+	for i := uint32(1); i <= n; i++ {
+		bounded.insert(i*2654435761, i)
+	}
+	if len(bounded.mem.spare)+len(bounded.mem.maps) != 0 {
+		t.Error("an arena with a limit was given what its limit does not count")
+	}
+}

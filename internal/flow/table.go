@@ -141,13 +141,14 @@ func NewTable(cfg Config, sink Sink) *Table {
 	t.mem, t.lasting = new(arena), new(arena)
 	runtime.AddCleanup(t, (*arena).drop, t.mem)
 	runtime.AddCleanup(t, (*arena).drop, t.lasting)
-	t.hosts.entries.mem, t.closings.mem = t.lasting, t.lasting
+	t.hosts.entries.mem, t.hosts.shown.mem, t.closings.mem = t.lasting, t.lasting, t.lasting
 	t.records.mem, t.deeps.mem, t.extras.mem, t.rares.mem, t.blocks.mem, t.queue.blocks.mem = t.mem, t.mem, t.mem, t.mem, t.mem, t.mem
 	t.briefs.mem, t.shortNotes.mem, t.longNotes.mem, t.cold.mem = t.mem, t.mem, t.mem, t.mem
 	t.briefly = cfg.AskedOnly && !cfg.LinesOnly
 	t.bound(cfg.MaxBytes)
 	t.index.init()
 	t.past.init()
+	t.past.mem = t.mem // the cold ones, which it grows with, can use it
 	t.hosts.index.heap = true
 	t.hosts.index.init()
 	t.hosts.seed, t.closings.seed = t.seed[0], t.seed[1]

@@ -24,6 +24,7 @@ func TestSizes(t *testing.T) {
 		{"packedFrame", unsafe.Sizeof(packedFrame{}), 48},
 		{"extra", unsafe.Sizeof(extra{}), 272},
 		{"closing", unsafe.Sizeof(closing{}), 40},
+		{"hostEntry", unsafe.Sizeof(hostEntry{}), 64},
 	} {
 		if x.size > x.max {
 			t.Errorf("%s takes %d bytes, want at most %d", x.name, x.size, x.max)
