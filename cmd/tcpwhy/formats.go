@@ -36,9 +36,9 @@ type presentation struct {
 }
 
 // streams tells whether the report can be written while it is made: JSON of all of it, and to no
-// pager, which would have nothing to show until the captures are read.
+// terminal, where it is indented, nor a pager, which would have nothing to show until the captures are read.
 func (a *app) streams(p *presentation) bool {
-	return p.format == "json" && p.finding == "" && !p.anonymize && (p.output != "" || p.noPager || a.pager() == "")
+	return p.format == "json" && p.finding == "" && !p.anonymize && (p.output != "" || a.terminalWidth(a.stdout) == 0)
 }
 
 // addPresentation adds those flags.
@@ -129,6 +129,9 @@ func (a *app) writeTo(path string, write func(io.Writer) error) error {
 func (a *app) writeFormat(w io.Writer, width int, p *presentation, r *report.Report) error {
 	switch p.format {
 	case "json":
+		if width > 0 {
+			return writeJSON(w, r) // people read it
+		}
 		return report.WriteJSON(w, r)
 	case formatLines:
 		return report.WriteLines(w, r)

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,5 +114,26 @@ func TestOutputIsNotPaged(t *testing.T) {
 	}
 	if b, err := os.ReadFile(path); err != nil || strings.Contains(string(b), "paged") || len(b) == 0 {
 		t.Errorf("%v, %d bytes", err, len(b))
+	}
+}
+
+// JSON is indented on a terminal, and has a line for each finding elsewhere.
+func TestJSONOnTerminal(t *testing.T) {
+	for width, want := range map[int]string{0: "\n    {\"id\": \"f1\", ", 80: "\n    {\n      \"id\": \"f1\",\n"} {
+		var out, errs lockedBuffer
+		a := newApp(strings.NewReader(""), &out, &errs)
+		a.explain = func(_ context.Context, _ []string, o tcpwhy.Options) (*report.Report, error) {
+			r := &report.Report{Findings: []report.Finding{{ID: "f1"}}}
+			if o.JSON == nil {
+				return r, nil
+			}
+			return r, o.JSON(func(w io.Writer) error { return report.WriteJSON(w, r) })
+		}
+		a.getenv = func(string) string { return "" }
+		a.lookupenv = func(string) (string, bool) { return "", false }
+		onTerminal(a, width, &out)
+		if code := a.run(context.Background(), []string{"explain", "--no-pager", "--format", "json", "x"}); code != 0 || !strings.Contains(out.String(), want) {
+			t.Errorf("width %d: code %d: %s%s", width, code, errs.String(), out.String())
+		}
 	}
 }
