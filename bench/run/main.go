@@ -22,6 +22,10 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == warmFlag {
+		touch()
+		return
+	}
 	scale := flag.Float64("scale", 1, "size of the captures; 1 is a million connections (8 GB of disk)")
 	rounds := flag.Int("rounds", 7, "rounds that count; one more goes before them")
 	flat := flag.Bool("flat", true, "also measure memory as a capture grows: 33 million packets, not scaled")

@@ -79,6 +79,9 @@ func (b *bench) measure(args ...string) (usage, error) {
 	if err != nil {
 		return usage{}, err
 	}
+	if err := warm(); err != nil {
+		return usage{}, err
+	}
 	defer out.Close() // nobody reads it
 	var said bytes.Buffer
 	program := b.path(args[0])
