@@ -15,7 +15,7 @@ import (
 
 // accepted tries every course in which the SYN gets a SYN-ACK.
 func (q *asked) accepted() *stories {
-	ss := &stories{list: q.e.mem.stories.take(24)}
+	ss := q.e.stories(24)
 	for _, h := range q.holds {
 		q.acceptedHolding(ss, h)
 	}
@@ -96,7 +96,7 @@ func (q *asked) fresh(s story) story {
 	if x.onLine == kernel.No {
 		// A cookie has an ISN of its own; otherwise the clock must have been set.
 		as, ev := q.cookieSign()
-		s.assumes = append(append([]Assumption{}, s.assumes...), as...)
+		s.assumes = slices.Concat(s.assumes, as)
 		s.evidence = append(s.evidence, ev...)
 		s.proven = false
 	}
@@ -135,7 +135,7 @@ func (q *asked) sameClock(s story) story {
 		return s
 	}
 	s.evidence = append(s.evidence, ev)
-	s.assumes = append(append([]Assumption{}, s.assumes...), assumeTSJump)
+	s.assumes = append(slices.Clip(s.assumes), assumeTSJump)
 	s.proven = false
 	return s
 }

@@ -136,7 +136,7 @@ func (q *asked) addTimeWait(ss *stories, h holding, a *acceptance, fit []kernel.
 	byTS := evidence(a.byTS, "net/ipv4/tcp_minisocks.c tcp_timewait_state_process", q.r().syn.Frame, q.numbers().tsFrame)
 	age := a.st.heldFor(q.now())
 	s := story{assumes: append(sv.assumes(), h.assumes...), against: against, kernels: fit,
-		evidence: []report.Evidence{note(h.why, h.frames...), bySeq}}
+		evidence: append(q.e.mem.evidence.take(6), note(h.why, h.frames...), bySeq)}
 	s.evidence = append(s.evidence, a.st.perhapsRearmed()...)
 	if byTS.Says != "" && q.r().syn.HasTS {
 		s.evidence = append(s.evidence, byTS)
@@ -148,7 +148,7 @@ func (q *asked) addTimeWait(ss *stories, h holding, a *acceptance, fit []kernel.
 	}
 	for _, cause := range []string{"time-wait-sequence", "time-wait-timestamp"} {
 		x := s
-		x.cause = cause
+		x.cause, x.evidence = cause, slices.Clip(s.evidence)
 		if bad, ev := q.notThisTest(cause, a, bySeq, byTS); bad != "" {
 			ss.add(ruledOut(cause, bad, ev...))
 			continue
@@ -204,9 +204,9 @@ func (q *asked) finishTimeWait(ss *stories, x story, a *acceptance, unsure bool)
 func (q *asked) cookieSign() ([]Assumption, []report.Evidence) {
 	if q.cookie == nil {
 		as, ev := q.readCookie()
-		q.cookie = &cookieAnswer{as, ev}
+		q.cookie = &cookieAnswer{slices.Clip(as), slices.Clip(ev)}
 	}
-	return slices.Clone(q.cookie.assumes), slices.Clip(q.cookie.evidence)
+	return q.cookie.assumes, q.cookie.evidence
 }
 
 // cookieAnswer is what cookieSign found.

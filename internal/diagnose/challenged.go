@@ -129,7 +129,7 @@ func withoutRepeats(in []kernel.Reading) []kernel.Reading {
 
 // challenged tries every course in which the SYN gets an ACK without SYN.
 func (q *asked) challenged() *stories {
-	ss := q.e.stories()
+	ss := q.e.stories(8)
 	for _, h := range q.holds {
 		for _, listener := range []kernel.Answer{kernel.Yes, kernel.No} {
 			for _, sv := range q.survivals(&h) {
@@ -300,6 +300,7 @@ func (q *asked) denyRest(ss *stories, causes []string) {
 	if len(q.holds) > 0 {
 		why, frames = q.holds[0].why, q.holds[0].frames
 	}
+	says, no := "Not by what the server held: "+why+".", q.e.mem.proof(noteNo(why, frames...))
 	for _, c := range causes {
 		if ss.has(c) {
 			continue
@@ -308,7 +309,7 @@ func (q *asked) denyRest(ss *stories, causes []string) {
 			ss.add(ruledOut(c, text, note(why, frames...)))
 			continue
 		}
-		ss.add(ruledOut(c, "Not by what the server held: "+why+".", noteNo(why, frames...)))
+		ss.add(ruledOut(c, says, no...))
 	}
 }
 

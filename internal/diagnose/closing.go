@@ -25,7 +25,7 @@ func (l *life) unfinished() *finding {
 	}
 	f := l.finding("close-unfinished", x, ex.FIN.Point, append([]uint64{ex.FIN.Frame}, fins...)...)
 	f.asks = fmt.Sprintf("Why was the close that the %s began in frame %d never completed?", name(x), ex.FIN.Frame)
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	switch {
 	case l.c.State == flow.Closing:
 		l.lastACK(ss, x, fins)
@@ -145,7 +145,7 @@ func (l *life) forgotten() *finding {
 	case waited <= b[1]:
 		s.assumes = []Assumption{{"the timer ended early enough", 3, "the length depends on kernel and HZ", false}}
 	}
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	ss.add(s)
 	ss.add(story{cause: "tw-bucket-overflow", stands: report.StaysOpen, assumes: []Assumption{assumeBuckets}, says: fmt.Sprintf("The limit on TIME_WAIT sockets (or on orphans) may have taken the %s's orphan away before.", name(q.x))})
 	q.forged(ss)
@@ -205,7 +205,7 @@ func (l *life) oddClose() *finding {
 		ex := l.end(x)
 		f := l.finding("close-odd", x, ex.FIN.Point, append([]uint64{ex.FIN.Frame}, fins...)...)
 		f.asks = fmt.Sprintf("Why did the %s send its FIN %d times?", name(x), len(fins)+1)
-		ss := l.e.stories()
+		ss := l.e.stories(8)
 		ss.add(story{cause: "fin-retransmitted", stands: report.StaysOpen, says: "The FIN, or its ACK, was lost or late, and the FIN was repeated.",
 			verdict:  fmt.Sprintf("The ACK of the %s's FIN came late, so it was repeated %s; then the close was completed.", name(x), times(len(fins))),
 			evidence: []report.Evidence{note("the FIN is acknowledged in the end", ex.FIN.Frame, ex.FINAcked.Frame)}})

@@ -163,7 +163,7 @@ func (v *hostView) host(p kernel.Profile, ipv6 bool) kernel.Host {
 // hints reads the signs of age off what a host showed anywhere in the capture, above all
 // in these ends.
 func (e *Engine) hints(addr segment.Addr, ends []*flow.End) []hint {
-	out := make([]hint, 0, maxHints)
+	out := e.mem.hints.take(maxHints)
 	shown := e.showed(addr)
 	if h, ok := firstWindow(ends); ok {
 		out = append(out, h)

@@ -39,7 +39,7 @@ func (l *life) refused() *finding {
 	}
 	f := l.finding("connect-refused", flow.Listener, syn.Point(), syn.Frame, r.Frame)
 	f.asks = fmt.Sprintf("Why was the SYN in frame %d refused with a RST?", syn.Frame)
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	server := l.e.view("server", srv.Addr)
 	host := server.host(server.suspects[0].Profile, !srv.Addr.Is4())
 	host.Listener = kernel.No
@@ -83,7 +83,7 @@ func (l *life) refusedLate(r *flow.Frame) *finding {
 	}
 	f := l.finding("connect-refused", flow.Listener, o.ISN.Point, o.ISN.Frame, s.ISN.Frame, r.Frame)
 	f.asks = fmt.Sprintf("Why did a RST in frame %d follow the handshake, before the server said anything?", r.Frame)
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	form := note(fmt.Sprintf("the RST carries no ACK and seq %s, which the client's last ACK acknowledges: no socket was made for the connection", r.Seq), r.Frame)
 	ss.add(story{cause: "abort-on-overflow", stands: report.StaysOpen, assumes: []Assumption{assumeAbortFull}, evidence: []report.Evidence{form},
 		says: "The accept queue is full, and tcp_abort_on_overflow makes the kernel refuse the last ACK with a RST.", verdict: "The accept queue is full, and with tcp_abort_on_overflow the kernel answered the last ACK with a RST."})
@@ -128,7 +128,7 @@ func (l *life) notAccepted() *finding {
 	if w.HasTS && o.TSOffered && w.TSEcr != o.FirstTSVal {
 		ev = append(ev, note(fmt.Sprintf("it echoes TSval %s, which this SYN (TSval %s) never carried", w.TSEcr, o.FirstTSVal), w.Frame, o.ISN.Frame))
 	}
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	ss.add(story{cause: "synack-not-accepted", stands: report.StaysOpen, assumes: []Assumption{assumeStale}, evidence: ev,
 		says: "The SYN-ACK belongs to an older attempt on this four-tuple that the server still holds; the client cannot take it, and answers with a RST, which has to arrive.",
 		verdict: fmt.Sprintf("The server answers an older attempt: its SYN-ACK acknowledges %s, but this SYN needs %s. The client cannot take it; it answers with a RST that would clear the way, and if a box eats that (or the SYN-ACK, as invalid) both sides repeat until the old attempt is given up.",
@@ -169,7 +169,7 @@ func (l *life) slow() *finding {
 	}
 	f := l.finding("connect-slow", flow.Listener, o.ISN.Point, append([]uint64{o.ISN.Frame, s.ISN.Frame}, append(syns, synacks...)...)...)
 	f.asks = fmt.Sprintf("Why did it take %s from the SYN in frame %d to the SYN-ACK in frame %d?", seconds(took), o.ISN.Frame, s.ISN.Frame)
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	lost := assumeLostOnce
 	if repeats > 1 {
 		lost = assumeLostAgain
@@ -239,7 +239,7 @@ func (l *life) badACK() *finding {
 	}
 	f := l.finding("reset", flow.Opener, o.ISN.Point, o.ISN.Frame, ack.Frame, rst.Frame)
 	f.asks = fmt.Sprintf("Why did the client answer the ACK in frame %d with a RST?", ack.Frame)
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	ss.add(story{cause: "bad-ack-in-syn-sent", stands: report.StaysOpen,
 		says: "The server's ACK belongs to an older connection on this four-tuple (TIME_WAIT, or one that it still holds); an opener answers it with a RST, which clears the way.",
 		verdict: fmt.Sprintf("The ACK in frame %d does not acknowledge the SYN: the server still held an older connection on this four-tuple. The client answered with a RST that carries its number, as it must, and the SYN that followed was accepted in frame %d, %s after the first.",
@@ -270,7 +270,7 @@ func (l *life) unacknowledged() *finding {
 	}
 	f := l.finding("connect-silent", flow.Listener, o.ISN.Point, append([]uint64{o.ISN.Frame, s.ISN.Frame}, append(synacks, syns...)...)...)
 	f.asks = fmt.Sprintf("Why is the SYN-ACK in frame %d never acknowledged?", s.ISN.Frame)
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	ev := []report.Evidence{note(fmt.Sprintf("the SYN-ACK was sent %d times, and no ACK of it is in the capture", len(synacks)+1), append([]uint64{s.ISN.Frame}, synacks...)...)}
 	gone := assumeOpenerGone
 	if len(syns) > 0 {

@@ -256,7 +256,7 @@ func later(a, b flow.Point) flow.Point {
 }
 
 func nums(points ...flow.Point) []uint64 {
-	var out []uint64
+	out := make([]uint64, 0, len(points))
 	for _, p := range points {
 		if p.Seen() {
 			out = append(out, p.Frame)

@@ -176,7 +176,7 @@ func (l *life) toldBy() *finding {
 		if n.From == s.Addr {
 			who = "the host itself"
 		}
-		ss := l.e.stories()
+		ss := l.e.stories(8)
 		st := story{cause: cause, stands: report.StaysOpen, evidence: []report.Evidence{icmpEvidence(&n)}, says: fmt.Sprintf("%s (%s) says: %s.", n.From, who, says)}
 		if cause == "host-down" {
 			st.verdict = fmt.Sprintf("The SYN cannot be delivered: %s (%s) says in frame %d: %s.", n.From, who, n.Frame, says)
@@ -203,7 +203,7 @@ func (l *life) unansweredARP() *finding {
 	for _, n := range asked {
 		frames = append(frames, n.Frame)
 	}
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	ss.add(story{cause: "host-down", stands: report.StaysOpen, evidence: []report.Evidence{note(fmt.Sprintf("%s is asked for on the link %d times, and nobody answers", s.Addr, len(asked)), frames...)},
 		says: "Nobody on the link has the address.", verdict: fmt.Sprintf("The host is not there: nobody on the link answers for %s.", s.Addr)})
 	missed := assumeNotCaptured

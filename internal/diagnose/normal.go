@@ -24,7 +24,7 @@ func (l *life) plain() *finding {
 		f.frames = frameList(l.c.First.Frame)
 	}
 	f.asks = fmt.Sprintf("Is anything wrong with the connection that begins in frame %d?", l.c.First.Frame)
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	o, s := l.end(flow.Opener), l.end(flow.Listener)
 	side, one := l.oneSided()
 	switch {
@@ -114,7 +114,7 @@ func (l *life) closedOddly() *finding {
 	if f := l.onlyClose(x); f != nil {
 		return f
 	}
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	switch y := name(x.Other()); {
 	case l.c.State == flow.HalfClosed:
 		if _, one := l.oneSided(); one {
@@ -187,7 +187,7 @@ func (l *life) onlyClose(x flow.Side) *finding {
 	if !l.c.MidStream || l.c.State != flow.Closed || ex.Segments+ey.Segments > closing+before {
 		return nil
 	}
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	data := l.finWithData()
 	switch _, together := l.firstFIN(); {
 	case data != nil:

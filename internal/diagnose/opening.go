@@ -43,7 +43,7 @@ func (e *Engine) explainOpening(c *flow.Connection) []*finding {
 		f.frames = append(f.frames, r.Frame)
 	}
 	f.asks = fmt.Sprintf("Why did nothing answer the SYN in frame %d?", syn.Frame)
-	ss := e.stories()
+	ss := e.stories(8)
 	server := e.view("server", c.Ends[flow.Listener].Addr)
 	e.gate(ss, server, c, &syn, !c.Ends[flow.Listener].Addr.Is4())
 	e.noAnswer(ss, c, &syn, repeats, 0)
@@ -126,7 +126,7 @@ func (e *Engine) justOpened(c *flow.Connection) *finding {
 	f := &finding{mem: e.mem, question: "connect-stuck", c: c, time: o.ISN.Time, frames: frameList(o.ISN.Frame, l.ISN.Frame, c.LastSeen.Frame)}
 	f.asks = fmt.Sprintf("Was the handshake that began in frame %d taken, before the capture ends?", o.ISN.Frame)
 	server := e.view("server", l.Addr, l)
-	ss := e.stories()
+	ss := e.stories(8)
 	ss.add(story{cause: "nothing-wrong", stands: report.StaysOpen, says: "Nothing is wrong in these frames: the capture ends before anything could follow.",
 		evidence: []report.Evidence{note("the capture ends less than a second later", c.LastSeen.Frame)}})
 	ss.add(story{cause: "final-ack-ignored", stands: report.StaysOpen, assumes: []Assumption{assumeQueueFull},
@@ -187,7 +187,7 @@ func (e *Engine) finalACKIgnored(c *flow.Connection) *finding {
 	}
 	f := &finding{mem: e.mem, question: "connect-stuck", c: c, time: o.ISN.Time, frames: append([]uint64{o.ISN.Frame, l.ISN.Frame, o.RcvNxt.Frame}, repeats...)}
 	f.asks = fmt.Sprintf("Why did the SYN-ACK come again in frame %d, though frame %d acknowledges it?", repeats[0], o.RcvNxt.Frame)
-	ss := e.stories()
+	ss := e.stories(8)
 	server := e.view("server", l.Addr, l)
 	ignored := e.deferred(ss, c, repeats, server)
 	ss.add(story{cause: "final-ack-ignored", stands: report.StaysOpen, assumes: ignored,

@@ -154,7 +154,7 @@ func (l *life) bothOpened() *finding {
 	f := l.finding("connect-odd", flow.Opener, o.ISN.Point, o.ISN.Frame, x.First.Frame)
 	f.past = append(f.past, x)
 	f.asks = fmt.Sprintf("Why do both ends send a SYN (frames %d and %d)?", o.ISN.Frame, x.First.Frame)
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	ss.add(story{cause: "simultaneous-open", stands: report.StaysOpen, says: "Both ends opened the connection at the same time (RFC 9293 §3.5).",
 		verdict:  fmt.Sprintf("Both ends opened the connection at the same time: their SYNs (frames %d and %d) crossed, and each answered the other's with a SYN-ACK that keeps its own number. One connection comes of it; that is allowed, if rare.", o.ISN.Frame, x.First.Frame),
 		evidence: []report.Evidence{note(fmt.Sprintf("the SYN-ACK in frame %d carries the ISN %s of the SYN in frame %d", x.Ends[flow.Listener].ISN.Frame, o.ISN.Num, o.ISN.Frame), o.ISN.Frame, x.Ends[flow.Listener].ISN.Frame)}})
@@ -232,7 +232,7 @@ func (l *life) fromElsewhere() *finding {
 			ev = append(ev, note("the client's RST goes to the address that answered", r.Frame))
 		}
 	}
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	// Without a sign that the client did not take it, a box further on may translate it back.
 	refused := rst != "" || l.c.LastSeen.Frame > s.First.Frame
 	var assumes []Assumption
@@ -275,7 +275,7 @@ func (l *life) rewritten() *finding {
 	}
 	f := l.finding("connect-odd", flow.Listener, o.ISN.Point, append([]uint64{o.ISN.Frame}, frames...)...)
 	f.asks = fmt.Sprintf("Why is the handshake that begins in frame %d seen in two forms?", o.ISN.Frame)
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	proxy := []Assumption{}
 	if answer == nil {
 		proxy = []Assumption{assumeUnprovoked}
@@ -325,7 +325,7 @@ func (l *life) fastOpen() *finding {
 	}
 	f := l.finding("connect-odd", flow.Listener, o.ISN.Point, o.ISN.Frame, data.Frame)
 	f.asks = fmt.Sprintf("Why does the server send data in frame %d before the client's first ACK?", data.Frame)
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	ss.add(story{cause: "fast-open", stands: report.StaysOpen, says: "TCP Fast Open lets the server send before the handshake is complete (RFC 7413).",
 		verdict:  "TCP Fast Open: the SYN carries its option, so the server may send data before the client's first ACK. Boxes that do not know it may take the numbers for wrong.",
 		evidence: []report.Evidence{note("the SYN carries the option, or data", o.ISN.Frame), note("data before the client's ACK", data.Frame)}})

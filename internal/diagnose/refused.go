@@ -15,7 +15,7 @@ var causesRefused = []string{"no-listener", "fin-wait2-orphan", "established-old
 
 // refused tries every course in which the SYN gets a RST.
 func (q *asked) refused() *stories {
-	ss := q.e.stories()
+	ss := q.e.stories(8)
 	for _, h := range q.holds {
 		q.tryHolding(ss, h, kernel.Yes, obeyed, kernel.ReplyRST)
 		q.noListener(ss, h)

@@ -39,7 +39,7 @@ func (l *life) reset() *finding {
 	}
 	f.frames = append(f.frames, q.r.Frame)
 	f.asks = "Why did the " + name(q.x) + " reset the connection in frame " + decimal(q.r.Frame) + "?"
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	switch {
 	case q.damaged(ss), q.ignored(ss), q.bypassed(ss):
 	case !l.opened():
@@ -405,7 +405,7 @@ func (q *resetCase) unanswered() int {
 
 // aborted: a RST with ACK, as a live socket sends it when it is given up.
 func (q *resetCase) aborted(ss *stories) {
-	ex, ey := q.end(q.x), q.end(q.y)
+	m, ex, ey := q.e.mem, q.end(q.x), q.end(q.y)
 	if !q.exact {
 		ss.add(story{cause: "middlebox-reset", stands: report.StaysOpen, assumes: []Assumption{assumeBoxSent},
 			says:     "The number of the RST is not where the sender's numbers stood: a box between the ends made it up.",
@@ -427,7 +427,7 @@ func (q *resetCase) aborted(ss *stories) {
 			says:    "The client connected, sent nothing, and dropped the connection: a health check.",
 			verdict: "The client connected and dropped the connection without sending a byte: a health check that closes with a RST (SO_LINGER 0) to leave no TIME_WAIT."})
 	}
-	how := story{cause: "aborted-by-application", stands: report.StaysOpen, evidence: []report.Evidence{form},
+	how := story{cause: "aborted-by-application", stands: report.StaysOpen, evidence: m.proof(form),
 		says:    "The " + name(q.x) + "'s application ended the connection abruptly.",
 		verdict: "The " + name(q.x) + "'s application ended the connection abruptly: its socket was alive and sent the RST itself."}
 	linger := story{cause: "linger-zero", stands: report.StaysOpen, says: "The application closed with SO_LINGER 0, which resets instead of closing."}
@@ -435,18 +435,18 @@ func (q *resetCase) aborted(ss *stories) {
 	switch {
 	case !received:
 		unread = ruledOut("closed-with-unread-data", "The "+name(q.y)+" sent no data that could have been left unread.", noteNo("no byte of the "+name(q.y)+" is in the capture", q.r.Frame))
-		how.assumes = []Assumption{assumeOtherAbort}
+		how.assumes = m.assume(assumeOtherAbort)
 	case dataFirstAcked && !q.yFIN:
-		unread.evidence = []report.Evidence{form, note("the RST is the first to acknowledge what the "+name(q.y)+" sent last", q.r.Frame)}
+		unread.evidence = m.proof(form, note("the RST is the first to acknowledge what the "+name(q.y)+" sent last", q.r.Frame))
 		unread.verdict = "The " + name(q.x) + "'s application closed while the data of the " + name(q.y) + " that had just arrived was unread: Linux then sends a RST instead of a FIN. The RST is the first segment that acknowledges that data."
-		linger.assumes, how.assumes = []Assumption{assumeLingerThen}, []Assumption{assumeAbortThen}
+		linger.assumes, how.assumes = m.assume(assumeLingerThen), m.assume(assumeAbortThen)
 		if ex.Bytes > 0 { // one that answers delays its ACKs: it may have read, and then aborted
-			unread.assumes, linger.assumes, how.assumes = []Assumption{assumeUnread}, []Assumption{assumeLinger}, []Assumption{assumeOtherAbort}
+			unread.assumes, linger.assumes, how.assumes = m.assume(assumeUnread), m.assume(assumeLinger), m.assume(assumeOtherAbort)
 		}
 	default:
-		unread.assumes = []Assumption{assumeUnread}
-		linger.assumes = []Assumption{assumeLinger}
-		how.assumes = []Assumption{assumeOtherAbort}
+		unread.assumes = m.assume(assumeUnread)
+		linger.assumes = m.assume(assumeLinger)
+		how.assumes = m.assume(assumeOtherAbort)
 	}
 	if nothing && q.x == flow.Opener && !q.patient() {
 		linger.assumes = append(linger.assumes, assumeNoProbe)

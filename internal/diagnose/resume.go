@@ -126,7 +126,7 @@ func (q *asked) pastFrames(after flow.Point) []flow.Frame {
 	if ok && l.until == q.r().syn.Frame {
 		return l.frames
 	}
-	now := pastFrames{q.r().syn.Frame, q.between(after)}
+	now := pastFrames{q.r().syn.Frame, slices.Clone(q.between(after))} // outlives the answer
 	if len(now.frames) < len(l.frames) || !slices.EqualFunc(l.frames, now.frames[:len(l.frames)], func(a, b flow.Frame) bool { return a.Frame == b.Frame }) {
 		clear(m.states)
 		clear(m.lists)

@@ -196,8 +196,12 @@ func (q *asked) betweenUntil(after flow.Point, until uint64) []flow.Frame {
 		chain = append(chain, x)
 	}
 	chain = append(chain, q.whole)
+	n := 0
+	for _, x := range chain {
+		n += len(x.Frames)
+	}
 	peer := q.p.Ends[q.es.Other()].Endpoint
-	var out []flow.Frame
+	out := q.e.mem.frames.take(n)
 	for i := len(chain) - 1; i >= 0; i-- {
 		x := chain[i]
 		for j := range x.Frames {

@@ -27,6 +27,10 @@ type scratch struct {
 	findings slab[finding]
 	lifes    slab[life]
 	resets   slab[resetCase]
+	tales    slab[stories]
+	assumed  slab[Assumption]
+	evidence slab[report.Evidence]
+	hints    slab[hint]
 	settles  slab[report.Settle]
 	strings  slab[string]
 	rungs    slab[rung]
@@ -57,6 +61,10 @@ func (m *scratch) reset() {
 	m.findings.reset()
 	m.lifes.reset()
 	m.resets.reset()
+	m.tales.reset()
+	m.assumed.reset()
+	m.evidence.reset()
+	m.hints.reset()
 	m.settles.reset()
 	m.strings.reset()
 	m.rungs.reset()
@@ -82,6 +90,16 @@ func (m *scratch) text(b []byte) string {
 func (m *scratch) time(ns int64) string {
 	var room [32]byte
 	return m.text(m.dates.append(room[:0], ns))
+}
+
+// assume makes a list of assumptions, without room for more.
+func (m *scratch) assume(as ...Assumption) []Assumption {
+	return append(m.assumed.take(len(as)), as...)
+}
+
+// proof makes a list of evidence, without room for more.
+func (m *scratch) proof(ev ...report.Evidence) []report.Evidence {
+	return append(m.evidence.take(len(ev)), ev...)
 }
 
 // slab hands out pieces of one list.

@@ -99,7 +99,7 @@ func (q *resetCase) forged(ss *stories) {
 			}
 		}
 	}
-	ss.add(story{cause: "middlebox-reset", stands: report.StaysOpen, assumes: []Assumption{a}, words: func(s *story) {
+	ss.add(story{cause: "middlebox-reset", stands: report.StaysOpen, assumes: q.e.mem.assume(a), words: func(s *story) {
 		s.says = "A box on the path (firewall, balancer, proxy) may have sent the RST in the name of the " + name(q.x) + "."
 		s.verdict = "A box on the path sent the RST in the name of the " + name(q.x) + "."
 		if weight >= foreign {

@@ -16,7 +16,7 @@ import (
 
 // silent tries every course in which the SYN gets nothing.
 func (q *asked) silent() *stories {
-	ss := q.e.stories()
+	ss := q.e.stories(8)
 	for _, h := range q.holds {
 		q.limited(ss, h)
 		q.dropped(ss, h)

@@ -108,7 +108,7 @@ func (l *life) standstill(r *row) *finding {
 	acked := ey.RcvNxt.Seen() && !ey.RcvNxt.Num.Before(r.end)
 	heard := ey.Last.Seen() && ey.Last.Frame > r.first().Frame && !l.onlyRSTAfter(y, r.first().Frame) && !l.cameTooLate(r)
 	gaps, _ := ladderOf(timers.Data, r.frames)
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	switch {
 	case acked:
 		l.recovered(ss, r, gaps)

@@ -51,7 +51,7 @@ func (l *life) heldBack(fewest uint32) *finding {
 			Answer: "yes", Frames: frameList(h.ACK.Frame, h.Next.Frame), Source: "net/ipv4/tcp_output.c tcp_nagle_check"},
 		note(fmt.Sprintf("the %s answered %s after it had all", y, micro(h.Answer.Point().Since(h.Next.Point()))), h.Next.Frame, h.Answer.Frame),
 	}
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	ss.add(story{cause: "delayed-ack-nagle", stands: report.StaysOpen, evidence: ev,
 		says: fmt.Sprintf("The %s's application writes in small pieces: the second waits (Nagle) for the ACK of the first, which the %s delays because it has nothing to answer yet.", x, y),
 		verdict: fmt.Sprintf("The %s's application writes one message in small pieces: the first leaves at once, the second waits for its ACK (Nagle's algorithm), and the %s delays that ACK (%s) because it has nothing to answer yet. %s.",
@@ -151,7 +151,7 @@ func (l *life) slowAnswer() *finding {
 		how = fmt.Sprintf("has not answered in the %s that the capture goes on", seconds(l.left(w.from)))
 		ev = append(ev, note("nothing comes from the server after that", w.acked.Frame))
 	}
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	ss.add(story{cause: "application-idle", stands: report.StaysOpen, evidence: ev,
 		says: "The request arrived; the server's application worked on it, waited for something else, or had nothing to answer.",
 		verdict: fmt.Sprintf("The network is fine: the server's kernel had the request %s after it was sent. The server's application %s: %s.",

@@ -90,7 +90,7 @@ func (l *life) zeroWindow() *finding {
 		ev = append(ev, l.probeEvidence(w))
 	}
 	busy := assumeBusyReader
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	switch {
 	case w.silent(l.end(y)):
 		l.goneBehindWindow(ss, w, ev)

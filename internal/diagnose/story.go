@@ -53,8 +53,12 @@ func ruledOut(cause, says string, ev ...report.Evidence) story {
 	return story{cause: cause, stands: report.RuledOut, says: says, evidence: ev}
 }
 
-// stories makes room for the stories of one question.
-func (e *Engine) stories() *stories { return &stories{list: e.mem.stories.take(8)} }
+// stories makes room for the stories of one question, about so many.
+func (e *Engine) stories(about int) *stories {
+	ss := e.mem.tales.one()
+	ss.list = e.mem.stories.take(about)
+	return ss
+}
 
 // stories keeps one story a cause: one that stands before one that is ruled out,
 // the cheaper before the dearer.

@@ -58,7 +58,7 @@ func (ss *stories) takenOver() bool {
 
 // takeOverStories tries what can put a SYN on a four-tuple in its own TIME_WAIT.
 func (q *asked) takeOverStories(h holding) *stories {
-	ss := q.e.stories()
+	ss := q.e.stories(8)
 	syn := &q.r().syn
 	tw := h.tw
 	want := kernel.InheritedISN(tw.SndNxt)

@@ -71,7 +71,7 @@ func (e *Engine) rewrittenNumbers(c *flow.Connection) *finding {
 	}
 	proxy := assumeUnprovoked
 	proxy.Cost += margin // a proxy opens a connection of its own, with its own clock
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	ss.add(story{cause: "handshake-rewritten", stands: report.StaysOpen, evidence: ev,
 		says:    "A box that the capture shows from both sides changes the numbers of the connection.",
 		verdict: fmt.Sprintf("A box, which the capture shows from both sides, changes the handshake (%s). That is harmless as long as it changes every later segment alike, SACK blocks and RSTs too.", what)})

@@ -64,7 +64,7 @@ func (l *life) challengedUnseen() *finding {
 		f.frames = append(f.frames, x.rst.Frame)
 	}
 	f.asks = fmt.Sprintf("Why was the SYN in frame %d answered by an ACK without SYN, on a four-tuple whose past the capture does not show?", x.syn.Frame)
-	ss := l.e.stories()
+	ss := l.e.stories(8)
 	form := []report.Evidence{note(fmt.Sprintf("ack %s is not the SYN's number + 1 = %s: the ACK carries the numbers of an older connection", x.ack.Ack, x.syn.Seq.Add(1)), x.syn.Frame, x.ack.Frame)}
 	if x.rst != nil {
 		form = append(form, note(fmt.Sprintf("the client's RST has seq %s, that number, as an opener's answer has (RFC 9293 §3.10.7.3)", x.rst.Seq), x.rst.Frame))

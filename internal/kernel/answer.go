@@ -161,6 +161,13 @@ func Compare(b bool, format string, nums ...seq.Num) Reading {
 	return r
 }
 
+// Undecided is Missing for words about numbers, as Compare has them.
+func Undecided(f Fact, format string, nums ...seq.Num) Reading {
+	r := Compare(false, format, nums...)
+	r.Answer, r.Missing = Unknown, f
+	return r
+}
+
 // Flagged is YesIf for words that name the flags which decide.
 func Flagged(b bool, f segment.Flags) Reading {
 	return Reading{Answer: If(b), format: "flags %s", kind: wordsOfFlags, flags: f}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
+	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
 
 // A SYN cookie is a SYN-ACK for which the listener keeps nothing. Its number is
@@ -110,9 +111,9 @@ func MayBeCookie(p kernel.Profile, syn, synACK *segment.Segment) kernel.Reading 
 	}
 	want, got := CookieBits(syn, synACK), synACK.TSVal.Uint32()&(1<<cookieTSBits-1)
 	if want != got {
-		return kernel.YesIf(false, "the low bits of its TSval are %d, a cookie's would be %d", got, want)
+		return kernel.Compare(false, "the low bits of its TSval are %s, a cookie's would be %s", seq.Of(got), seq.Of(want))
 	}
-	return kernel.Missing(kernel.FactSynCookies, "the low bits of its TSval are %d, as a cookie's (one in 64 of others has them)", got)
+	return kernel.Undecided(kernel.FactSynCookies, "the low bits of its TSval are %s, as a cookie's (one in 64 of others has them)", seq.Of(got))
 }
 
 // LowBitsTell tells whether it is the low bits of the SYN-ACK's TSval from which MayBeCookie answers.
@@ -154,7 +155,7 @@ type Answered struct{ SYN, SYNACK *segment.Segment }
 // numbers on it, it says little where the SYNs' are of a clock too, as both clocks run at one rate. No: they cannot be. SYNs with the same number tell nothing
 // by that, because a request repeats its SYN-ACK.
 func BothCookies(p kernel.Profile, a, b Answered) kernel.Reading {
-	for _, x := range []Answered{a, b} {
+	for _, x := range [...]Answered{a, b} {
 		if r := MayBeCookie(p, x.SYN, x.SYNACK); r.Answer == kernel.No {
 			return r
 		}
@@ -165,8 +166,8 @@ func BothCookies(p kernel.Profile, a, b Answered) kernel.Reading {
 			return kernel.YesIf(false, "without the bits of their options their TSvals differ by %d modulo 64, those of cookies by 0", d)
 		}
 	}
-	partA, partB := a.SYNACK.Seq.Sub(a.SYN.Seq), b.SYNACK.Seq.Sub(b.SYN.Seq)
-	d := uint32(partB) - uint32(partA)
+	partA, partB := seq.Of(a.SYNACK.Seq.Ahead(a.SYN.Seq)), seq.Of(b.SYNACK.Seq.Ahead(b.SYN.Seq))
+	d := partB.Ahead(partA)
 	apart := time.Duration(b.SYNACK.Time - a.SYNACK.Time)
 	if apart < 0 {
 		apart, d = -apart, -d
@@ -177,13 +178,13 @@ func BothCookies(p kernel.Profile, a, b Answered) kernel.Reading {
 	same := a.SYN.MSS == b.SYN.MSS && d == 0 || table != nil && (d == uint32(ib-ia) || d == uint32(ia-ib))
 	switch {
 	case same && a.SYN.Seq == b.SYN.Seq:
-		return kernel.Missing(kernel.FactSynCookies, "both SYNs have seq %s, so that a request would repeat its SYN-ACK", a.SYN.Seq)
+		return kernel.Undecided(kernel.FactSynCookies, "both SYNs have seq %s, so that a request would repeat its SYN-ACK", a.SYN.Seq)
 	case same:
-		return kernel.YesIf(true, "ISN - seq is %d and %d: it goes with the SYN, within one minute", uint32(partA), uint32(partB))
+		return kernel.Compare(true, "ISN - seq is %s and %s: it goes with the SYN, within one minute", partA, partB)
 	case apart < cookieMinute && d >= 2<<24 && d < -(1<<24+8)&math.MaxUint32:
 		// The counter goes up by one at most, and what is below it cannot reach
 		// further; the place in the table may only make it wrap.
-		return kernel.YesIf(false, "ISN - seq is %d and %d within a minute, and so it does not go with the SYN", uint32(partA), uint32(partB))
+		return kernel.Compare(false, "ISN - seq is %s and %s within a minute, and so it does not go with the SYN", partA, partB)
 	}
-	return kernel.Missing(kernel.FactSynCookies, "ISN - seq is %d and %d, which two minutes of cookies may be", uint32(partA), uint32(partB))
+	return kernel.Undecided(kernel.FactSynCookies, "ISN - seq is %s and %s, which two minutes of cookies may be", partA, partB)
 }
