@@ -144,15 +144,15 @@ var (
 
 func cost(as []Assumption) int {
 	n := 0
-	for _, a := range as {
-		n += a.Cost
+	for i := range as {
+		n += as[i].Cost
 	}
 	return n
 }
 
 func unseen(as []Assumption) bool {
-	for _, a := range as {
-		if a.Unseen {
+	for i := range as {
+		if as[i].Unseen {
 			return true
 		}
 	}

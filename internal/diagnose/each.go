@@ -13,7 +13,7 @@ import (
 // found, without an ID. Sorted stably by Compare they are what Answer returns.
 func (e *Engine) AnswerEach(capture Capture, give func(*Result)) {
 	p := e.Parts(capture)
-	w := &Worker{p, e, false}
+	w := &Worker{p: p, e: e}
 	for i := range p.Len() {
 		w.Answer(i, give)
 	}
@@ -87,6 +87,9 @@ type Worker struct {
 	e *Engine
 	// reuse: see Answer.
 	reuse bool
+	// forgets: nothing was told before, so that what is told of the connections of a part is
+	// of no use for another part, and is forgotten.
+	forgets bool
 }
 
 // Worker returns one more worker, which shares what the engine knows and remembers for itself what
@@ -98,7 +101,7 @@ func (p *Parts) Worker() *Worker {
 	e.shown, e.lookup, e.replays = nil, lookup{}, replays{}
 	// What was told of connections that belong together stays told.
 	e.openingTold, e.stuck, e.settled.told = maps.Clone(e.openingTold), maps.Clone(e.stuck), maps.Clone(e.settled.told)
-	return &Worker{p, &e, true}
+	return &Worker{p, &e, true, len(e.openingTold)+len(e.stuck)+len(e.settled.told) == 0}
 }
 
 // Answer gives the results of a part, without IDs. Of a worker that Parts.Worker returned, all
@@ -130,6 +133,11 @@ func (w *Worker) Answer(part int, give func(*Result)) {
 		if w.reuse {
 			w.e.mem.reset()
 		}
+	}
+	if w.forgets {
+		clear(w.e.openingTold)
+		clear(w.e.stuck)
+		clear(w.e.settled.told)
 	}
 }
 

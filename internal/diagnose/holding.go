@@ -200,7 +200,7 @@ func (m *scratch) holdingsAt(c *flow.Connection, s flow.Side, before uint64) []h
 	switch {
 	case c.State == flow.Reset && e.RST.Seen() && c.EndedAt.Frame == e.RST.Frame && e.SndNxt.Frame <= e.RST.Frame:
 		return h.list(holding{kind: nothing, reset: e.RST, byEnd: true, since: e.RST.Point,
-			why: "this end sent a RST: nothing of the connection is left at it", frames: nums(e.RST.Point)})
+			why: "this end sent a RST: nothing of the connection is left at it", frames: h.nums(e.RST.Point)})
 	case c.State == flow.SynOnly || c.State == flow.SynAcked:
 		return h.opening()
 	case e.FIN.Seen() && p.FIN.Seen():
@@ -255,8 +255,9 @@ func later(a, b flow.Point) flow.Point {
 	return a
 }
 
-func nums(points ...flow.Point) []uint64 {
-	out := make([]uint64, 0, len(points))
+// nums are the frames of those points that were seen.
+func (h *reader) nums(points ...flow.Point) []uint64 {
+	out := h.m.nums.take(len(points))
 	for _, p := range points {
 		if p.Seen() {
 			out = append(out, p.Frame)
@@ -274,13 +275,13 @@ func (h *reader) onlySYNACK() bool {
 // opening: the handshake was never completed.
 func (h *reader) opening() []holding {
 	if h.s == flow.Listener && (h.c.State == flow.SynAcked || h.onlySYNACK()) {
-		k := h.alive(live.SynRecv, h.e.ISN.Point, "it answered a SYN that was never completed", nums(h.p.ISN.Point, h.e.ISN.Point))
+		k := h.alive(live.SynRecv, h.e.ISN.Point, "it answered a SYN that was never completed", h.nums(h.p.ISN.Point, h.e.ISN.Point))
 		k.live.SndNxt = kernel.Known(h.e.ISN.Num.Add(1))
 		k.live.RcvNxt = kernel.Known(h.p.ISN.Num.Add(1))
 		k.live.RcvWnd = kernel.Known(seq.Of(uint32(h.e.FirstWindow)))
 		return h.list(k)
 	}
-	return h.list(holding{kind: nothing, since: h.c.LastSeen, why: "no connection was ever opened", frames: nums(h.c.First)})
+	return h.list(holding{kind: nothing, since: h.c.LastSeen, why: "no connection was ever opened", frames: h.nums(h.c.First)})
 }
 
 // orderUnsure: the first sending of a FIN may be missing, so that what this end had
@@ -333,14 +334,14 @@ func (h *reader) bothClosed() []holding {
 		since = e.RcvNxt.Point
 	}
 	since = later(since, e.FINAcked)
-	frames := nums(e.FIN.Point, p.FIN.Point, since)
+	frames := h.nums(e.FIN.Point, p.FIN.Point, since)
 	tw := func(as ...Assumption) holding {
 		return h.timeWait(timewait.TimeWait, since, "it sent its FIN before it had the peer's, so TIME_WAIT is on its side", frames, as...)
 	}
 	closed := func(as ...Assumption) []holding {
-		k := holding{kind: nothing, closedSecond: true, since: later(e.FIN.Point, e.FINAcked), frames: nums(p.FIN.Point, e.FIN.Point, e.FINAcked),
+		k := holding{kind: nothing, closedSecond: true, since: later(e.FIN.Point, e.FINAcked), frames: h.nums(p.FIN.Point, e.FIN.Point, e.FINAcked),
 			why: "it closed second: its FIN acknowledges the peer's, so it goes from LAST_ACK to CLOSED and the peer holds TIME_WAIT", assumes: as}
-		last := h.alive(live.LastAck, e.FIN.Point, "it closed second, and nothing acknowledged its FIN", nums(p.FIN.Point, e.FIN.Point))
+		last := h.alive(live.LastAck, e.FIN.Point, "it closed second, and nothing acknowledged its FIN", h.nums(p.FIN.Point, e.FIN.Point))
 		if e.FINAcked.Seen() {
 			last.assumes = append(last.assumes, assumeLost)
 			last.why = "it closed second, and the last ACK did not reach it"
@@ -352,12 +353,12 @@ func (h *reader) bothClosed() []holding {
 	switch {
 	case first && acked && !e.FINAcked.Seen():
 		out = append(out, tw(assumeLastACKUnseen),
-			h.alive(live.Closing, later(p.FIN.Point, e.RcvNxt.Point), "both sides closed at once, and the capture shows no ACK of this end's FIN (CLOSING)", nums(e.FIN.Point, p.FIN.Point), assumeNoACK))
+			h.alive(live.Closing, later(p.FIN.Point, e.RcvNxt.Point), "both sides closed at once, and the capture shows no ACK of this end's FIN (CLOSING)", h.nums(e.FIN.Point, p.FIN.Point), assumeNoACK))
 	case first && (acked || unsure):
 		out = append(out, tw())
 	case first:
 		out = append(out, tw(assumeReplyUnseen),
-			h.timeWait(timewait.FinWait2, later(e.FIN.Point, e.FINAcked), "the peer's FIN did not reach it, so it waits in FIN_WAIT2", nums(e.FIN.Point, e.FINAcked), assumeLost))
+			h.timeWait(timewait.FinWait2, later(e.FIN.Point, e.FINAcked), "the peer's FIN did not reach it, so it waits in FIN_WAIT2", h.nums(e.FIN.Point, e.FINAcked), assumeLost))
 	default:
 		out = append(out, closed()...)
 	}
@@ -379,16 +380,16 @@ func (h *reader) closedFirst() []holding {
 	out := h.m.holdings.take(4)
 	if gaps(h.p, e) { // it acknowledged something of the peer that is not in the capture
 		out = append(out, h.timeWait(timewait.TimeWait, later(since, e.RcvNxt.Point),
-			"it closed first and acknowledged a byte of the peer that the capture does not show, which may be the FIN", nums(e.FIN.Point, e.RcvNxt.Point), assumeFINUnseen),
-			holding{kind: nothing, closedSecond: true, since: since, frames: nums(e.FIN.Point, e.FINAcked), assumes: []Assumption{assumeFINUnseen, assumeOrder},
+			"it closed first and acknowledged a byte of the peer that the capture does not show, which may be the FIN", h.nums(e.FIN.Point, e.RcvNxt.Point), assumeFINUnseen),
+			holding{kind: nothing, closedSecond: true, since: since, frames: h.nums(e.FIN.Point, e.FINAcked), assumes: []Assumption{assumeFINUnseen, assumeOrder},
 				why: "the peer's FIN is not in the capture and may have come first"})
 	}
 	if !e.FINAcked.Seen() {
-		return append(out, h.alive(live.FinWait1, e.FIN.Point, "it closed first, and the capture shows no ACK of its FIN", nums(e.FIN.Point), assumeNoACK),
-			h.timeWait(timewait.FinWait2, e.FIN.Point, "it closed first, and the ACK of its FIN is not in the capture: an orphan in FIN_WAIT2", nums(e.FIN.Point), assumeLastACKUnseen))
+		return append(out, h.alive(live.FinWait1, e.FIN.Point, "it closed first, and the capture shows no ACK of its FIN", h.nums(e.FIN.Point), assumeNoACK),
+			h.timeWait(timewait.FinWait2, e.FIN.Point, "it closed first, and the ACK of its FIN is not in the capture: an orphan in FIN_WAIT2", h.nums(e.FIN.Point), assumeLastACKUnseen))
 	}
-	orphan := h.timeWait(timewait.FinWait2, since, "it closed first, its FIN was acknowledged, the peer did not close: an orphan in FIN_WAIT2", nums(e.FIN.Point, e.FINAcked))
-	full := h.alive(live.FinWait2, since, "it closed one direction only (shutdown), and its application still holds the socket in FIN_WAIT2", nums(e.FIN.Point, e.FINAcked), assumeHalfClose)
+	orphan := h.timeWait(timewait.FinWait2, since, "it closed first, its FIN was acknowledged, the peer did not close: an orphan in FIN_WAIT2", h.nums(e.FIN.Point, e.FINAcked))
+	full := h.alive(live.FinWait2, since, "it closed one direction only (shutdown), and its application still holds the socket in FIN_WAIT2", h.nums(e.FIN.Point, e.FINAcked), assumeHalfClose)
 	if len(out) > 0 {
 		orphan.assumes = append(orphan.assumes, assumeByteUnseen)
 		full.assumes = append(full.assumes, assumeByteUnseen)
@@ -400,16 +401,16 @@ func (h *reader) closedFirst() []holding {
 func (h *reader) peerClosed() []holding {
 	if !h.e.RcvNxt.Seen() || h.e.RcvNxt.Num.Before(h.p.FIN.Num) {
 		// Nothing shows that the FIN arrived; the answer will.
-		got := h.alive(live.CloseWait, h.p.FIN.Point, "the peer closed, and this end's ACK of the FIN is not in the capture (CLOSE_WAIT)", nums(h.p.FIN.Point), assumeReplyUnseen)
+		got := h.alive(live.CloseWait, h.p.FIN.Point, "the peer closed, and this end's ACK of the FIN is not in the capture (CLOSE_WAIT)", h.nums(h.p.FIN.Point), assumeReplyUnseen)
 		got.live.RcvNxt = kernel.Known(h.p.FIN.Num)
-		lost := h.alive(live.Established, h.p.FIN.Point, "the peer's FIN did not reach this end, for which the connection still lives", nums(h.p.FIN.Point), assumeFINLost)
+		lost := h.alive(live.Established, h.p.FIN.Point, "the peer's FIN did not reach this end, for which the connection still lives", h.nums(h.p.FIN.Point), assumeFINLost)
 		return h.list(lost, got)
 	}
-	wait := h.alive(live.CloseWait, later(h.p.FIN.Point, h.e.RcvNxt.Point), "the peer closed; this end's application did not (CLOSE_WAIT)", nums(h.p.FIN.Point))
+	wait := h.alive(live.CloseWait, later(h.p.FIN.Point, h.e.RcvNxt.Point), "the peer closed; this end's application did not (CLOSE_WAIT)", h.nums(h.p.FIN.Point))
 	if !gaps(h.e, h.p) {
 		return h.list(wait)
 	}
-	frames := nums(h.p.FIN.Point, h.p.RcvNxt.Point)
+	frames := h.nums(h.p.FIN.Point, h.p.RcvNxt.Point)
 	tw := h.timeWait(timewait.TimeWait, later(h.p.FIN.Point, h.e.RcvNxt.Point), "the peer acknowledged a byte of this end that the capture does not show, which may be its FIN", frames, assumeFINUnseen)
 	gone := holding{kind: nothing, closedSecond: true, since: h.p.RcvNxt.Point, frames: frames, assumes: []Assumption{assumeFINUnseen},
 		why: "the peer acknowledged a byte of this end that the capture does not show, which may be its FIN"}
@@ -419,7 +420,7 @@ func (h *reader) peerClosed() []holding {
 
 // open: no FIN and no RST in the capture.
 func (h *reader) open() []holding {
-	est := h.alive(live.Established, h.c.First, "the capture shows no close: the connection is ESTABLISHED here", nums(h.e.Last.Point, h.p.Last.Point))
+	est := h.alive(live.Established, h.c.First, "the capture shows no close: the connection is ESTABLISHED here", h.nums(h.e.Last.Point, h.p.Last.Point))
 	out := h.list(est)
 	if h.s == flow.Listener && h.onlySYNACK() {
 		pending := h.opening()
@@ -430,12 +431,12 @@ func (h *reader) open() []holding {
 	}
 	if gaps(h.e, h.p) || gaps(h.p, h.e) || h.c.MidStream && (h.e.Segments == 0 || h.p.Segments == 0) {
 		out[0].assumes = append(out[0].assumes, assumeByteUnseen)
-		out = append(out, h.timeWait(timewait.TimeWait, h.c.LastSeen, "its close is not in the capture", nums(h.c.LastSeen), assumeFINUnseen))
+		out = append(out, h.timeWait(timewait.TimeWait, h.c.LastSeen, "its close is not in the capture", h.nums(h.c.LastSeen), assumeFINUnseen))
 	}
 	if h.s == flow.Opener || h.e.Segments > 0 {
 		return out
 	}
-	return append(out, holding{kind: nothing, since: h.c.LastSeen, why: "nothing of this end is in the capture", frames: nums(h.c.LastSeen), assumes: []Assumption{assumeFINUnseen}})
+	return append(out, holding{kind: nothing, since: h.c.LastSeen, why: "nothing of this end is in the capture", frames: h.nums(h.c.LastSeen), assumes: []Assumption{assumeFINUnseen}})
 }
 
 // segmentOf turns a kept frame back into a segment for the model.

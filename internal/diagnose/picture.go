@@ -106,8 +106,7 @@ func (f *finding) clock(conns []*flow.Connection, side flow.Side, t stretch) *re
 	end := f.c.Ends[side].Endpoint
 	isns := f.mem.points.take(len(conns))
 	var base flow.Mark
-	var room [48]flow.TSSample
-	samples := room[:0]
+	samples := f.mem.samples[:0]
 	for i, c := range conns {
 		s := sideOf(c, end)
 		e := &c.Ends[s]
@@ -126,6 +125,7 @@ func (f *finding) clock(conns []*flow.Connection, side flow.Side, t stretch) *re
 		}
 		isns = append(isns, pt)
 	}
+	f.mem.samples = samples
 	if len(isns) < 2 {
 		return nil
 	}

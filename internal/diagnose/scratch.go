@@ -31,6 +31,7 @@ type scratch struct {
 	assumed  slab[Assumption]
 	evidence slab[report.Evidence]
 	hints    slab[hint]
+	nums     slab[uint64]
 	settles  slab[report.Settle]
 	strings  slab[string]
 	rungs    slab[rung]
@@ -42,6 +43,7 @@ type scratch struct {
 	points   slab[report.ClockPoint]
 	texts    slab[byte]
 	outcomes []timewait.Outcome // of the decision that is read at the moment
+	samples  []flow.TSSample    // of the clock that is drawn at the moment
 	// What stays.
 	dates dateCache
 	whys  map[[2]string]string // see named
@@ -65,6 +67,7 @@ func (m *scratch) reset() {
 	m.assumed.reset()
 	m.evidence.reset()
 	m.hints.reset()
+	m.nums.reset()
 	m.settles.reset()
 	m.strings.reset()
 	m.rungs.reset()
