@@ -92,7 +92,7 @@ func (q *asked) fresh(s story) story {
 		return ruledOut(s.cause, "A listener would have drawn a fresh ISN; this one is the old snd_nxt + 65537.", q.inheritedEvidence())
 	}
 	s.stands = report.StaysOpen
-	s.evidence = append(s.evidence, q.lineEvidence())
+	s.evidence = append(append(q.e.mem.evidence.take(len(s.evidence)+4), s.evidence...), q.lineEvidence()) // with room for what follows
 	if x.onLine == kernel.No {
 		// A cookie has an ISN of its own; otherwise the clock must have been set.
 		as, ev := q.cookieSign()

@@ -21,9 +21,9 @@ func (q *asked) elsewhere(ss *stories) {
 		q.otherBoot(ss)
 		return
 	}
-	ss.add(q.sameBoot(story{cause: "destroyed", assumes: []Assumption{assumeDestroyed}, says: "Somebody removed the socket on the server by hand."}))
+	ss.add(q.sameBoot(story{cause: "destroyed", assumes: q.e.mem.assume(assumeDestroyed), says: "Somebody removed the socket on the server by hand."}))
 	if h.kind == twTrue || h.kind == twOrphan {
-		ss.add(q.sameBoot(story{cause: "tw-bucket-overflow", assumes: []Assumption{assumeBuckets},
+		ss.add(q.sameBoot(story{cause: "tw-bucket-overflow", assumes: q.e.mem.assume(assumeBuckets),
 			says: "The server had reached its limit on TIME_WAIT sockets and kept none.", evidence: []report.Evidence{note(h.why, h.frames...)}}))
 		q.otherStack(ss)
 		q.answeredInFront(ss)
@@ -66,7 +66,7 @@ func (q *asked) otherStack(ss *stories) {
 		ss.add(ruledOut("other-stack", "The inherited ISN is Linux's.", q.inheritedEvidence()))
 		return
 	}
-	s := q.fresh(story{cause: "other-stack", assumes: []Assumption{assumeOtherStack}, says: "The server may not be Linux, or its vendor may have changed the length of TIME_WAIT."})
+	s := q.fresh(story{cause: "other-stack", assumes: q.e.mem.assume(assumeOtherStack), says: "The server may not be Linux, or its vendor may have changed the length of TIME_WAIT."})
 	ss.add(s)
 }
 
@@ -74,8 +74,8 @@ func (q *asked) otherStack(ss *stories) {
 func (q *asked) answeredInFront(ss *stories) {
 	x := &q.isn
 	for _, c := range []story{
-		{cause: "syn-cookie", assumes: []Assumption{assumeCookie}, says: "The listener answered with a SYN cookie, whose ISN is on no line."},
-		{cause: "syn-proxy", assumes: []Assumption{assumeProxy}, says: "A SYN proxy answered in the server's place."},
+		{cause: "syn-cookie", assumes: q.e.mem.assume(assumeCookie), says: "The listener answered with a SYN cookie, whose ISN is on no line."},
+		{cause: "syn-proxy", assumes: q.e.mem.assume(assumeProxy), says: "A SYN proxy answered in the server's place."},
 	} {
 		switch {
 		case x.inherits == kernel.Yes:
@@ -118,9 +118,9 @@ func (q *asked) sameFirstSegment() (string, bool) {
 func (q *asked) otherBoot(ss *stories) {
 	x := &q.isn
 	for _, c := range []story{
-		{cause: "rebooted", assumes: []Assumption{assumeRebooted}, says: "The server restarted and remembers nothing.",
+		{cause: "rebooted", assumes: q.e.mem.assume(assumeRebooted), says: "The server restarted and remembers nothing.",
 			verdict: "The server restarted in between: it remembers nothing of the old connection, and neither its ISN nor its clock goes on."},
-		{cause: "other-host", assumes: []Assumption{assumeOtherHost}, says: "Another host answered under the server's address.",
+		{cause: "other-host", assumes: q.e.mem.assume(assumeOtherHost), says: "Another host answered under the server's address.",
 			verdict: "Another host answered under the server's address: the SYN-ACK does not continue what the old one showed of itself."},
 	} {
 		switch {

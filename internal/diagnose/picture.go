@@ -8,7 +8,6 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/kernel/listen"
 	"github.com/tcpwhy/tcpwhy/internal/report"
 	"github.com/tcpwhy/tcpwhy/internal/segment"
-	"github.com/tcpwhy/tcpwhy/internal/seq"
 )
 
 // draw fills in what a finding's pictures are made from.
@@ -57,16 +56,12 @@ func (m *scratch) fieldsOf(c *flow.Connection, f *flow.Frame) *report.Fields {
 	return out
 }
 
-func number(n seq.Num) *uint32 {
-	v := n.Uint32()
-	return &v
-}
-
-func known(n kernel.Num) *uint32 {
-	if !n.Known {
-		return nil
-	}
-	return number(n.Num)
+// ringRoom is Ring with what it points to.
+type ringRoom struct {
+	report.Ring
+	rcvNxt, sndNxt, isn uint32
+	after               bool
+	candidates          [2]report.Candidate
 }
 
 // ring is what the SYN met; nil where numbers of the two connections cannot be compared.
@@ -77,26 +72,38 @@ func (q *asked) ring() *report.Ring {
 	n := q.numbers()
 	e, p := q.old()
 	syn := &q.r().syn
-	out := &report.Ring{End: "server", RcvNxt: known(n.rcvNxt), SndNxt: known(n.sndNxt), Seq: syn.Seq.Uint32()}
-	if p.FIN.Seen() && n.rcvNxt.Known && p.FIN.Num.After(n.rcvNxt.Num) && q.holds[0].kind == twTrue {
-		out.RcvNxt = number(p.FIN.Num)
+	room := q.e.mem.rings.one()
+	out := &room.Ring
+	out.End, out.Seq = "server", syn.Seq.Uint32()
+	if n.rcvNxt.Known {
+		at := n.rcvNxt.Num
+		if p.FIN.Seen() && p.FIN.Num.After(at) && q.holds[0].kind == twTrue {
+			at = p.FIN.Num
+		}
+		room.rcvNxt, room.after = at.Uint32(), syn.Seq.After(at)
+		out.RcvNxt, out.After = &room.rcvNxt, &room.after
 	}
-	if out.RcvNxt != nil {
-		after := syn.Seq.After(seq.Of(*out.RcvNxt))
-		out.After = &after
+	if n.sndNxt.Known {
+		room.sndNxt = n.sndNxt.Uint32()
+		out.SndNxt = &room.sndNxt
 	}
 	x := &q.isn
 	out.Frames = frameList(syn.Frame, x.frame, e.FIN.Frame, p.FIN.Frame)
 	if x.frame == 0 {
 		return out
 	}
-	out.ISN = number(x.isn)
+	room.isn = x.isn.Uint32()
+	out.ISN = &room.isn
+	candidates := room.candidates[:0]
 	if x.want.Known {
-		out.Candidates = append(out.Candidates, report.Candidate{Name: "snd_nxt + 65537", Value: x.want.Num.Uint32(), Met: x.inherits == kernel.Yes})
+		candidates = append(candidates, report.Candidate{Name: "snd_nxt + 65537", Value: x.want.Num.Uint32(), Met: x.inherits == kernel.Yes})
 	}
 	if x.onLine != kernel.Unknown {
-		out.Candidates = append(out.Candidates, report.Candidate{Name: "clock line", Value: x.line.Predicted.Uint32(), Tolerance: x.line.Tolerance, Met: x.onLine == kernel.Yes})
+		candidates = append(candidates, report.Candidate{Name: "clock line", Value: x.line.Predicted.Uint32(), Tolerance: x.line.Tolerance, Met: x.onLine == kernel.Yes})
 		out.Frames = frameList(append(out.Frames, x.base.Frame)...)
+	}
+	if len(candidates) > 0 {
+		out.Candidates = candidates
 	}
 	return out
 }

@@ -40,6 +40,7 @@ type scratch struct {
 	spans    slab[report.Span]
 	lanes    slab[report.Lane]
 	traits   slab[trait]
+	rings    slab[ringRoom]
 	points   slab[report.ClockPoint]
 	texts    slab[byte]
 	outcomes []timewait.Outcome // of the decision that is read at the moment
@@ -76,6 +77,7 @@ func (m *scratch) reset() {
 	m.spans.reset()
 	m.lanes.reset()
 	m.traits.reset()
+	m.rings.reset()
 	m.points.reset()
 	m.texts.reset()
 }

@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/tcpwhy/tcpwhy/internal/flow"
 	"github.com/tcpwhy/tcpwhy/internal/kernel"
@@ -200,14 +199,19 @@ func openWords(standing []story) string {
 	if len(names) == 1 {
 		return "Nothing in the capture explains it; what remains needs something that the capture does not show, " + names[0] + " first."
 	}
-	return "It stays open between " + orList(names) + "."
-}
-
-func orList(names []string) string {
-	if len(names) < 2 {
-		return strings.Join(names, "")
+	var text [160]byte
+	b := append(text[:0], "It stays open between "...)
+	for i, name := range names {
+		switch {
+		case i == 0:
+		case i == len(names)-1:
+			b = append(b, " and "...)
+		default:
+			b = append(b, ", "...)
+		}
+		b = append(b, name...)
 	}
-	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+	return string(append(b, '.'))
 }
 
 // finding is a question with its answer, before it becomes part of a report.
