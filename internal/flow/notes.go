@@ -88,7 +88,7 @@ func (b *brief) withoutWide(notes []byte) []byte {
 // took returns how many nanoseconds passed from the SYN to the last of the notes.
 func (b *brief) took(notes []byte) int64 {
 	b2 := *b
-	r := reading{b: &b2, rest: b.withoutWide(notes)}
+	r := reading{b: &b2, notes: b.withoutWide(notes)}
 	var s segment.Segment
 	for ok := true; ok; {
 		_, ok = r.next(&s)
@@ -204,10 +204,11 @@ func append16(v, fill uint64, x uint32, bit uint64) (uint64, uint64) {
 
 // reading is the state of reading a brief back.
 type reading struct {
-	b    *brief // with its ends as after the SYN-ACK
-	rest []byte // notes not read yet
-	time int64
-	step int // 0: the SYN is next, 1: the SYN-ACK, 2: the notes
+	b     *brief // with its ends as after the SYN-ACK
+	notes []byte
+	at    int // so many bytes of the notes were read. To cut notes instead would have them, and b, escape to the heap
+	time  int64
+	step  int // 0: the SYN is next, 1: the SYN-ACK, 2: the notes
 }
 
 // next makes the next segment of a brief, but for its endpoints and the upper half of its frame number.
@@ -222,13 +223,14 @@ func (r *reading) next(s *segment.Segment) (e Side, ok bool) {
 		r.opening(s, e)
 		return e, true
 	}
-	if len(r.rest) == 0 {
+	rest := r.notes[r.at:]
+	if len(rest) == 0 {
 		return e, false
 	}
 	var first [8]byte
-	copy(first[:], r.rest)
+	copy(first[:], rest)
 	c := binary.LittleEndian.Uint64(first[:])
-	p := r.rest[noteHead:]
+	p := rest[noteHead:]
 	more := func(bit uint64) (v uint64) {
 		if c&bit != 0 {
 			v = uint64(binary.LittleEndian.Uint16(p))
@@ -262,7 +264,7 @@ func (r *reading) next(s *segment.Segment) (e Side, ok bool) {
 	b.lastFrame += uint32(c>>(noteBits+timeBits)&(1<<16-1) | more(noteFrameHigh)<<16)
 	s.Time, s.Frame = r.time, uint64(b.lastFrame)
 	h.sndNxt, h.lastAck, h.tsVal, h.window = s.Seq.Add(s.Len+uint32(s.Flags&segment.FIN)), s.Ack, s.TSVal, s.Window
-	r.rest = p
+	r.at = len(r.notes) - len(p)
 	return e, true
 }
 

@@ -45,7 +45,7 @@ func (t *Table) unfold(n, hash uint32) uint32 {
 	if !old {
 		t.index.replace(hash, n, m)
 	}
-	t.relive(m, r, &reading{b: &b, rest: b.withoutWide(rest)}, &k)
+	t.relive(m, r, &reading{b: &b, notes: b.withoutWide(rest)}, &k)
 	return m
 }
 
