@@ -28,7 +28,7 @@ func (t *Table) aim(batch []segment.Segment, probes []probe) {
 	for i := range batch {
 		s, p := &batch[i], &probes[i]
 		src, dst := &s.Src.Addr, &s.Dst.Addr
-		if src.Hi|dst.Hi|(src.Lo^mapped4|dst.Lo^mapped4)>>32 != 0 {
+		if src.Hi|dst.Hi|((src.Lo^mapped4)|(dst.Lo^mapped4))>>32 != 0 {
 			t.aimWide(s, p) // they are not both IPv4
 			continue
 		}
