@@ -35,8 +35,8 @@ type presentation struct {
 	noPager               bool
 }
 
-// streams tells whether the report can be written while it is made: JSON of all of it, and to no
-// terminal, where it is indented, nor a pager, which would have nothing to show until the captures are read.
+// streams tells whether the report can be written while it is made: JSON of all of it, to a file or to standard output that
+// is no terminal. There it is indented, and a pager would have nothing to show until the captures are read.
 func (a *app) streams(p *presentation) bool {
 	return p.format == "json" && p.finding == "" && !p.anonymize && (p.output != "" || a.terminalWidth(a.stdout) == 0)
 }

@@ -101,6 +101,7 @@ func (q *asked) resume(h *holding, host *kernel.Host) state {
 		watched.Has(x.Behaviour) // who watches now must hear of what was asked before, too
 	}
 	s := r.state
+	// What r has of these may lie in the memory of an answer that is over (scratch): it is this one's that counts.
 	s.why, s.frames, s.assumes, s.reset, s.byEnd, s.closedSecond = h.why, h.frames, h.assumes, h.reset, h.byEnd, h.closedSecond
 	s.rearmed = slices.Clip(s.rearmed)
 	return s

@@ -180,7 +180,7 @@ func (q *asked) elapsed(p flow.Point) time.Duration { return q.r().syn.Point().S
 
 // between lists the frames that the peer sent on the four-tuple after a point and
 // before the SYN asked about, in order: those of the old connection, of attempts
-// in between, and of this attempt.
+// in between, and of this attempt. They are kept: a copy of q that asks about another SYN must not call it.
 func (q *asked) between(after flow.Point) []flow.Frame {
 	if !q.hasSent || q.sentAfter != after.Frame { // every kernel is asked about the same ones
 		q.sent, q.sentAfter, q.hasSent = slices.Clip(q.betweenUntil(after, q.r().syn.Frame)), after.Frame, true

@@ -10,7 +10,7 @@ import (
 	"github.com/tcpwhy/tcpwhy/internal/segment"
 )
 
-// scratch is memory for what lives as long as one answer: where results are not kept (Each.Reuse)
+// scratch is memory for what lives as long as one answer: where results are not kept (Worker.Answer)
 // it is used again for the next one. A finding takes some 25 KB in 250 pieces; to collect that as
 // garbage, and to touch fresh memory for it, took as long as to find it out. What outlives an answer (what the
 // engine remembers, Result.Connections, ids) must not be put here. The zero value is ready.

@@ -21,7 +21,7 @@ type index struct {
 	used  int
 	heap  bool // never map memory
 	most  uint // at most so many slots, as a power of two; 0: any number
-	// mem is given the arrays that became too small; nil: the system is. Memory that was touched once is worth having: to
+	// mem is given the arrays that became too small; nil, or where its size is bounded: the system is. Memory that was touched once is worth having: to
 	// clear a page takes less than to get one.
 	mem *arena
 }
