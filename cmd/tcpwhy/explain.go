@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -163,7 +164,7 @@ func (a *app) runExplain(cmd *cobra.Command, paths []string, f *explainFlags) er
 		Workers: f.workers,
 	}
 	limitHeap(o.MaxMemory)
-	growHeap(o.MaxMemory, paths)
+	defer runtime.KeepAlive(growHeap(o.MaxMemory, paths))
 	if f.follow.on {
 		return a.follow(cmd.Context(), paths[0], f, o)
 	}
@@ -213,8 +214,8 @@ func limitHeap(maxMemory int64) {
 }
 
 // growHeap has the heap grow in large pages for captures that make it grow. What findings need at a time
-// is seldom more than the capture itself (907 MB with 33,000 findings: 180 MB).
-func growHeap(maxMemory int64, paths []string) {
+// is seldom more than the capture itself (907 MB with 33,000 findings: 180 MB). What it returns is to be kept.
+func growHeap(maxMemory int64, paths []string) []byte {
 	const worth, least, most, slack = 1 << 20, 32 << 20, 256 << 20, 16 << 20
 	size := int64(0)
 	for _, p := range paths {
@@ -222,9 +223,10 @@ func growHeap(maxMemory int64, paths []string) {
 			size += info.Size()
 		}
 	}
-	if maxMemory == 0 && size >= worth {
-		pages.AdviseHeap(int(min(max(size, least), most)), slack)
+	if maxMemory != 0 || size < worth {
+		return nil
 	}
+	return pages.AdviseHeap(int(min(max(size, least), most)), slack)
 }
 
 // wasInterrupted tells whether a report covers a part of what was to be read.

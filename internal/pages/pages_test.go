@@ -41,7 +41,7 @@ func TestAdviseHeap(t *testing.T) {
 	const n, slack = 64 << 20, 8 << 20
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	AdviseHeap(n, slack)
+	ballast := AdviseHeap(n, slack)
 	runtime.ReadMemStats(&after)
 	if grown := int64(after.HeapSys) - int64(before.HeapSys); grown < n-int64(before.HeapIdle) {
 		t.Errorf("the heap grew by %d bytes", grown)
@@ -52,4 +52,5 @@ func TestAdviseHeap(t *testing.T) {
 	if after.NextGC < 2*slack {
 		t.Errorf("garbage is collected at %d bytes", after.NextGC)
 	}
+	runtime.KeepAlive(ballast)
 }
