@@ -97,6 +97,31 @@ func TestJSONLines(t *testing.T) {
 	}
 }
 
+// A long report is written in whole pages, but for its end.
+func TestWriteJSONPages(t *testing.T) {
+	r := &Report{Findings: make([]Finding, 2000)}
+	var sizes writeSizes
+	if err := WriteJSON(&sizes, r); err != nil {
+		t.Fatal(err)
+	}
+	if len(sizes) < 3 {
+		t.Fatalf("%d writes", len(sizes))
+	}
+	for _, n := range sizes[:len(sizes)-1] {
+		if n%flushFrom != 0 {
+			t.Errorf("%d bytes were written at once", n)
+		}
+	}
+}
+
+// writeSizes are how much each Write wrote.
+type writeSizes []int
+
+func (w *writeSizes) Write(b []byte) (int, error) {
+	*w = append(*w, len(b))
+	return len(b), nil
+}
+
 // Every byte at every place of a string, alone and beside one that must be escaped.
 func TestEscapes(t *testing.T) {
 	for at := range 20 {
